@@ -1,0 +1,1 @@
+"""From intents and inventory to one flow program per switch. Pure."""

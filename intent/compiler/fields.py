@@ -1,0 +1,150 @@
+"""Every match field, register slice and conntrack bit that a flow may use, each with its name.
+
+Field numbers: OpenFlow 1.4 section 7.2.3.7 (OXM, class 0x8000) and ovs-fields(7) (NXM, class 1).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+OXM_BASIC = 0x8000
+NXM_1 = 0x0001
+ERICSSON = 0x1000
+"""Class of the two ND extension fields (OVS 2.11)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """One field of the flow key. Compared by identity: each exists once, in `FIELDS`."""
+
+    name: str
+    """As ovs-ofctl writes it."""
+    oxm_class: int
+    oxm_field: int
+    bits: int
+    index: int
+    """Canonical order inside a match: prerequisites before what needs them."""
+    nxm_name: str
+    """As ovs-ofctl writes it in `move` and `load`."""
+
+    @property
+    def ones(self) -> int:
+        """The mask of an exact match."""
+        return (1 << self.bits) - 1
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slice:
+    """`bits` bits of a field from bit `offset` up; `field[offset..offset+bits-1]`."""
+
+    field: Field
+    offset: int
+    bits: int
+
+    @property
+    def mask(self) -> int:
+        return ((1 << self.bits) - 1) << self.offset
+
+
+IN_PORT = Field("in_port", OXM_BASIC, 0, 32, 0, "NXM_OF_IN_PORT")
+REG = tuple(Field(f"reg{n}", NXM_1, n, 32, 1 + n, f"NXM_NX_REG{n}") for n in range(16))
+CONJ_ID = Field("conj_id", NXM_1, 37, 32, 17, "NXM_NX_CONJ_ID")
+CT_STATE = Field("ct_state", NXM_1, 105, 32, 18, "NXM_NX_CT_STATE")
+CT_ZONE = Field("ct_zone", NXM_1, 106, 16, 19, "NXM_NX_CT_ZONE")
+CT_MARK = Field("ct_mark", NXM_1, 107, 32, 20, "NXM_NX_CT_MARK")
+CT_LABEL = Field("ct_label", NXM_1, 108, 128, 21, "NXM_NX_CT_LABEL")
+TUN_ID = Field("tun_id", OXM_BASIC, 38, 64, 22, "NXM_NX_TUN_ID")
+TUN_SRC = Field("tun_src", NXM_1, 31, 32, 23, "NXM_NX_TUN_IPV4_SRC")
+ETH_DST = Field("eth_dst", OXM_BASIC, 3, 48, 24, "NXM_OF_ETH_DST")
+ETH_SRC = Field("eth_src", OXM_BASIC, 4, 48, 25, "NXM_OF_ETH_SRC")
+ETH_TYPE = Field("eth_type", OXM_BASIC, 5, 16, 26, "NXM_OF_ETH_TYPE")
+VLAN_VID = Field("vlan_vid", OXM_BASIC, 6, 13, 27, "OXM_OF_VLAN_VID")
+IP_PROTO = Field("ip_proto", OXM_BASIC, 10, 8, 28, "NXM_OF_IP_PROTO")
+IP_FRAG = Field("ip_frag", NXM_1, 26, 8, 29, "NXM_NX_IP_FRAG")
+IP_TTL = Field("ip_ttl", NXM_1, 29, 8, 30, "NXM_NX_IP_TTL")
+IPV4_SRC = Field("ipv4_src", OXM_BASIC, 11, 32, 31, "NXM_OF_IP_SRC")
+IPV4_DST = Field("ipv4_dst", OXM_BASIC, 12, 32, 32, "NXM_OF_IP_DST")
+IPV6_SRC = Field("ipv6_src", OXM_BASIC, 26, 128, 33, "NXM_NX_IPV6_SRC")
+IPV6_DST = Field("ipv6_dst", OXM_BASIC, 27, 128, 34, "NXM_NX_IPV6_DST")
+CT_NW_PROTO = Field("ct_nw_proto", NXM_1, 119, 8, 35, "NXM_NX_CT_NW_PROTO")
+CT_NW_SRC = Field("ct_nw_src", NXM_1, 120, 32, 36, "NXM_NX_CT_NW_SRC")
+CT_NW_DST = Field("ct_nw_dst", NXM_1, 121, 32, 37, "NXM_NX_CT_NW_DST")
+CT_IPV6_SRC = Field("ct_ipv6_src", NXM_1, 122, 128, 38, "NXM_NX_CT_IPV6_SRC")
+CT_IPV6_DST = Field("ct_ipv6_dst", NXM_1, 123, 128, 39, "NXM_NX_CT_IPV6_DST")
+CT_TP_SRC = Field("ct_tp_src", NXM_1, 124, 16, 40, "NXM_NX_CT_TP_SRC")
+CT_TP_DST = Field("ct_tp_dst", NXM_1, 125, 16, 41, "NXM_NX_CT_TP_DST")
+TCP_SRC = Field("tcp_src", OXM_BASIC, 13, 16, 42, "NXM_OF_TCP_SRC")
+TCP_DST = Field("tcp_dst", OXM_BASIC, 14, 16, 43, "NXM_OF_TCP_DST")
+TCP_FLAGS = Field("tcp_flags", NXM_1, 34, 12, 44, "NXM_NX_TCP_FLAGS")
+UDP_SRC = Field("udp_src", OXM_BASIC, 15, 16, 45, "NXM_OF_UDP_SRC")
+UDP_DST = Field("udp_dst", OXM_BASIC, 16, 16, 46, "NXM_OF_UDP_DST")
+SCTP_SRC = Field("sctp_src", OXM_BASIC, 17, 16, 47, "OXM_OF_SCTP_SRC")
+SCTP_DST = Field("sctp_dst", OXM_BASIC, 18, 16, 48, "OXM_OF_SCTP_DST")
+ICMPV4_TYPE = Field("icmpv4_type", OXM_BASIC, 19, 8, 49, "NXM_OF_ICMP_TYPE")
+ICMPV4_CODE = Field("icmpv4_code", OXM_BASIC, 20, 8, 50, "NXM_OF_ICMP_CODE")
+ICMPV6_TYPE = Field("icmpv6_type", OXM_BASIC, 29, 8, 51, "NXM_NX_ICMPV6_TYPE")
+ICMPV6_CODE = Field("icmpv6_code", OXM_BASIC, 30, 8, 52, "NXM_NX_ICMPV6_CODE")
+ARP_OP = Field("arp_op", OXM_BASIC, 21, 16, 53, "NXM_OF_ARP_OP")
+ARP_SPA = Field("arp_spa", OXM_BASIC, 22, 32, 54, "NXM_OF_ARP_SPA")
+ARP_TPA = Field("arp_tpa", OXM_BASIC, 23, 32, 55, "NXM_OF_ARP_TPA")
+ARP_SHA = Field("arp_sha", OXM_BASIC, 24, 48, 56, "NXM_NX_ARP_SHA")
+ARP_THA = Field("arp_tha", OXM_BASIC, 25, 48, 57, "NXM_NX_ARP_THA")
+ND_TARGET = Field("nd_target", OXM_BASIC, 31, 128, 58, "NXM_NX_ND_TARGET")
+ND_SLL = Field("nd_sll", OXM_BASIC, 32, 48, 59, "NXM_NX_ND_SLL")
+ND_TLL = Field("nd_tll", OXM_BASIC, 33, 48, 60, "NXM_NX_ND_TLL")
+ND_RESERVED = Field("nd_reserved", ERICSSON, 1, 32, 61, "ERICOXM_OF_ICMPV6_ND_RESERVED")
+ND_OPTIONS_TYPE = Field("nd_options_type", ERICSSON, 2, 8, 62, "ERICOXM_OF_ICMPV6_ND_OPTIONS_TYPE")
+
+FIELDS: tuple[Field, ...] = (
+    *REG,
+    IN_PORT,
+    CONJ_ID,
+    CT_STATE,
+    CT_ZONE,
+    CT_MARK,
+    CT_LABEL,
+    TUN_ID,
+    TUN_SRC,
+    ETH_DST,
+    ETH_SRC,
+    ETH_TYPE,
+    VLAN_VID,
+    IP_PROTO,
+    IP_FRAG,
+    IP_TTL,
+    IPV4_SRC,
+    IPV4_DST,
+    IPV6_SRC,
+    IPV6_DST,
+    CT_NW_PROTO,
+    CT_NW_SRC,
+    CT_NW_DST,
+    CT_IPV6_SRC,
+    CT_IPV6_DST,
+    CT_TP_SRC,
+    CT_TP_DST,
+    TCP_SRC,
+    TCP_DST,
+    TCP_FLAGS,
+    UDP_SRC,
+    UDP_DST,
+    SCTP_SRC,
+    SCTP_DST,
+    ICMPV4_TYPE,
+    ICMPV4_CODE,
+    ICMPV6_TYPE,
+    ICMPV6_CODE,
+    ARP_OP,
+    ARP_SPA,
+    ARP_TPA,
+    ARP_SHA,
+    ARP_THA,
+    ND_TARGET,
+    ND_SLL,
+    ND_TLL,
+    ND_RESERVED,
+    ND_OPTIONS_TYPE,
+)

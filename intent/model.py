@@ -1,0 +1,271 @@
+"""The intent language as immutable values: what `schema` reads, `semantics` means, `compiler` lowers.
+
+DESIGN section 4 is normative. `from`/`to`/`services` of None mean "every"; an empty tuple never
+occurs (the schema refuses it).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
+from types import MappingProxyType
+from typing import TypeAlias
+
+from topology.model import IPAddress, NamedPort
+
+IPNetwork: TypeAlias = IPv4Network | IPv6Network
+
+MAX_TIERS = 16
+MAX_ORDER = 2**31 - 1
+
+
+class Action(enum.StrEnum):
+    """Inside one band: deny beats reject beats allow beats pass."""
+
+    DENY = "deny"
+    REJECT = "reject"
+    ALLOW = "allow"
+    PASS = "pass"
+
+
+class Mode(enum.StrEnum):
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+    OFF = "off"
+
+
+class Direction(enum.StrEnum):
+    """Always seen from the endpoint that is judged: egress leaves it, ingress enters it."""
+
+    EGRESS = "egress"
+    INGRESS = "ingress"
+
+
+class Posture(enum.StrEnum):
+    """What a network says when no rule decides."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+
+
+class Operator(enum.StrEnum):
+    """Kubernetes label selector operators (LabelSelectorRequirement)."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Requirement:
+    """One condition on one label. A missing key satisfies NotIn and DoesNotExist."""
+
+    key: str
+    operator: Operator
+    values: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Selector:
+    """All requirements must hold; none at all selects every endpoint."""
+
+    requirements: tuple[Requirement, ...] = ()
+
+
+# -- peers: any address that at least one of a rule's peers describes ------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SelectorPeer:
+    """The endpoints a selector selects, in every network."""
+
+    selector: Selector
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GroupPeer:
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CidrPeer:
+    """Every address inside `cidr` and outside each of `exceptions`, an endpoint's or not."""
+
+    cidr: IPNetwork
+    exceptions: tuple[IPNetwork, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WorldPeer:
+    """Exactly the addresses that belong to no endpoint."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EndpointPeer:
+    name: str
+
+
+Peer: TypeAlias = SelectorPeer | GroupPeer | CidrPeer | WorldPeer | EndpointPeer
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Group:
+    """A named union of peers; groups may be built from groups, without cycles."""
+
+    name: str
+    members: tuple[Peer, ...]
+
+
+# -- services ---------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PortRange:
+    """Inclusive."""
+
+    first: int
+    last: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PortName:
+    """Resolved at the destination: each endpoint says what number it means."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServiceMatch:
+    """One kind of opening packet. `protocol` None is every protocol.
+
+    `port` only with TCP, UDP, SCTP; `icmp_type`/`icmp_code` only with ICMP (1) and ICMPv6 (58).
+    """
+
+    protocol: int | None = None
+    port: PortRange | PortName | None = None
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServiceName:
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Service:
+    name: str
+    matches: tuple[ServiceMatch | ServiceName, ...]
+
+
+# -- policies ---------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rule:
+    """One statement. `direction` None: "from A to B", judged on both sides.
+
+    With a direction (only in a policy with a subject) the subject is the judged endpoint:
+    an egress rule uses `to` (and `from_` is None), an ingress rule uses `from_`.
+    """
+
+    name: str
+    """Unique in its policy and stable while the rule's meaning is."""
+    action: Action
+    from_: tuple[Peer, ...] | None = None
+    to: tuple[Peer, ...] | None = None
+    services: tuple[ServiceMatch | ServiceName, ...] | None = None
+    direction: Direction | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Window:
+    """Weekly, half-open: [start, end) in minutes of local time; days are 0 (Monday) to 6."""
+
+    days: frozenset[int]
+    start_minute: int
+    end_minute: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Schedule:
+    zone: str
+    windows: tuple[Window, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Policy:
+    name: str
+    tier: str
+    order: int
+    rules: tuple[Rule, ...]
+    mode: Mode = Mode.ENFORCE
+    subject: Selector | None = None
+    directions: frozenset[Direction] = frozenset()
+    """Only with a subject: the directions in which it isolates (in an isolating tier)."""
+    owner: str = ""
+    description: str = ""
+    expires: datetime | None = None
+    schedule: Schedule | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tier:
+    name: str
+    isolating: bool = False
+
+
+DEFAULT_TIERS = tuple(Tier(n) for n in ("emergency", "security", "platform", "application", "baseline"))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Network:
+    name: str
+    posture: Posture = Posture.DENY
+    subnets: tuple[IPNetwork, ...] = ()
+    """If any: an endpoint's address must lie in one of them."""
+    dhcp_server: str | None = None
+    """Name of the endpoint that may answer DHCP."""
+    learn: frozenset[str] = frozenset()
+    """Subset of {"arp", "nd", "dhcp"}: where undeclared addresses may be learned from."""
+    learn_limit: int = 4
+    """Learned addresses a port may hold."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Binding:
+    """Where a declared endpoint is plugged in: `iface_id`, or bridge and interface name."""
+
+    iface_id: str | None = None
+    bridge: str | None = None
+    interface: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EndpointIntent:
+    """An endpoint that the API declares. What it leaves out (None) comes from the OVSDB row."""
+
+    name: str
+    binding: Binding
+    network: str | None = None
+    labels: Mapping[str, str] = MappingProxyType({})
+    mac: str | None = None
+    addresses: tuple[IPAddress, ...] | None = None
+    ports: tuple[NamedPort, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Intents:
+    """Everything people asked for, by name; one revision of the store."""
+
+    networks: Mapping[str, Network] = MappingProxyType({})
+    groups: Mapping[str, Group] = MappingProxyType({})
+    services: Mapping[str, Service] = MappingProxyType({})
+    policies: Mapping[str, Policy] = MappingProxyType({})
+    endpoints: Mapping[str, EndpointIntent] = MappingProxyType({})
+    tiers: tuple[Tier, ...] = DEFAULT_TIERS
+    revision: int = 0

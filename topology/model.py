@@ -1,0 +1,102 @@
+"""The things that exist, as immutable values.
+
+An `Endpoint` is one attachment to a network (DESIGN: "Things"). Its `Location` says where it is
+plugged in right now; its `attachment` names that plugging-in, so that whoever takes the same name
+or address later is somebody else (no connection survives a change of attachment).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address
+from types import MappingProxyType
+from typing import TypeAlias
+
+IPAddress: TypeAlias = IPv4Address | IPv6Address
+
+NETWORK_LABEL = "ringfence/network"
+"""Implicit label of every endpoint: the name of its network."""
+NAME_LABEL = "ringfence/name"
+"""Implicit label of every endpoint: its own name."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """A port of a switch, and the OVSDB row that stands for it."""
+
+    dpid: int
+    """Datapath id, 64 bits."""
+    ofport: int
+    """OpenFlow port number of the interface, 1..65279."""
+    interface: str
+    """Interface name on the host."""
+    uid: str
+    """UUID of the OVSDB Interface row: another row is another attachment."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class NamedPort:
+    """A port number that an endpoint gives a name to; the same name may stand for one per protocol."""
+
+    name: str
+    protocol: int
+    """IP protocol number: 6 TCP, 17 UDP, 132 SCTP."""
+    number: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One attachment to a network. `labels` holds the implicit labels too."""
+
+    name: str
+    network: str
+    labels: Mapping[str, str]
+    mac: str
+    """Lower case, colon separated."""
+    addresses: tuple[IPAddress, ...]
+    """Sorted: IPv4 first. Only those this endpoint holds; a lost conflict removes the endpoint from the inventory."""
+    ports: tuple[NamedPort, ...]
+    location: Location
+
+    @property
+    def attachment(self) -> str:
+        """Identity of this plugging-in; changes when the row or the name changes, not with labels."""
+        return f"{self.location.uid}/{self.name}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UnaddressedPort:
+    """A port whose endpoint has a MAC but no address yet, in a network that learns them."""
+
+    name: str
+    network: str
+    mac: str
+    location: Location
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Report:
+    """Something an operator should know: a conflict, a lost label, a refused row."""
+
+    subject: str
+    """What it is about: `endpoint web-1`, `interface br-ring/v1`."""
+    problem: str
+    remedy: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Inventory:
+    """Every endpoint that is plugged in, identified and undisputed; all others are default-deny.
+
+    Invariant: no two endpoints of one network share an address or a MAC, or one port.
+    """
+
+    endpoints: Mapping[str, Endpoint] = MappingProxyType({})
+    unaddressed: tuple[UnaddressedPort, ...] = ()
+    reports: tuple[Report, ...] = ()
+
+    def on_switch(self, dpid: int) -> list[Endpoint]:
+        """Return the endpoints plugged into one switch, sorted by name."""
+        local = (e for e in self.endpoints.values() if e.location.dpid == dpid)
+        return sorted(local, key=lambda e: e.name)
