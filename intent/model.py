@@ -11,7 +11,6 @@ import enum
 from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
-from types import MappingProxyType
 from typing import TypeAlias
 
 from topology.model import IPAddress, NamedPort
@@ -252,7 +251,7 @@ class EndpointIntent:
     name: str
     binding: Binding
     network: str | None = None
-    labels: Mapping[str, str] = MappingProxyType({})
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     mac: str | None = None
     addresses: tuple[IPAddress, ...] | None = None
     ports: tuple[NamedPort, ...] = ()
@@ -262,10 +261,10 @@ class EndpointIntent:
 class Intents:
     """Everything people asked for, by name; one revision of the store."""
 
-    networks: Mapping[str, Network] = MappingProxyType({})
-    groups: Mapping[str, Group] = MappingProxyType({})
-    services: Mapping[str, Service] = MappingProxyType({})
-    policies: Mapping[str, Policy] = MappingProxyType({})
-    endpoints: Mapping[str, EndpointIntent] = MappingProxyType({})
+    networks: Mapping[str, Network] = dataclasses.field(default_factory=dict)
+    groups: Mapping[str, Group] = dataclasses.field(default_factory=dict)
+    services: Mapping[str, Service] = dataclasses.field(default_factory=dict)
+    policies: Mapping[str, Policy] = dataclasses.field(default_factory=dict)
+    endpoints: Mapping[str, EndpointIntent] = dataclasses.field(default_factory=dict)
     tiers: tuple[Tier, ...] = DEFAULT_TIERS
     revision: int = 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
-from types import MappingProxyType
 from typing import TypeAlias
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
@@ -92,7 +91,7 @@ class Inventory:
     Invariant: no two endpoints of one network share an address or a MAC, or one port.
     """
 
-    endpoints: Mapping[str, Endpoint] = MappingProxyType({})
+    endpoints: Mapping[str, Endpoint] = dataclasses.field(default_factory=dict)
     unaddressed: tuple[UnaddressedPort, ...] = ()
     reports: tuple[Report, ...] = ()
 
