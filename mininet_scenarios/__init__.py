@@ -1,0 +1,1 @@
+"""Whole networks on a private Open vSwitch: topologies, scenarios, the runner and the demo."""

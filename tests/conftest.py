@@ -1,0 +1,69 @@
+"""Fixtures for tests with real parts: private Open vSwitch, namespaces, unique names.
+
+Nothing here touches the machine's own Open vSwitch. What a fixture makes is gone afterwards, also
+when pytest is killed. RINGFENCE_KEEP=1 keeps the directories (logs, databases).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mininet_scenarios.janitor import Janitor
+from mininet_scenarios.private_ovs import PrivateOvs, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(scope="session")
+def real_parts() -> None:
+    """Skip, with the reason, where no private Open vSwitch can run."""
+    why = missing()
+    if why is not None:
+        pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def session_janitor(real_parts) -> Iterator[Janitor]:
+    """What lasts for the whole session."""
+    with Janitor() as janitor:
+        yield janitor
+
+
+@pytest.fixture
+def janitor(real_parts) -> Iterator[Janitor]:
+    """What lasts for one test: `janitor.netns()`, `.directory()`, `.start(argv)`, `.fresh("v")` for names."""
+    with Janitor() as janitor:
+        yield janitor
+
+
+@pytest.fixture(scope="session")
+def session_ovs(session_janitor) -> Iterator[PrivateOvs]:
+    """One switch for many tests: each makes and deletes a bridge of its own (`unique_bridge`)."""
+    with PrivateOvs(session_janitor) as ovs:
+        yield ovs
+
+
+@pytest.fixture
+def ovs(janitor) -> Iterator[PrivateOvs]:
+    """A switch for one test, in a namespace of its own; a crash of it fails the test."""
+    with PrivateOvs(janitor) as ovs:
+        yield ovs
+
+
+@pytest.fixture
+def unique_bridge(session_ovs, session_janitor) -> Iterator[str]:
+    """An empty userspace bridge (secure, no controller) of the session's switch."""
+    name = session_janitor.fresh("b")
+    session_ovs.vsctl("add-br", name, "--", "set", "bridge", name, "datapath_type=netdev", "fail_mode=secure")
+    yield name
+    session_ovs.check()
+    session_ovs.vsctl("del-br", name)
+
+
+@pytest.fixture
+def make_netns(janitor) -> Callable[[], str]:
+    """A function that makes a network namespace with its loopback up."""
+    return janitor.netns

@@ -1,0 +1,115 @@
+"""The ground the other tests stand on: a private switch lives, is restarted, and leaves nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from mininet_scenarios import namespaces
+from mininet_scenarios.janitor import Janitor
+from mininet_scenarios.private_ovs import Daemon, PrivateOvs, SwitchCrashedError
+
+
+def ping(netns, address):
+    command = ["ip", "netns", "exec", netns, "ping", "-c1", "-W1", address]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_packets_cross_a_userspace_bridge(ovs, janitor):
+    nics = [
+        namespaces.Nic(janitor.netns(), f"v{n}", f"02:00:00:00:00:0{n}", (f"10.9.0.{n}", f"fd09::{n}")) for n in (1, 2)
+    ]
+    namespaces.plug(nics, ovs.netns)
+    ovs.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")
+    ovs.vsctl("add-port", "br0", "v1", "--", "add-port", "br0", "v2")
+    assert ping(nics[0].netns, "10.9.0.2")
+    assert ping(nics[0].netns, "fd09::2")
+    ovs.ofctl("add-flow", "br0", "priority=9,icmp,actions=drop")
+    assert not ping(nics[0].netns, "10.9.0.2")
+
+
+def test_daemons_restart_and_keep_their_database(ovs):
+    ovs.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")
+    before = ovs.pid(Daemon.SWITCH)
+    ovs.restart(Daemon.DATABASE)
+    ovs.restart(Daemon.SWITCH, gently=False)
+    assert ovs.pid(Daemon.SWITCH) != before
+    assert ovs.vsctl("list-br") == "br0"
+    ovs.check()
+
+
+def test_a_dead_switch_is_a_crash(janitor):
+    with PrivateOvs(janitor) as ovs:
+        os.kill(ovs.pid(Daemon.SWITCH), signal.SIGSEGV)
+        for _ in range(200):
+            try:
+                ovs.check()
+            except SwitchCrashedError:
+                break
+            time.sleep(0.01)
+        else:
+            pytest.fail("nobody noticed")
+        ovs.kill(Daemon.SWITCH)
+
+
+def test_entered_changes_the_namespace_of_this_thread_and_back(janitor):
+    here = os.readlink("/proc/thread-self/ns/net")
+    with namespaces.entered(janitor.netns()):
+        assert os.readlink("/proc/thread-self/ns/net") != here
+    assert os.readlink("/proc/thread-self/ns/net") == here
+
+
+RUN = textwrap.dedent("""
+    import sys, time
+    from mininet_scenarios.janitor import Janitor
+    from mininet_scenarios.private_ovs import PrivateOvs
+    janitor = Janitor()
+    print(janitor.run_id, flush=True)
+    with PrivateOvs(janitor) as ovs:
+        ovs.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")
+        while True:
+            janitor.netns()
+""")
+
+
+def leftovers(run_id):
+    """Everything on this machine that carries the run's name or mark."""
+    names = [str(p) for d in ("/tmp", "/run/netns") for p in Path(d).glob(f"*{run_id}*")]
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    names += [line for line in links.splitlines() if run_id in line]
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"RINGFENCE_RUN={run_id}".encode() in (entry / "environ").read_bytes():
+                names.append((entry / "cmdline").read_text())
+        except OSError:
+            continue
+    return names
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.06, 0.3])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_run_leaves_nothing(real_parts, delay_s, number):
+    process = subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    run_id = process.stdout.readline().decode().strip()
+    time.sleep(delay_s)
+    process.send_signal(number)
+    process.wait(10)
+    process.stdout.close()
+    deadline = time.monotonic() + 10
+    while leftovers(run_id) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert leftovers(run_id) == []
+
+
+def test_closing_a_janitor_removes_what_it_made_before_it_returns(real_parts):
+    with Janitor() as janitor:
+        netns, directory = janitor.netns(), janitor.directory()
+        process = janitor.start(["sleep", "1000"], where=janitor.surroundings(netns))
+    assert process.returncode == -signal.SIGKILL
+    assert not directory.exists()
+    assert leftovers(janitor.run_id) == []
