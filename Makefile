@@ -1,0 +1,40 @@
+# The two commands that matter: `make demo` and `make test`. `make` alone lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+SCENARIO ?= three_tier
+
+.PHONY: help setup demo run test unit check format golden docs soak bench conformance
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: Debian packages, uv, the locked Python environment
+	@scripts/setup.sh
+
+demo: setup ## watch a scenario being segmented, cell by cell (SCENARIO=three_tier)
+	@$(PYTHON) -m mininet_scenarios.demo --scenario $(SCENARIO)
+
+run: setup ## run the controller on this host (CONFIG=file; needs a running Open vSwitch)
+	@.venv/bin/ringfence run $(if $(CONFIG),--config $(CONFIG))
+
+test: setup ## everything: check, unit, property, golden, ovs, mininet, soak in short (STAGES="unit ovs")
+	@$(PYTHON) scripts/run_tests.py $(STAGES)
+
+unit: ## only the unit tests
+	@$(PYTHON) -m pytest tests/unit
+
+check: ## ruff, strict mypy, the laws of the architecture (import-linter)
+	@$(PYTHON) scripts/run_tests.py check
+
+format: ## lay out the source as `make check` wants it
+	@.venv/bin/ruff check --fix-only --quiet . ; .venv/bin/ruff format .
+
+golden: ## rewrite the golden files; read the difference before you commit it
+	@RINGFENCE_WRITE_GOLDEN=1 $(PYTHON) -m pytest tests/golden && git --no-pager diff --stat -- tests/golden
+
+docs: ## rewrite the generated pages under docs/
+	@$(PYTHON) scripts/generate_docs.py
+
+soak: setup ## the long runs; figures go to docs/figures.json and docs/figures.md
+	@RINGFENCE_SOAK=1 $(PYTHON) -m pytest tests/soak -v --durations=0 && $(PYTHON) scripts/figures.py

@@ -1,0 +1,167 @@
+"""Run the stages of `make test` one after the other, and say at the end how each went.
+
+Every stage runs, also after one that failed, so that one run shows everything. The exit code is 0
+only when all passed; 130 when interrupted. Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+PYTEST = (sys.executable, "-m", "pytest")
+GRACE_S = 20.0
+"""How long an interrupted stage may take to clean up before it is killed."""
+NO_TESTS = 5
+"""pytest's exit code when it found none."""
+INTERRUPTED = 130
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of the test run: its commands stop at the first that fails."""
+
+    name: str
+    commands: tuple[tuple[str, ...], ...]
+    budget_s: float
+    """Wall-clock time it should take on two free cores; more is shown, and is no failure."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Result:
+    """How a stage ended."""
+
+    stage: Stage
+    code: int
+    took_s: float
+
+
+STAGES = (
+    Stage(
+        "check",
+        (
+            (str(BIN / "ruff"), "check", "."),
+            (str(BIN / "ruff"), "format", "--check", "."),
+            (str(BIN / "mypy"),),
+            (str(BIN / "lint-imports"), "--no-logo"),
+        ),
+        60,
+    ),
+    Stage(
+        "unit",
+        (
+            (sys.executable, "-m", "coverage", "run", "-m", "pytest", "tests/unit"),
+            (sys.executable, "scripts/coverage_gate.py"),
+        ),
+        15,
+    ),
+    Stage("property", ((*PYTEST, "tests/property", "-v"),), 240),
+    Stage("golden", ((*PYTEST, "tests/golden"),), 15),
+    Stage("ovs", ((*PYTEST, "tests/ovs", "-v", "--durations=5"),), 240),
+    Stage("mininet", ((*PYTEST, "tests/mininet", "-v", "--durations=5"),), 240),
+    Stage("soak", ((*PYTEST, "tests/soak", "-v", "--durations=5"),), 90),
+)
+"""In the order they run: the quick ones first."""
+
+
+def run_command(command: Sequence[str]) -> int:
+    """Run one command with our output and no input; return its exit code, 130 when interrupted."""
+    print(f"$ {shlex.join(command).replace(str(ROOT) + '/', '')}", flush=True)
+    child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        # A terminal's Ctrl-C reached the child too; a plain SIGINT or SIGTERM to us did not.
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        return INTERRUPTED
+
+
+def run_stage(stage: Stage) -> Result:
+    """Run the commands of a stage until one fails."""
+    print(f"\n=== {stage.name} (about {stage.budget_s:.0f} s at most) ===", flush=True)
+    begin = time.monotonic()
+    code = 0
+    for command in stage.commands:
+        code = run_command(command)
+        if code:
+            break
+    return Result(stage, code, time.monotonic() - begin)
+
+
+def verdict(result: Result) -> str:
+    """Say in a few words how a stage went."""
+    if result.code == NO_TESTS:
+        return "FAILED: no tests found"
+    if result.code:
+        return f"FAILED (exit {result.code})"
+    if result.took_s > result.stage.budget_s:
+        return f"passed, slower than its {result.stage.budget_s:.0f} s"
+    return "passed"
+
+
+def summary(results: Sequence[Result]) -> str:
+    """Return the table that ends the run.
+
+    >>> print(summary([Result(Stage("unit", (), 15), 0, 9.5)]))
+    <BLANKLINE>
+      unit           9.5 s  passed
+    tests: 1/1 stages passed in 10 s
+    """
+    lines = [f"  {r.stage.name:10} {r.took_s:7.1f} s  {verdict(r)}" for r in results]
+    passed = sum(r.code == 0 for r in results)
+    total = sum(r.took_s for r in results)
+    return "\n".join(["", *lines, f"tests: {passed}/{len(results)} stages passed in {total:.0f} s"])
+
+
+def chosen(names: Sequence[str]) -> list[Stage]:
+    """Return the stages of these names in running order, all of them for none.
+
+    Raises:
+        SystemExit: a name that is no stage.
+    """
+    known = {stage.name: stage for stage in STAGES}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SystemExit(f"no such stage: {', '.join(unknown)}; there are: {', '.join(known)}")
+    return [stage for stage in STAGES if not names or stage.name in names]
+
+
+def interrupt(_number: int, _frame: object) -> None:
+    """Treat SIGTERM as Ctrl-C, so that the stage cleans up."""
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the stages asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"any of: {', '.join(s.name for s in STAGES)}")
+    stages = chosen(parser.parse_args(arguments).stages)
+    signal.signal(signal.SIGTERM, interrupt)
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    results = []
+    for stage in stages:
+        results.append(run_stage(stage))
+        if results[-1].code == INTERRUPTED:
+            print(summary(results) + ", interrupted", flush=True)
+            return INTERRUPTED
+    print(summary(results), flush=True)
+    return int(any(r.code for r in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
