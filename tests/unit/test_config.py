@@ -1,0 +1,182 @@
+"""The configuration: what is accepted, what is refused and how, and that it can be written and read back."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ryu_apps import config_reference
+from ryu_apps.config import MAX_BYTES, Config, ConfigError, load, parse, render_commented
+
+TLS = "{key: /k, cert: /c, ca: /a}"
+
+REFUSED = [
+    ("opnflow: {}", "opnflow", "did you mean openflow?"),
+    ("rest: {prt: 1}", "rest.prt", "did you mean port?"),
+    ("rest: {zzz: 1}", "rest.zzz", "known here: host, port"),
+    ("openflow: {tls: {kee: /k, cert: /c, ca: /a}}", "openflow.tls.kee", "did you mean key?"),
+    ("rest: {port: 70000}", "rest.port", "TCP port of the REST API"),
+    ("rest: {port: 0}", "rest.port", "TCP port"),
+    ("rest: {port: '8181'}", "rest.port", "TCP port"),
+    ("rest: {port: 1.5}", "rest.port", "TCP port"),
+    ("rest: {host: example.org}", "rest.host", "127.0.0.1"),
+    ("rest: {host: 0.0.0.0}", "rest.host", "rest.tls"),
+    ("rest: {body_limit: 1}", "rest.body_limit", "413"),
+    ("rest: {token_file: token}", "rest.token_file", "start it with /"),
+    ("rest: {tls: {key: /k}}", "rest.tls.cert", "certificate"),
+    ("openflow: 6653", "openflow", "switches connect"),
+    ("openflow: {host: '::'}", "openflow.admission.datapath_ids", "set openflow.tls"),
+    ("openflow: {admission: {names: [sw1]}}", "openflow.admission.names", "set openflow.tls"),
+    ("openflow: {admission: {datapath_ids: [0000000000000001]}}", "openflow.admission.datapath_ids", "quotes"),
+    ("openflow: {admission: {datapath_ids: []}}", "openflow.admission.datapath_ids", "quotes"),
+    ("openflow: {admission: {datapath_ids: all}}", "openflow.admission.datapath_ids", "any"),
+    ("ovsdb: {targets: []}", "ovsdb.targets", "unix:/path"),
+    ("ovsdb: {targets: ['unix:db.sock']}", "ovsdb.targets[0]", "unix:/absolute/path"),
+    ("ovsdb: {targets: ['tcp:h:1', 'tcp:h:70000']}", "ovsdb.targets[1]", "tcp:host:6640"),
+    ("ovsdb: {targets: ['tcp:::1:6640']}", "ovsdb.targets[0]", "around IPv6"),
+    ("ovsdb: {targets: ['unix:/a', 'unix:/a']}", "ovsdb.targets", "once"),
+    ("ovsdb: {targets: ['ssl:127.0.0.1:6640']}", "ovsdb.ssl", "ovsdb.ssl.key"),
+    ("ovsdb: {targets: ['tcp:192.0.2.7:6640']}", "bridge.controller_target", "tcp:192.0.2.1:6653"),
+    ("bridge: {name: a/b}", "bridge.name", "1 to 15"),
+    ("bridge: {name: sixteen-letters-}", "bridge.name", "1 to 15"),
+    ("bridge: {adopt: 1}", "bridge.adopt", "take over"),
+    ("bridge: {datapath_type: dpdk}", "bridge.datapath_type", "netdev"),
+    ("bridge: {controller_target: 'unix:/x'}", "bridge.controller_target", "tcp:host:6653"),
+    ("reconcile: {verify_interval_s: .nan}", "reconcile.verify_interval_s", "Seconds"),
+    ("reconcile: {verify_interval_s: 60}", "reconcile.verify_interval_s", "Seconds"),
+    ("state_dir: state", "state_dir", "start it with /"),
+    ("log_level: loud", "log_level", "debug, info"),
+    ("log_level: [debug]", "log_level", "debug, info"),
+    ("- 1", "", "key: value"),
+    ("a: 1\na: 2", "", "correct the line"),
+    ("a: &x [1]\nb: *x", "", "correct the line"),
+    ("1: 2", "", "correct the line"),
+    ("[1", "", "correct the line"),
+    ("[" * 5000, "", "correct the line"),
+    ("a: " + "9" * 5000, "", "correct the line"),
+    ("a: 2024-99-99", "", "correct the line"),
+    ("a: !!python/object:os.system x", "", "correct the line"),
+    ('log_level: "\\ud800"', "", "--print-config"),
+    ("#" * (MAX_BYTES + 1), "", "remove"),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "remedy"), REFUSED, ids=lambda v: v[:40])
+def test_a_wrong_key_is_refused_with_its_path_and_a_remedy(text, path, remedy):
+    with pytest.raises(ConfigError) as caught:
+        parse(text.encode(), source="f.yaml")
+    assert [p.path for p in caught.value.problems] == [path] or path in [p.path for p in caught.value.problems]
+    assert remedy in next(p.remedy for p in caught.value.problems if p.path == path)
+    assert all(p.message and p.remedy for p in caught.value.problems)
+    assert str(caught.value).startswith("f.yaml: ")
+
+
+def test_a_wrong_item_is_the_only_complaint_about_its_list():
+    with pytest.raises(ConfigError) as caught:
+        parse(b"ovsdb: {targets: [3]}", source="f")
+    assert [p.path for p in caught.value.problems] == ["ovsdb.targets[0]"]
+
+
+def test_every_wrong_key_is_reported_at_once():
+    with pytest.raises(ConfigError) as caught:
+        parse(b"rest: {prt: 1}\nlog_level: x\nbridge: {adopt: x}", source="f")
+    assert {p.path for p in caught.value.problems} == {"rest.prt", "log_level", "bridge.adopt"}
+
+
+def test_bytes_that_are_no_text_are_refused():
+    with pytest.raises(ConfigError, match="no valid YAML"):
+        parse(b"\xff\xfe\x00", source="f")
+
+
+def test_an_empty_file_means_the_defaults():
+    assert parse(b"# nothing\n", source="f") == Config()
+
+
+def test_the_option_wins_over_the_environment_and_that_over_the_system_file(tmp_path):
+    for name in ("option", "env", "system"):
+        (tmp_path / name).write_text(f"state_dir: /{name}")
+    env, system = {"RINGFENCE_CONFIG": str(tmp_path / "env")}, tmp_path / "system"
+    assert load(tmp_path / "option", env, system_path=system).state_dir == Path("/option")
+    assert load(None, env, system_path=system).state_dir == Path("/env")
+    assert load(None, {}, system_path=system).state_dir == Path("/system")
+    assert load(None, {"RINGFENCE_CONFIG": ""}, system_path=tmp_path / "none") == Config()
+
+
+def test_a_file_that_was_named_must_exist(tmp_path):
+    with pytest.raises(ConfigError, match=r"No such file.*--config"):
+        load(tmp_path / "none", {})
+    with pytest.raises(ConfigError, match="directory"):
+        load(None, {"RINGFENCE_CONFIG": str(tmp_path)})
+
+
+def test_derived_values():
+    assert Config().controller_target == "tcp:127.0.0.1:6653"
+    assert Config().token_path == Path("/var/lib/ringfence/token")
+    assert Config().store_path == Path("/var/lib/ringfence/ringfence.db")
+    assert Config().openflow.admission.dpids is None
+    text = f"openflow: {{host: '::', port: 7, tls: {TLS}, admission: {{datapath_ids: [00000000000000aB]}}}}"
+    secured = parse(text.encode(), source="f")
+    assert secured.controller_target == "ssl:[::1]:7"
+    assert secured.openflow.admission.dpids == frozenset({0xAB})
+    remote = parse(
+        b"ovsdb: {targets: ['tcp:192.0.2.7:6640']}\nbridge: {controller_target: 'tcp:[fd00::1]:6653'}", source="f"
+    )
+    assert remote.controller_target == "tcp:[fd00::1]:6653"
+
+
+FILES = st.from_regex(r"/[^\0\ud800-\udfff]{0,20}", fullmatch=True)
+MUTUAL = st.none() | st.fixed_dictionaries({"key": FILES, "cert": FILES, "ca": FILES})
+CONFIGS = st.fixed_dictionaries(
+    {
+        "openflow": st.fixed_dictionaries(
+            {
+                "host": st.ip_addresses().map(str),
+                "port": st.integers(1, 65535),
+                "tls": st.fixed_dictionaries({"key": FILES, "cert": FILES, "ca": FILES}),
+                "admission": st.fixed_dictionaries(
+                    {
+                        "datapath_ids": st.just("any")
+                        | st.lists(st.integers(0, 2**64 - 1).map("{:016x}".format), min_size=1, max_size=3),
+                        "names": st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=9), max_size=3),
+                    }
+                ),
+            }
+        ),
+        "rest": st.fixed_dictionaries(
+            {
+                "token_file": st.none() | FILES,
+                "tls": st.none() | st.fixed_dictionaries({"key": FILES, "cert": FILES}),
+                "body_limit": st.integers(1024, 1 << 30),
+            }
+        ),
+        "ovsdb": st.fixed_dictionaries(
+            {"targets": st.lists(FILES.map("unix:{}".format), min_size=1, max_size=3, unique=True), "ssl": MUTUAL}
+        ),
+        "bridge": st.fixed_dictionaries(
+            {"datapath_type": st.sampled_from(["auto", "system", "netdev"]), "adopt": st.booleans()}
+        ),
+        "reconcile": st.fixed_dictionaries({"verify_interval_s": st.floats(0.5, 8)}),
+        "state_dir": FILES,
+        "log_level": st.sampled_from(["debug", "info", "warning", "error"]),
+    }
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(CONFIGS)
+def test_what_is_written_reads_back_the_same(data):
+    config = parse(json.dumps(data).encode(), source="f")
+    assert parse(render_commented(config).encode(), source="f") == config
+
+
+def test_every_key_has_a_comment():
+    lines = render_commented(Config()).splitlines()
+    for before, line in zip(["", *lines], lines, strict=False):
+        assert line.lstrip().startswith("#") or before.lstrip().startswith("#"), line
+
+
+def test_the_page_is_current():
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    assert page.read_text() == config_reference.page(), "regenerate it with python -m ryu_apps.config_reference"
