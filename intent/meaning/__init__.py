@@ -1,0 +1,1 @@
+"""The two halves of the meaning of the language; `intent.semantics` is their face."""
