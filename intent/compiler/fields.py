@@ -148,3 +148,58 @@ FIELDS: tuple[Field, ...] = (
     ND_RESERVED,
     ND_OPTIONS_TYPE,
 )
+
+
+# -- registers: what each bit means between tables ---------------------------------------------
+
+SRC_ID = Slice(REG[0], 0, 32)
+"""Identity of the frame's source address."""
+SRC_ATT = Slice(REG[1], 0, 32)
+"""Attachment number of the frame's source address."""
+NETWORK = Slice(REG[2], 0, 16)
+"""Network number; also the conntrack zone."""
+DST_ID = Slice(REG[3], 0, 32)
+DST_ATT = Slice(REG[4], 0, 32)
+OUT_PORT = Slice(REG[5], 0, 16)
+CLIENT_ID = Slice(REG[6], 0, 32)
+"""Identity of the side that opened the connection."""
+SERVER_ID = Slice(REG[7], 0, 32)
+CLIENT_WORLD = Slice(REG[6], 31, 1)
+"""Identities of world addresses have the top bit."""
+SERVER_WORLD = Slice(REG[7], 31, 1)
+CLIENT_ATT = Slice(REG[8], 0, 32)
+SERVER_ATT = Slice(REG[9], 0, 32)
+DIRECTION = Slice(REG[10], 0, 2)
+"""0: with the opening, 1: reply, 2: an ICMP error about the connection."""
+NOT_RELATED = Slice(REG[10], 1, 1)
+"""The upper bit of DIRECTION: 0 for both directions of the connection itself."""
+COMMIT = Slice(REG[10], 2, 1)
+"""1: the connection is new or has changed hands, so write its label."""
+SAME = Slice(REG[10], 3, 2)
+"""Shift register: one 1 for each comparison that held."""
+SAME_FIRST = Slice(REG[10], 3, 1)
+SAME_SECOND = Slice(REG[10], 4, 1)
+COMPARE_A = Slice(REG[11], 0, 32)
+COMPARE_B = Slice(REG[12], 0, 32)
+FOUND_ID = Slice(REG[13], 0, 32)
+"""Identity of the attachment that was compared last and found."""
+SCRATCH = Slice(REG[11], 0, 32)
+"""For swapping addresses in ARP replies; those frames never reach a comparison."""
+
+LABEL_CLIENT = Slice(CT_LABEL, 0, 32)
+"""Attachment number of the side that opened the connection."""
+LABEL_SERVER = Slice(CT_LABEL, 32, 32)
+
+FORWARD, REPLY, RELATED = 0, 1, 2
+"""Values of DIRECTION."""
+
+WORLD_BIT = 1 << 31
+
+# -- conntrack state bits (ovs-fields(7), ct_state) ------------------------------------------------
+
+CS_NEW, CS_EST, CS_REL, CS_RPL, CS_INV, CS_TRK = (1 << bit for bit in range(6))
+
+
+def whole(field: Field) -> Slice:
+    """Return the slice that is the whole field."""
+    return Slice(field, 0, field.bits)

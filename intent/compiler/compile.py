@@ -1,0 +1,120 @@
+"""The two steps of the compiler: `allocate` gives everything its number, `compile_program` makes the flows.
+
+Between them the id map is persisted, so no switch ever holds a number that a restart would forget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import MappingProxyType
+
+from intent.compiler import endpoints, pipeline, resolve
+from intent.compiler.endpoints import Numbers
+from intent.compiler.flow import Flow, Program
+from intent.compiler.ids import IdMap
+from intent.compiler.policy import PolicyTables, conjunction_key, rule_key
+from intent.compiler.resolve import CompileError, Identity, Membership, Vocabulary
+from intent.model import Intents
+from topology.model import Endpoint, Inventory, IPAddress, UnaddressedPort
+
+
+def attachment_key(endpoint: Endpoint, address: IPAddress) -> str:
+    """Return the name of one address of one attachment in the id map."""
+    return f"{endpoint.attachment}@{endpoint.network}/{address}"
+
+
+def allocate(intents: Intents, inventory: Inventory, ids: IdMap, now_s: float) -> IdMap:
+    """Return the id map with a number for all that these intents and this inventory need, and no more.
+
+    Args:
+        now_s: seconds since the epoch; freed numbers rest from it.
+
+    Raises:
+        OutOfNumbers: a space is used up.
+    """
+    words = resolve.vocabulary(intents)
+    here = [(e, a) for e in inventory.endpoints.values() for a in e.addresses]
+    identities = {words.identity(e, a) for e, a in here}
+    members = Membership(intents, identities)
+    ids = ids.with_space("network", intents.networks, now_s)
+    ids = ids.with_space("identity", (i.key for i in identities), now_s)
+    ids = ids.with_space("attachment", (attachment_key(e, a) for e, a in here), now_s)
+    policies = resolve.in_force(intents)
+    ids = ids.with_space("rule", (rule_key(p, r) for p in policies for r in p.rules), now_s)
+    parts = (
+        conjunction_key(p, r, v) for p in policies for r in p.rules for v in resolve.variants(intents, members, p, r)
+    )
+    ids = ids.with_space("conjunction", parts, now_s)
+    for tier in {*ids.slots, *(t.name for t in intents.tiers)}:
+        ids = ids.with_orders(tier, (p.order for p in policies if p.tier == tier), now_s)
+    return ids
+
+
+def compile_program(intents: Intents, inventory: Inventory, dpid: int, ids: IdMap) -> Program:
+    """Return every flow that one switch must hold.
+
+    Raises:
+        CompileError: a bound of the switch would be passed; the message names it.
+        KeyError: `ids` was not allocated for these intents and this inventory.
+    """
+    program: Program = {}
+    for key, body in _Switch(intents, inventory, dpid, ids).flows():
+        if key in program and program[key] != body:
+            raise CompileError(f"two flows for one match in table {key.table}, priority {key.priority}: {key.match}")
+        program[key] = body
+    return program
+
+
+class _Switch:
+    """One switch's part of intents and inventory."""
+
+    def __init__(self, intents: Intents, inventory: Inventory, dpid: int, ids: IdMap) -> None:
+        self._intents = intents
+        self._ids = ids
+        self._dpid = dpid
+        self._inventory = inventory
+        self._local = inventory.on_switch(dpid)
+        words: Vocabulary = resolve.vocabulary(intents)
+        self._identity: dict[tuple[str, IPAddress], Identity] = {
+            (e.name, a): words.identity(e, a) for e in self._local for a in e.addresses
+        }
+
+    def flows(self) -> Iterator[Flow]:
+        yield from pipeline.static_flows()
+        for endpoint in self._local:
+            yield from self._endpoint(endpoint)
+        yield from self._services()
+        members = Membership(self._intents, sorted(set(self._identity.values()), key=lambda i: i.key))
+        yield from PolicyTables(self._intents, members, self._ids).flows()
+
+    def _numbers(self, endpoint: Endpoint, address: IPAddress) -> Numbers:
+        return Numbers(
+            network=self._ids.number("network", endpoint.network),
+            identity=self._ids.number("identity", self._identity[endpoint.name, address].key),
+            attachment=self._ids.number("attachment", attachment_key(endpoint, address)),
+        )
+
+    def _endpoint(self, endpoint: Endpoint) -> Iterator[Flow]:
+        for address in endpoint.addresses:
+            yield from endpoints.address_flows(endpoint, address, self._numbers(endpoint, address))
+        if endpoints.has_ipv6(endpoint):
+            yield endpoints.solicit_flow(endpoint, self._numbers(endpoint, endpoint.addresses[-1]))
+
+    def _services(self) -> Iterator[Flow]:
+        """Yield what networks offer beside policy: DHCP and learning."""
+        unaddressed = [p for p in self._inventory.unaddressed if p.location.dpid == self._dpid]
+        by_name = MappingProxyType({e.name: e for e in self._local})
+        for name, network in sorted(self._intents.networks.items()):
+            members: list[Endpoint | UnaddressedPort] = []
+            members += [e for e in self._local if e.network == name]
+            members += [p for p in unaddressed if p.network == name]
+            server = by_name.get(network.dhcp_server or "")
+            if server is not None and server.network == name:
+                yield from endpoints.dhcp_client_flows(members, server)
+                yield from endpoints.dhcp_server_flows(server, self._attachments(server))
+            if network.learn:
+                for port in members:
+                    yield from endpoints.learn_flows(port, network)
+
+    def _attachments(self, endpoint: Endpoint) -> Iterable[int]:
+        return [self._ids.number("attachment", attachment_key(endpoint, a)) for a in endpoint.addresses]

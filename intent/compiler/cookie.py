@@ -1,0 +1,84 @@
+"""What a flow's cookie says: to whom its counters, drops and traces belong.
+
+```
+ 63      56 55      48 47      40 39      32 31                              0
++----------+----------+----------+----------+---------------------------------+
+|  0x52    |   kind   | direction|    0     |             number              |
++----------+----------+----------+----------+---------------------------------+
+```
+
+0x52 marks flows of Ringfence. `number` is a guard, an attachment, a rule, a tier or a network,
+by `kind`. `direction` is 1 for egress, 2 for ingress, 0 where there is none.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+from intent.model import Direction
+
+MARK = 0x52
+
+
+class Kind(enum.IntEnum):
+    PIPELINE = 1
+    GUARD = 2
+    ENDPOINT = 3
+    CLAUSE = 4
+    RULE = 5
+    ISOLATION = 6
+    POSTURE = 7
+    LEARN = 8
+
+
+class Guard(enum.IntEnum):
+    """Why a frame was dropped before or beside policy."""
+
+    TAGGED = 1
+    SOURCE = 2
+    """No endpoint has this port, MAC and address."""
+    ARP = 3
+    """ARP that is no request of the port's own address, or an answer nobody has."""
+    NEIGHBOUR = 4
+    """Neighbour discovery other than an own solicitation, or for an address nobody has."""
+    ROUTER = 5
+    """Router advertisement, router solicitation or redirect."""
+    DHCP = 6
+    """DHCP reply from other than the network's declared server."""
+    MULTICAST = 7
+    DESTINATION = 8
+    """No endpoint of the network has this MAC and address."""
+    INVALID = 9
+    """Conntrack finds the packet belongs to no possible connection."""
+    CHANGED_HANDS = 10
+    """A reply in a connection of an attachment that is gone."""
+    ETHERTYPE = 11
+
+
+class Origin(NamedTuple):
+    kind: Kind
+    number: int
+    direction: Direction | None = None
+
+
+_DIRECTION_CODE = {None: 0, Direction.EGRESS: 1, Direction.INGRESS: 2}
+_KIND = {int(kind): kind for kind in Kind}
+_DIRECTION = {code: direction for direction, code in _DIRECTION_CODE.items()}
+
+
+def encode(origin: Origin) -> int:
+    """Return the 64-bit cookie of an origin."""
+    return MARK << 56 | origin.kind << 48 | _DIRECTION_CODE[origin.direction] << 40 | origin.number
+
+
+def decode(cookie: int) -> Origin | None:
+    """Return what a cookie says, None if it is not Ringfence's."""
+    kind, direction, number = cookie >> 48 & 0xFF, cookie >> 40 & 0xFF, cookie & 0xFFFFFFFF
+    if cookie >> 56 != MARK or cookie >> 32 & 0xFF or direction not in _DIRECTION or kind not in _KIND:
+        return None
+    return Origin(_KIND[kind], number, _DIRECTION[direction])
+
+
+PIPELINE = encode(Origin(Kind.PIPELINE, 0))
+CLAUSE = encode(Origin(Kind.CLAUSE, 0))

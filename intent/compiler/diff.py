@@ -1,0 +1,58 @@
+"""Actual and desired as sets, and what leads from one to the other.
+
+```
+      actual                desired
+   +-----------+---------+-----------+
+   |  deletes  |  equal  |   adds    |
+   |           +---------+           |
+   |           | changes |           |
+   +-----------+---------+-----------+
+```
+
+A flow whose actions, cookie or timeout differ is added again: OpenFlow replaces it in place and keeps
+its counters (no RESET_COUNTS). MODIFY would keep the old cookie.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from intent.compiler.flow import Flow, FlowKey, Program
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Delta:
+    """What to send, each part sorted by key so that the bytes are the same whatever came before."""
+
+    deletes: tuple[FlowKey, ...] = ()
+    adds: tuple[Flow, ...] = ()
+    changes: tuple[Flow, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.deletes or self.adds or self.changes)
+
+    def __len__(self) -> int:
+        return len(self.deletes) + len(self.adds) + len(self.changes)
+
+
+def sort_key(key: FlowKey) -> tuple[int, int, tuple[tuple[int, int, int], ...]]:
+    """Order flows by table, then highest priority first, then match."""
+    return key.table, -key.priority, tuple((t.field.index, t.value, t.mask) for t in key.match)
+
+
+def diff(actual: Program, desired: Program) -> Delta:
+    """Return the least change that makes `actual` equal `desired`."""
+    deletes = sorted(actual.keys() - desired.keys(), key=sort_key)
+    adds = sorted(desired.keys() - actual.keys(), key=sort_key)
+    changes = sorted((k for k in desired.keys() & actual.keys() if desired[k] != actual[k]), key=sort_key)
+    return Delta(
+        tuple(deletes), tuple(Flow(k, desired[k]) for k in adds), tuple(Flow(k, desired[k]) for k in changes)
+    )
+
+
+def apply(actual: Program, delta: Delta) -> Program:
+    """Return what a switch holds after a delta: the model against which `diff` is tested."""
+    gone = set(delta.deletes)
+    kept = {k: b for k, b in actual.items() if k not in gone}
+    kept.update((flow.key, flow.body) for flow in (*delta.adds, *delta.changes))
+    return kept

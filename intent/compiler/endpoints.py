@@ -1,0 +1,153 @@
+"""The flows of each endpoint: five on IPv4 and five on IPv6.
+
+They tie an address to one port and MAC (SOURCE), answer for it (ANSWER), lead to it (DESTINATION) and
+name its attachment (SAME).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv6Address
+
+from intent.compiler import fields as f
+from intent.compiler.cookie import Kind, Origin, encode
+from intent.compiler.flow import CONTROLLER, Flow, Load, Output, exact
+from intent.compiler.pipeline import ADVERTISEMENT, ARP_REQUEST, SOLICITATION, TRACK, answer_actions, same_actions
+from intent.compiler.tables import Priority, Table
+from intent.compiler.terms import (
+    ARP,
+    ETHERTYPE,
+    IPV4,
+    IPV6,
+    dst_address,
+    flow,
+    goto,
+    is_,
+    mac,
+    protocol,
+    src_address,
+)
+from intent.model import Network
+from topology.model import Endpoint, IPAddress, UnaddressedPort
+from topology.packet import ICMPV6, UDP
+
+BROADCAST_MAC = 0xFFFFFFFFFFFF
+BROADCAST = 0xFFFFFFFF
+DHCP_SERVER, DHCP_CLIENT = 67, 68
+DHCPV6_SERVER, DHCPV6_CLIENT = 547, 546
+LEARN_BYTES = 512
+"""Bytes of a frame that the controller needs to learn an address: a DHCP reply up to its message type."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers one address of one endpoint goes by."""
+
+    network: int
+    identity: int
+    attachment: int
+
+
+def address_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers) -> Iterator[Flow]:
+    """Yield the flows of one address of a local endpoint (all but its port's neighbour guard)."""
+    hardware = mac(endpoint.mac)
+    port = endpoint.location.ofport
+    family = ETHERTYPE[address.version]
+    origin = encode(Origin(Kind.ENDPOINT, numbers.attachment))
+    here = (exact(f.IN_PORT, port), exact(f.ETH_SRC, hardware))
+    network = is_(f.NETWORK, numbers.network)
+    identify = (
+        Load(f.SRC_ID, numbers.identity),
+        Load(f.SRC_ATT, numbers.attachment),
+        Load(f.NETWORK, numbers.network),
+    )
+    yield flow(Table.SOURCE, Priority.SOURCE, (*here, family, src_address(address)),
+               goto(Table.GUARD, *identify), origin)  # fmt: skip
+    locate = (
+        Load(f.DST_ID, numbers.identity),
+        Load(f.DST_ATT, numbers.attachment),
+        Load(f.OUT_PORT, port),
+    )
+    target = (network, exact(f.ETH_DST, hardware), family, dst_address(address))
+    yield flow(Table.DESTINATION, Priority.ADDRESS, target, goto(Table.ORIENT, *locate), origin)
+    same = (is_(f.COMPARE_A, numbers.attachment), is_(f.COMPARE_B, numbers.attachment))
+    yield flow(Table.SAME, Priority.ADDRESS, same, same_actions(numbers.identity), origin)
+    if isinstance(address, IPv4Address):
+        asks = (*here, ARP, exact(f.ARP_OP, ARP_REQUEST), exact(f.ARP_SHA, hardware), exact(f.ARP_SPA, int(address)))
+        yield flow(Table.SOURCE, Priority.SOURCE, asks,
+                   goto(Table.NEIGHBOUR, Load(f.NETWORK, numbers.network)), origin)  # fmt: skip
+        yield flow(Table.ANSWER, Priority.ADDRESS, (network, ARP, exact(f.ARP_SPA, int(address))),
+                   answer_actions(hardware, f.ARP_SHA), origin)  # fmt: skip
+    else:
+        wanted = (network, IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, ADVERTISEMENT), exact(f.ND_TARGET, int(address)))
+        yield flow(Table.ANSWER, Priority.ADDRESS, wanted, answer_actions(hardware, f.ND_TLL), origin)
+
+
+def solicit_flow(endpoint: Endpoint, numbers: Numbers) -> Flow:
+    """Return the flow that lets an endpoint with IPv6 ask for its neighbours' MACs."""
+    hardware = mac(endpoint.mac)
+    here = (exact(f.IN_PORT, endpoint.location.ofport), exact(f.ETH_SRC, hardware))
+    asks = (*here, IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, SOLICITATION), exact(f.ND_SLL, hardware))
+    origin = encode(Origin(Kind.ENDPOINT, numbers.attachment))
+    return flow(Table.SOURCE, Priority.SOLICIT, asks,
+                goto(Table.NEIGHBOUR, Load(f.NETWORK, numbers.network)), origin)  # fmt: skip
+
+
+def has_ipv6(endpoint: Endpoint) -> bool:
+    """Whether any address is IPv6."""
+    return any(isinstance(a, IPv6Address) for a in endpoint.addresses)
+
+
+# -- DHCP: clients reach the declared server and nobody else ------------------------------------------
+
+
+def dhcp_client_flows(clients: Iterable[Endpoint | UnaddressedPort], server: Endpoint) -> Iterator[Flow]:
+    """Yield the flows that take discover and request messages to the network's declared server."""
+    for client in clients:
+        if client.location.ofport == server.location.ofport:
+            continue  # a server asks nobody
+        terms = (
+            exact(f.IN_PORT, client.location.ofport),
+            exact(f.ETH_SRC, mac(client.mac)),
+            exact(f.ETH_DST, BROADCAST_MAC),
+            IPV4,
+            protocol(UDP),
+            exact(f.IPV4_SRC, 0),
+            exact(f.IPV4_DST, BROADCAST),
+            exact(f.UDP_SRC, DHCP_CLIENT),
+            exact(f.UDP_DST, DHCP_SERVER),
+        )
+        yield flow(Table.SOURCE, Priority.DHCP, terms, (Output(server.location.ofport),))
+
+
+def dhcp_server_flows(server: Endpoint, attachments: Iterable[int]) -> Iterator[Flow]:
+    """Yield the exceptions from the DHCP guard for the declared server; its replies are judged as any packet."""
+    replies = {4: (IPV4, DHCP_SERVER, DHCP_CLIENT), 6: (IPV6, DHCPV6_SERVER, DHCPV6_CLIENT)}
+    for address, attachment in zip(server.addresses, attachments, strict=True):
+        family, source, destination = replies[address.version]
+        terms = (
+            is_(f.SRC_ATT, attachment),
+            family,
+            protocol(UDP),
+            exact(f.UDP_SRC, source),
+            exact(f.UDP_DST, destination),
+        )
+        yield flow(Table.GUARD, Priority.EXCEPTION + 20, terms, (TRACK,))
+
+
+# -- learning ------------------------------------------------------------------------------------
+
+
+def learn_flows(port: Endpoint | UnaddressedPort, network: Network) -> Iterator[Flow]:
+    """Yield the flows that show the controller who claims an address on a port, and forward nothing."""
+    here = (exact(f.IN_PORT, port.location.ofport), exact(f.ETH_SRC, mac(port.mac)))
+    show = (Output(CONTROLLER, LEARN_BYTES),)
+    origin = encode(Origin(Kind.LEARN, port.location.ofport))
+    if "arp" in network.learn:
+        terms = (*here, ARP, exact(f.ARP_SHA, mac(port.mac)))
+        yield flow(Table.SOURCE, Priority.LEARN, terms, show, origin)
+    if "nd" in network.learn:
+        for kind in (SOLICITATION, ADVERTISEMENT):
+            message = (*here, IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, kind))
+            yield flow(Table.SOURCE, Priority.LEARN, message, show, origin)

@@ -1,0 +1,165 @@
+"""The flows that every switch has, whatever the intents: guards, orientation, delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from intent.compiler import fields as f
+from intent.compiler.cookie import Guard
+from intent.compiler.flow import IN_PORT, Act, Ct, Flow, Load, Move, Output, OutputReg, Resubmit, Term, exact
+from intent.compiler.tables import Priority, Table
+from intent.compiler.terms import ARP, IPV4, IPV6, flow, goto, guard, is_, protocol
+from topology.packet import ICMP, ICMPV6, UDP
+
+SOLICITATION, ADVERTISEMENT = 135, 136
+ROUTER_TYPES = (133, 134, 137)
+ICMP_REDIRECT = 5
+ARP_REQUEST, ARP_REPLY = 1, 2
+NA_FLAGS = 0x60000000
+"""Solicited and override (RFC 4861, section 4.4)."""
+TARGET_LINK_LAYER = 2
+DHCP_REPLIES = ((IPV4, 67, 68), (IPV6, 547, 546))
+MULTICAST_BIT = 0x010000000000
+
+
+def static_flows() -> Iterator[Flow]:
+    """Yield the flows that depend on nothing."""
+    yield from _source()
+    yield from _neighbour()
+    yield from _guard()
+    yield from _orient()
+    yield from _connection()
+    yield from _deliver()
+
+
+def _source() -> Iterator[Flow]:
+    tagged = Term(f.VLAN_VID, 0x1000, 0x1000)
+    yield flow(Table.SOURCE, Priority.TAGGED, (tagged,), (), guard(Guard.TAGGED))
+    yield flow(Table.SOURCE, Priority.MISS, (ARP,), (), guard(Guard.ARP))
+    yield flow(Table.SOURCE, Priority.MISS, (IPV4,), (), guard(Guard.SOURCE))
+    yield flow(Table.SOURCE, Priority.MISS, (IPV6,), (), guard(Guard.SOURCE))
+    yield flow(Table.SOURCE, Priority.LAST, (), (), guard(Guard.ETHERTYPE))
+
+
+def _neighbour() -> Iterator[Flow]:
+    w = f.whole
+    answer_arp: tuple[Act, ...] = (
+        Move(w(f.ETH_SRC), w(f.ETH_DST)),
+        Load(w(f.ARP_OP), ARP_REPLY),
+        Move(w(f.ARP_SHA), w(f.ARP_THA)),
+        Move(w(f.ARP_SPA), f.SCRATCH),
+        Move(w(f.ARP_TPA), w(f.ARP_SPA)),
+        Move(f.SCRATCH, w(f.ARP_TPA)),
+    )
+    answer_nd: tuple[Act, ...] = (
+        Move(w(f.ETH_SRC), w(f.ETH_DST)),
+        Move(w(f.IPV6_SRC), w(f.IPV6_DST)),
+        Move(w(f.ND_TARGET), w(f.IPV6_SRC)),
+        Load(w(f.ND_RESERVED), NA_FLAGS),
+        Load(w(f.ND_OPTIONS_TYPE), TARGET_LINK_LAYER),
+        Load(w(f.ICMPV6_TYPE), ADVERTISEMENT),
+    )
+    solicit = (IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, SOLICITATION))
+    # A solicitation from :: asks whether the address is free (RFC 4862); silence says yes.
+    yield flow(Table.NEIGHBOUR, 20, (*solicit, exact(f.IPV6_SRC, 0)), (), guard(Guard.NEIGHBOUR))
+    yield flow(Table.NEIGHBOUR, 10, (ARP,), goto(Table.ANSWER, *answer_arp))
+    yield flow(Table.NEIGHBOUR, 10, solicit, goto(Table.ANSWER, *answer_nd))
+    yield flow(Table.NEIGHBOUR, Priority.LAST, (), (), guard(Guard.NEIGHBOUR))
+    yield flow(Table.ANSWER, Priority.MISS, (ARP,), (), guard(Guard.ARP))
+    yield flow(Table.ANSWER, Priority.LAST, (), (), guard(Guard.NEIGHBOUR))
+
+
+def answer_actions(table_mac: int, mac_field: f.Field) -> tuple[Act, ...]:
+    """Return the actions that complete an answer with the MAC that was asked for."""
+    return (Load(f.whole(f.ETH_SRC), table_mac), Load(f.whole(mac_field), table_mac), Output(IN_PORT))
+
+
+def _guard() -> Iterator[Flow]:
+    group = Term(f.ETH_DST, MULTICAST_BIT, MULTICAST_BIT)
+    yield flow(Table.GUARD, Priority.FORBIDDEN + 5, (group,), (), guard(Guard.MULTICAST))
+    yield flow(Table.GUARD, Priority.FORBIDDEN, (IPV4, Term(f.IPV4_DST, 0xE0000000, 0xF0000000)), (),
+               guard(Guard.MULTICAST))  # fmt: skip
+    yield flow(Table.GUARD, Priority.FORBIDDEN, (IPV4, exact(f.IPV4_DST, 0xFFFFFFFF)), (), guard(Guard.MULTICAST))
+    yield flow(Table.GUARD, Priority.FORBIDDEN - 1, (IPV6, Term(f.IPV6_DST, 0xFF << 120, 0xFF << 120)), (),
+               guard(Guard.MULTICAST))  # fmt: skip
+    redirect = (IPV4, protocol(ICMP), exact(f.ICMPV4_TYPE, ICMP_REDIRECT))
+    yield flow(Table.GUARD, Priority.FORBIDDEN + 1, redirect, (), guard(Guard.ROUTER))
+    for kind in (*ROUTER_TYPES, SOLICITATION, ADVERTISEMENT):
+        which = Guard.ROUTER if kind in ROUTER_TYPES else Guard.NEIGHBOUR
+        terms = (IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, kind))
+        yield flow(Table.GUARD, Priority.FORBIDDEN + 6, terms, (), guard(which))
+    for family, source, destination in DHCP_REPLIES:
+        pair = (exact(f.UDP_SRC, source), exact(f.UDP_DST, destination))
+        yield flow(Table.GUARD, Priority.FORBIDDEN + 2, (family, protocol(UDP), *pair), (), guard(Guard.DHCP))
+    for family in (IPV4, IPV6):
+        yield flow(Table.GUARD, Priority.LAST, (family,), (TRACK,))
+    yield flow(Table.DESTINATION, Priority.LAST, (), (), guard(Guard.DESTINATION))
+
+
+TRACK = Ct(zone=f.NETWORK, table=int(Table.DESTINATION))
+
+
+def _state(*, plus: int, minus: int = 0) -> Term:
+    return Term(f.CT_STATE, plus | f.CS_TRK, plus | minus | f.CS_TRK)
+
+
+def _compare(label: f.Slice, against: f.Slice) -> tuple[Act, ...]:
+    return (Move(against, f.COMPARE_A), Move(label, f.COMPARE_B), Resubmit(int(Table.SAME)))
+
+
+def _orient() -> Iterator[Flow]:
+    forward: tuple[Act, ...] = (
+        Move(f.SRC_ID, f.CLIENT_ID),
+        Move(f.DST_ID, f.SERVER_ID),
+        Move(f.SRC_ATT, f.CLIENT_ATT),
+        Move(f.DST_ATT, f.SERVER_ATT),
+    )
+    reply: tuple[Act, ...] = (
+        Move(f.DST_ID, f.CLIENT_ID),
+        Move(f.SRC_ID, f.SERVER_ID),
+        Move(f.DST_ATT, f.CLIENT_ATT),
+        Move(f.SRC_ATT, f.SERVER_ATT),
+        Load(f.DIRECTION, f.REPLY),
+    )
+    compare = (*_compare(f.LABEL_CLIENT, f.CLIENT_ATT), *_compare(f.LABEL_SERVER, f.SERVER_ATT))
+    related: tuple[Act, ...] = (
+        Load(f.DIRECTION, f.RELATED),
+        *_compare(f.LABEL_CLIENT, f.LABEL_CLIENT),
+        Move(f.FOUND_ID, f.CLIENT_ID),
+        *_compare(f.LABEL_SERVER, f.LABEL_SERVER),
+        Move(f.FOUND_ID, f.SERVER_ID),
+    )
+    orient, connection = Table.ORIENT, Table.CONNECTION
+    yield flow(orient, 50, (_state(plus=f.CS_INV),), (), guard(Guard.INVALID))
+    yield flow(orient, 40, (_state(plus=f.CS_REL),), goto(connection, *related))
+    yield flow(orient, 30, (_state(plus=f.CS_NEW),), goto(Table.EGRESS, *forward, Load(f.COMMIT, 1)))
+    yield flow(orient, 20, (_state(plus=f.CS_RPL),), goto(connection, *reply, *compare))
+    yield flow(orient, 10, (_state(plus=0),), goto(connection, *forward, *compare))
+    yield flow(orient, Priority.LAST, (), (), guard(Guard.INVALID))
+
+
+BOTH_SAME = 3
+
+
+def same_actions(identity: int) -> tuple[Act, ...]:
+    """Return what an equality of attachment numbers does: shift in a 1 and say whose number it is."""
+    return (Move(f.SAME_FIRST, f.SAME_SECOND), Load(f.SAME_FIRST, 1), Load(f.FOUND_ID, identity))
+
+
+def _connection() -> Iterator[Flow]:
+    table = Table.CONNECTION
+    yield flow(table, 20, (is_(f.SAME, BOTH_SAME),), goto(Table.EGRESS))
+    # The side that opens is judged by what it is now; what it sends is an opening in its own right.
+    yield flow(table, 10, (is_(f.DIRECTION, f.FORWARD),), goto(Table.EGRESS, Load(f.COMMIT, 1)))
+    yield flow(table, Priority.LAST, (), (), guard(Guard.CHANGED_HANDS))
+
+
+def _deliver() -> Iterator[Flow]:
+    commit = Ct(
+        zone=f.NETWORK,
+        commit=True,
+        exec=(Move(f.CLIENT_ATT, f.LABEL_CLIENT), Move(f.SERVER_ATT, f.LABEL_SERVER)),
+    )
+    for family in (IPV4, IPV6):
+        yield flow(Table.DELIVER, 10, (family, is_(f.COMMIT, 1)), (commit, OutputReg(f.OUT_PORT)))
+    yield flow(Table.DELIVER, Priority.LAST, (), (OutputReg(f.OUT_PORT),))

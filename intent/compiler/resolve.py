@@ -1,0 +1,299 @@
+"""From names and selectors to identities.
+
+An *identity* is what policy can tell apart: network, the labels and named ports that something in force reads,
+and the CIDR atom of the address. Endpoints that differ only in what nobody reads share one, so an
+endpoint that joins a known identity changes no policy flow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
+from typing import TypeAlias
+
+from intent.model import (
+    CidrPeer,
+    EndpointPeer,
+    GroupPeer,
+    Intents,
+    IPNetwork,
+    Mode,
+    Operator,
+    Peer,
+    Policy,
+    PortName,
+    PortRange,
+    Requirement,
+    Rule,
+    Selector,
+    SelectorPeer,
+    ServiceMatch,
+    ServiceName,
+)
+from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, IPAddress, NamedPort
+
+
+IPV4 = 4
+
+
+class CompileError(Exception):
+    """The intents cannot be lowered; nothing was changed. The message names the place and the remedy."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Identity:
+    """All that policy can tell about one address of an endpoint."""
+
+    network: str
+    labels: tuple[tuple[str, str], ...]
+    """Of the keys that are read, sorted."""
+    ports: tuple[NamedPort, ...]
+    """Of the names that are read, sorted."""
+    atom: IPNetwork | None
+    """The longest prefix in force that holds the address."""
+
+    @property
+    def key(self) -> str:
+        """Stable name in the id map."""
+        labels = ",".join(f"{k}={v}" for k, v in self.labels)
+        ports = ",".join(f"{p.name}={p.protocol}/{p.number}" for p in self.ports)
+        return f"{self.network}|{labels}|{ports}|{self.atom or ''}"
+
+
+def in_force(intents: Intents) -> list[Policy]:
+    """Return the policies that decide, by name."""
+    return [p for _, p in sorted(intents.policies.items()) if p.mode is Mode.ENFORCE]
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+    """Everything that the policies in force read of an endpoint."""
+
+    label_keys: frozenset[str]
+    endpoint_names: frozenset[str]
+    port_names: frozenset[str]
+    prefixes: frozenset[IPNetwork]
+
+    @cached_property
+    def lengths(self) -> Mapping[int, tuple[int, ...]]:
+        """Prefix lengths in force by IP version, longest first."""
+        return {v: tuple(sorted({p.prefixlen for p in self.prefixes if p.version == v}, reverse=True)) for v in (4, 6)}
+
+    def atom(self, address: IPAddress) -> IPNetwork | None:
+        """Return the longest prefix in force that holds the address."""
+        bits = address.max_prefixlen
+        for length in self.lengths[address.version]:
+            base = int(address) >> (bits - length) << (bits - length)
+            prefix = IPv4Network((base, length)) if address.version == IPV4 else IPv6Network((base, length))
+            if prefix in self.prefixes:
+                return prefix
+        return None
+
+    def identity(self, endpoint: Endpoint, address: IPAddress) -> Identity:
+        """Return what policy can tell about one address of an endpoint."""
+        labels = tuple(
+            sorted(
+                (k, v)
+                for k, v in endpoint.labels.items()
+                if k in self.label_keys or (k == NAME_LABEL and v in self.endpoint_names)
+            )
+        )
+        ports = tuple(sorted(p for p in endpoint.ports if p.name in self.port_names))
+        return Identity(endpoint.network, labels, ports, self.atom(address))
+
+
+class _Reader:
+    """Walks rules and collects what they read; each group and service once."""
+
+    def __init__(self, intents: Intents) -> None:
+        self._intents = intents
+        self._seen: set[tuple[str, str]] = set()
+        self.label_keys: set[str] = set()
+        self.endpoint_names: set[str] = set()
+        self.port_names: set[str] = set()
+        self.prefixes: set[IPNetwork] = set()
+
+    def selector(self, selector: Selector) -> None:
+        self.label_keys.update(r.key for r in selector.requirements)
+
+    def peers(self, peers: Iterable[Peer]) -> None:
+        for peer in peers:
+            match peer:
+                case SelectorPeer(selector):
+                    self.selector(selector)
+                case CidrPeer(cidr, exceptions):
+                    self.prefixes.update((cidr, *exceptions))
+                case EndpointPeer(name):
+                    self.endpoint_names.add(name)
+                case GroupPeer(name) if self._first("group", name):
+                    self.peers(self._intents.groups[name].members)
+                case _:
+                    pass
+
+    def services(self, services: Iterable[ServiceMatch | ServiceName]) -> None:
+        for service in services:
+            match service:
+                case ServiceMatch(port=PortName(name)):
+                    self.port_names.add(name)
+                case ServiceName(name) if self._first("service", name):
+                    self.services(self._intents.services[name].matches)
+                case _:
+                    pass
+
+    def _first(self, kind: str, name: str) -> bool:
+        seen = (kind, name) in self._seen
+        self._seen.add((kind, name))
+        return not seen
+
+
+def vocabulary(intents: Intents) -> Vocabulary:
+    """Return what the policies in force read."""
+    reader = _Reader(intents)
+    for policy in in_force(intents):
+        if policy.subject is not None:
+            reader.selector(policy.subject)
+        for rule in policy.rules:
+            reader.peers((*(rule.from_ or ()), *(rule.to or ())))
+            reader.services(rule.services or ())
+    keys = frozenset(reader.label_keys - {NETWORK_LABEL})
+    return Vocabulary(keys, frozenset(reader.endpoint_names), frozenset(reader.port_names), frozenset(reader.prefixes))
+
+
+def selects(selector: Selector, identity: Identity) -> bool:
+    """Whether every endpoint of the identity is selected."""
+    return all(_holds(r, identity) for r in selector.requirements)
+
+
+def _holds(requirement: Requirement, identity: Identity) -> bool:
+    key = requirement.key
+    value = identity.network if key == NETWORK_LABEL else dict(identity.labels).get(key)
+    match requirement.operator:
+        case Operator.IN:
+            return value in requirement.values
+        case Operator.NOT_IN:
+            return value not in requirement.values
+        case Operator.EXISTS:
+            return value is not None
+        case Operator.DOES_NOT_EXIST:
+            return value is None
+
+
+class Membership:
+    """Which identities a rule's peers describe; memoised, as many rules share peers."""
+
+    def __init__(self, intents: Intents, identities: Iterable[Identity]) -> None:
+        self._intents = intents
+        self.identities = tuple(identities)
+        self._memo: dict[Peer, frozenset[Identity]] = {}
+        self._selected: dict[Selector, frozenset[Identity]] = {}
+
+    def selected(self, selector: Selector) -> frozenset[Identity]:
+        """Return the identities a selector selects."""
+        found = self._selected.get(selector)
+        if found is None:
+            found = frozenset(i for i in self.identities if selects(selector, i))
+            self._selected[selector] = found
+        return found
+
+    def members(self, peers: Iterable[Peer]) -> frozenset[Identity]:
+        """Return the union of what peers describe."""
+        return frozenset().union(*(self._peer(p) for p in peers))
+
+    def _peer(self, peer: Peer) -> frozenset[Identity]:
+        found = self._memo.get(peer)
+        if found is None:
+            found = self._memo[peer] = self._expand(peer)
+        return found
+
+    def _expand(self, peer: Peer) -> frozenset[Identity]:
+        match peer:
+            case SelectorPeer(selector):
+                return self.selected(selector)
+            case GroupPeer(name):
+                return self.members(self._intents.groups[name].members)
+            case CidrPeer():
+                return frozenset(i for i in self.identities if _inside(peer, i.atom))
+            case EndpointPeer(name):
+                return frozenset(i for i in self.identities if (NAME_LABEL, name) in i.labels)
+            case _:
+                return frozenset()  # world: identities are those of endpoints
+
+
+def _inside(peer: CidrPeer, atom: IPNetwork | None) -> bool:
+    if atom is None or not _within(atom, peer.cidr):
+        return False
+    return not any(_within(atom, e) for e in peer.exceptions)
+
+
+def _within(inner: IPNetwork, outer: IPNetwork) -> bool:
+    return (
+        inner.version == outer.version
+        and inner.prefixlen >= outer.prefixlen
+        and int(inner.network_address) >> (inner.max_prefixlen - outer.prefixlen)
+        == int(outer.network_address) >> (outer.max_prefixlen - outer.prefixlen)
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Variant:
+    """A part of a rule that one conjunction can say.
+
+    Named ports split a rule: each number that a name stands for holds only for the servers that say so.
+    """
+
+    suffix: str
+    """"" for the part without named ports, else `protocol/number`."""
+    clients: frozenset[Identity] | None
+    servers: frozenset[Identity] | None
+    services: tuple[ServiceMatch, ...] | None
+    """No named ports; None for every protocol."""
+
+
+def flatten(intents: Intents, services: Iterable[ServiceMatch | ServiceName]) -> Iterator[ServiceMatch]:
+    """Yield the matches that services stand for."""
+    for service in services:
+        if isinstance(service, ServiceName):
+            yield from flatten(intents, intents.services[service.name].matches)
+        else:
+            yield service
+
+
+def variants(intents: Intents, members: Membership, policy: Policy, rule: Rule) -> list[Variant]:
+    """Return the parts of a rule that some local pair of identities can reach, in stable order."""
+    subject = None if policy.subject is None else members.selected(policy.subject)
+    clients = None if rule.from_ is None else members.members(rule.from_)
+    servers = None if rule.to is None else members.members(rule.to)
+    if rule.direction == "egress":
+        clients = subject
+    elif rule.direction == "ingress":
+        servers = subject
+    found = list(_by_service(intents, rule, (clients, servers), members.identities))
+    return [v for v in found if v.clients != frozenset() and v.servers != frozenset()]
+
+
+_Sides: TypeAlias = tuple[frozenset[Identity] | None, frozenset[Identity] | None]
+
+
+def _by_service(
+    intents: Intents, rule: Rule, sides: _Sides, identities: tuple[Identity, ...]
+) -> Iterator[Variant]:
+    clients, servers = sides
+    if rule.services is None:
+        yield Variant("", clients, servers, None)
+        return
+    matches = list(dict.fromkeys(flatten(intents, rule.services)))
+    plain = tuple(m for m in matches if not isinstance(m.port, PortName))
+    if plain:
+        everything = any(m.protocol is None for m in plain)
+        yield Variant("", clients, servers, None if everything else plain)
+    wanted = {(m.protocol, m.port.name) for m in matches if isinstance(m.port, PortName)}
+    numbers: dict[tuple[int, int], set[Identity]] = {}
+    for identity in identities if servers is None else servers:
+        for port in identity.ports:
+            if (port.protocol, port.name) in wanted:
+                numbers.setdefault((port.protocol, port.number), set()).add(identity)
+    for (protocol, number), holders in sorted(numbers.items(), key=lambda item: item[0]):
+        match = ServiceMatch(protocol, PortRange(number, number))
+        yield Variant(f"{protocol}/{number}", clients, frozenset(holders), (match,))

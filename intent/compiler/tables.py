@@ -1,0 +1,113 @@
+"""The pipeline, declared once: order is meaning, and nothing else knows a table's number.
+
+A frame enters at SOURCE. Neighbour queries go SOURCE, NEIGHBOUR, ANSWER and back out of the port.
+IP goes SOURCE, GUARD, conntrack, DESTINATION, ORIENT, CONNECTION, then the egress tiers (the judgement
+of the endpoint that opened the connection), the ingress tiers (of the one it was opened to), DELIVER.
+
+To add a table: give it a number between its neighbours, say here what it matches, add it to the
+sets of tables that may lead to it, and run `make golden docs`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+from intent.model import MAX_TIERS, Direction
+
+
+class Table(enum.IntEnum):
+    """Tables of fixed meaning. Tiers take the numbers between; see `tier_table`."""
+
+    SOURCE = 0
+    NEIGHBOUR = 1
+    ANSWER = 2
+    GUARD = 3
+    DESTINATION = 4
+    ORIENT = 5
+    SAME = 6
+    CONNECTION = 7
+    EGRESS = 8
+    EGRESS_POSTURE = 26
+    INGRESS = 28
+    INGRESS_POSTURE = 46
+    DELIVER = 60
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """What one table is for, and where a frame may go from it."""
+
+    purpose: str
+    next: tuple[Table, ...]
+
+
+STAGES: dict[Table, Stage] = {
+    Table.SOURCE: Stage(
+        "Who sends this? Port, MAC and source address must be one endpoint's; loads its identity.",
+        (Table.NEIGHBOUR, Table.GUARD),
+    ),
+    Table.NEIGHBOUR: Stage("Turns an ARP request or neighbour solicitation into its answer.", (Table.ANSWER,)),
+    Table.ANSWER: Stage("Fills in the MAC of the address that was asked for and sends the answer back.", ()),
+    Table.GUARD: Stage("Drops what is never judged, then tracks the connection.", (Table.DESTINATION,)),
+    Table.DESTINATION: Stage("Whom is this for? Loads identity and port of the destination.", (Table.ORIENT,)),
+    Table.ORIENT: Stage(
+        "Turns the packet into the orientation of its connection: who opened it, to whom.",
+        (Table.SAME, Table.CONNECTION, Table.EGRESS),
+    ),
+    Table.SAME: Stage("Equality of two registers: one flow for each attachment number in use.", ()),
+    Table.CONNECTION: Stage("A reply must belong to the two attachments that are here now.", (Table.EGRESS,)),
+    Table.EGRESS: Stage("Begins the egress judgement; world has none.", (Table.EGRESS_POSTURE, Table.INGRESS)),
+    Table.EGRESS_POSTURE: Stage("No egress rule decided: the network's posture does.", (Table.INGRESS,)),
+    Table.INGRESS: Stage("Begins the ingress judgement; world has none.", (Table.INGRESS_POSTURE, Table.DELIVER)),
+    Table.INGRESS_POSTURE: Stage("No ingress rule decided: the network's posture does.", (Table.DELIVER,)),
+    Table.DELIVER: Stage("Writes the connection's label if it is new or changed hands, and outputs.", ()),
+}
+
+FIRST_TIER = {Direction.EGRESS: Table.EGRESS + 1, Direction.INGRESS: Table.INGRESS + 1}
+ENTRY = {Direction.EGRESS: Table.EGRESS, Direction.INGRESS: Table.INGRESS}
+POSTURE = {Direction.EGRESS: Table.EGRESS_POSTURE, Direction.INGRESS: Table.INGRESS_POSTURE}
+AFTER = {Direction.EGRESS: Table.INGRESS, Direction.INGRESS: Table.DELIVER}
+"""Where a packet goes that the judgement of a direction allowed."""
+
+
+def tier_table(direction: Direction, tier_index: int) -> int:
+    """Return the number of the policy table of one tier.
+
+    Raises:
+        ValueError: `tier_index` is not below `MAX_TIERS`.
+    """
+    if not 0 <= tier_index < MAX_TIERS:
+        raise ValueError(f"tier {tier_index} is beyond the {MAX_TIERS} that the pipeline has tables for")
+    return FIRST_TIER[direction] + tier_index
+
+
+def table_name(number: int) -> str:
+    """Return the name of a table, `egress_tier_3` for those of tiers."""
+    for direction, first in FIRST_TIER.items():
+        if first <= number < first + MAX_TIERS:
+            return f"{direction}_tier_{number - first}"
+    try:
+        return Table(number).name.lower()
+    except ValueError:
+        return f"table_{number}"
+
+
+class Priority(enum.IntEnum):
+    """Priorities outside the policy tables (those are in `ids.band_priority`)."""
+
+    TAGGED = 200
+    DHCP = 120
+    SOLICIT = 110
+    SOURCE = 100
+    LEARN = 50
+    MISS = 1
+    LAST = 0
+    EXCEPTION = 110
+    FORBIDDEN = 100
+    ADDRESS = 100
+    BY_STATE_4 = 40
+    BY_STATE_3 = 30
+    BY_STATE_2 = 20
+    BY_STATE_1 = 10
+    ISOLATION = 2
