@@ -151,8 +151,9 @@ def evaluate(  # noqa: PLR0913  everything a fate depends on; the tail is keywor
         inventory: who is plugged in at that instant.
         frame: as it enters the switch.
         tracked: what conntrack in the network's zone says; None only for a frame that `admit` settles.
-        now, offsets: as for `judge`.
+        now: as for `judge`.
         capabilities: of the switch.
+        offsets: as for `judge`.
 
     Raises:
         UnknownName, ValueError: as `judge`; ValueError too if `tracked` or its connection is missing.
