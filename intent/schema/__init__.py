@@ -1,0 +1,33 @@
+"""The intent language as people write it: reading, checking, meaning, and writing back."""
+
+from intent.schema.changes import Applied, Change, Delete, Outcome, Put, Result, Revision, Stored
+from intent.schema.checks import to_intents
+from intent.schema.documents import KINDS, Document
+from intent.schema.dump import document_text, dump_document, dump_yaml, json_schema
+from intent.schema.loading import MAX_BYTES
+from intent.schema.problems import DocumentError, Problem, SyntaxRefusedError
+from intent.schema.reading import parse_documents, parse_single
+
+__all__ = [
+    "KINDS",
+    "MAX_BYTES",
+    "Applied",
+    "Change",
+    "Delete",
+    "Document",
+    "DocumentError",
+    "Outcome",
+    "Problem",
+    "Put",
+    "Result",
+    "Revision",
+    "Stored",
+    "SyntaxRefusedError",
+    "document_text",
+    "dump_document",
+    "dump_yaml",
+    "json_schema",
+    "parse_documents",
+    "parse_single",
+    "to_intents",
+]

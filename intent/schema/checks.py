@@ -1,0 +1,231 @@
+"""What only all documents together can show: names that nothing bears, cycles, addresses given twice."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+from typing import TypeVar
+
+from intent.model import DEFAULT_TIERS, Intents, Tier
+from intent.schema import convert
+from intent.schema.documents import (
+    Document,
+    EndpointDoc,
+    GroupDoc,
+    NetworkDoc,
+    PeerDoc,
+    PolicyDoc,
+    ServiceDoc,
+    ServiceReference,
+    TiersDoc,
+)
+from intent.schema.problems import MAX_PROBLEMS, DocumentError, Place, Problem, did_you_mean, echo
+from intent.schema.support import unsupported
+
+D = TypeVar("D", bound=Document)
+_RULE_LISTS = ("rules", "ingress", "egress")
+
+
+def to_intents(documents: Iterable[Document]) -> Intents:
+    """Return what the documents mean together, at revision 0.
+
+    Raises:
+        DocumentError: with every problem of every document.
+    """
+    site = _Site(documents)
+    problems = list(itertools.islice(site.problems(), MAX_PROBLEMS))
+    if problems:
+        raise DocumentError(problems)
+    return Intents(
+        networks={name: convert.network(doc) for name, doc in site.networks.items()},
+        groups={name: convert.group(doc) for name, doc in site.groups.items()},
+        services={name: convert.service(doc) for name, doc in site.services.items()},
+        policies={name: convert.policy(doc) for name, doc in site.policies.items()},
+        endpoints={name: convert.endpoint(doc) for name, doc in site.endpoints.items()},
+        tiers=site.tiers,
+    )
+
+
+class _Site:
+    """All documents, by kind and name."""
+
+    def __init__(self, documents: Iterable[Document]) -> None:
+        self.documents = list(documents)
+        self.networks = self._named(NetworkDoc)
+        self.groups = self._named(GroupDoc)
+        self.services = self._named(ServiceDoc)
+        self.policies = self._named(PolicyDoc)
+        self.endpoints = self._named(EndpointDoc)
+        listed = self._named(TiersDoc).get("default")
+        self.tiers: tuple[Tier, ...] = DEFAULT_TIERS if listed is None else convert.tiers(listed)
+
+    def _named(self, kind: type[D]) -> dict[str, D]:
+        return {doc.name: doc for doc in self.documents if isinstance(doc, kind)}
+
+    def problems(self) -> Iterator[Problem]:
+        yield from _duplicates(self.documents)
+        for doc in self.documents:
+            yield from self._problems_of(doc)
+        yield from _cycles(self.groups, _group_references, "group")
+        yield from _cycles(self.services, _service_references, "service")
+        yield from _shared_places(self.endpoints.values())
+
+    def _problems_of(self, doc: Document) -> Iterator[Problem]:
+        if isinstance(doc, GroupDoc):
+            yield from self._peers(doc, ("members",), doc.members)
+        elif isinstance(doc, ServiceDoc):
+            yield from self._services(doc, ("matches",), doc.matches)
+        elif isinstance(doc, PolicyDoc):
+            yield from self._policy(doc)
+        elif isinstance(doc, EndpointDoc):
+            yield from self._endpoint(doc)
+        elif isinstance(doc, TiersDoc):
+            for index, name in _repeated([tier.name for tier in doc.tiers]):
+                yield doc.problem(("tiers", index, "name"), f"the tier `{name}` is listed twice", "keep one")
+
+    # -- references ---------------------------------------------------------------------------
+
+    def _policy(self, doc: PolicyDoc) -> Iterator[Problem]:
+        yield from unsupported(doc)
+        names = [tier.name for tier in self.tiers]
+        if doc.tier not in names:
+            remedy = did_you_mean(doc.tier, names, f"the tiers are {', '.join(names)}")
+            yield doc.problem(("tier",), f"there is no tier `{doc.tier}`", remedy)
+        elif not any(getattr(doc, field) for field in _RULE_LISTS) and not self._isolates(doc):
+            message = f"the policy has no rules and the tier `{doc.tier}` does not isolate: it would do nothing"
+            yield doc.problem((), message, "add `ingress` or `egress`, or choose an isolating tier")
+        for field in _RULE_LISTS:
+            rules = getattr(doc, field) or ()
+            for index, rule in enumerate(rules):
+                yield from self._peers(doc, (field, index, "from"), getattr(rule, "from_", None) or ())
+                yield from self._peers(doc, (field, index, "to"), getattr(rule, "to", None) or ())
+                yield from self._services(doc, (field, index, "services"), rule.services or ())
+        yield from _repeated_rules(doc)
+
+    def _isolates(self, doc: PolicyDoc) -> bool:
+        return any(tier.isolating for tier in self.tiers if tier.name == doc.tier)
+
+    def _peers(self, doc: Document, place: Place, peers: Sequence[PeerDoc]) -> Iterator[Problem]:
+        for index, peer in enumerate(peers):
+            here = (*place, index)
+            if peer.group is not None and peer.group not in self.groups:
+                yield _unknown(doc, (*here, "group"), "group", peer.group, self.groups)
+            yield from _outside_block(doc, here, peer)
+
+    def _services(self, doc: Document, place: Place, items: Sequence[str | ServiceReference]) -> Iterator[Problem]:
+        for index, item in enumerate(items):
+            if isinstance(item, ServiceReference) and item.service not in self.services:
+                yield _unknown(doc, (*place, index, "service"), "service", item.service, self.services)
+
+    # -- endpoints ----------------------------------------------------------------------------
+
+    def _endpoint(self, doc: EndpointDoc) -> Iterator[Problem]:
+        if doc.network is None:
+            return
+        network = self.networks.get(doc.network)
+        if network is None:
+            yield _unknown(doc, ("network",), "network", doc.network, self.networks)
+        elif network.subnets is not None:
+            subnets = [ip_network(text) for text in network.subnets]
+            for index, text in enumerate(doc.addresses or ()):
+                if not any(ip_address(text) in subnet for subnet in subnets):
+                    message = f"{text} lies in no subnet of the network `{network.name}`"
+                    remedy = f"choose one in {', '.join(network.subnets)}, or add its subnet to the network"
+                    yield doc.problem(("addresses", index), message, remedy)
+
+
+def _unknown(doc: Document, place: Place, what: str, name: str, known: Iterable[str]) -> Problem:
+    remedy = did_you_mean(name, known, f"declare it, in the same apply or before: `kind: {what.capitalize()}`")
+    return doc.problem(place, f"there is no {what} {echo(name)}", remedy)
+
+
+def _outside_block(doc: Document, place: Place, peer: PeerDoc) -> Iterator[Problem]:
+    for index, text in enumerate(peer.except_ or ()):
+        block, inside = ip_network(peer.cidr or text), ip_network(text)
+        if block.version != inside.version or not inside.subnet_of(block):  # type: ignore[arg-type]  # same version
+            yield doc.problem((*place, "except", index), f"{text} is not inside {block}", "leave it out")
+
+
+def _repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            yield index, name
+        seen.add(name)
+
+
+def _repeated_rules(doc: PolicyDoc) -> Iterator[Problem]:
+    named = [
+        ((field, index, "name"), rule.name)
+        for field in _RULE_LISTS
+        for index, rule in enumerate(getattr(doc, field) or ())
+        if rule.name is not None
+    ]
+    for index, name in _repeated(name for _, name in named):
+        yield doc.problem(named[index][0], f"another rule is named `{name}`", "give each rule its own name, or none")
+
+
+def _duplicates(documents: Iterable[Document]) -> Iterator[Problem]:
+    seen: set[tuple[str, str]] = set()
+    for doc in documents:
+        if (doc.kind, doc.name) in seen:
+            yield doc.problem(("name",), f"there are two documents {doc.kind}/{doc.name}", "keep one of them")
+        seen.add((doc.kind, doc.name))
+
+
+def _shared_places(endpoints: Iterable[EndpointDoc]) -> Iterator[Problem]:
+    """Two declared endpoints with one MAC or address in a network, or one binding."""
+    holders: dict[tuple[str | None, ...], str] = {}
+    for doc in endpoints:
+        for place, key, what in _claims(doc):
+            if key in holders:
+                message = f"{what} is already that of the endpoint `{holders[key]}`"
+                yield doc.problem(place, message, "give each its own, once")
+            holders.setdefault(key, doc.name)
+
+
+def _claims(doc: EndpointDoc) -> Iterator[tuple[Place, tuple[str | None, ...], str]]:
+    binding = doc.binding
+    where = binding.iface_id or f"{binding.bridge}/{binding.interface}"
+    yield ("binding",), ("binding", binding.iface_id, binding.bridge, binding.interface), f"the binding {echo(where)}"
+    if doc.network is None:
+        return
+    if doc.mac is not None:
+        yield ("mac",), ("mac", doc.network, doc.mac), doc.mac
+    for index, text in enumerate(doc.addresses or ()):
+        yield ("addresses", index), ("address", doc.network, text), text
+
+
+# -- cycles -----------------------------------------------------------------------------------
+
+
+def _group_references(doc: GroupDoc) -> Iterator[tuple[Place, str]]:
+    for index, member in enumerate(doc.members):
+        if member.group is not None:
+            yield ("members", index, "group"), member.group
+
+
+def _service_references(doc: ServiceDoc) -> Iterator[tuple[Place, str]]:
+    for index, item in enumerate(doc.matches):
+        if isinstance(item, ServiceReference):
+            yield ("matches", index, "service"), item.service
+
+
+def _cycles(docs: Mapping[str, D], refers: Callable[[D], Iterator[tuple[Place, str]]], what: str) -> Iterator[Problem]:
+    """Report each reference that closes a cycle; a walk of its own stack, as chains may be long."""
+    finished: set[str] = set()
+    for start in docs:
+        trail: dict[str, Iterator[tuple[Place, str]]] = {} if start in finished else {start: refers(docs[start])}
+        while trail:
+            name = next(reversed(trail))
+            place, target = next(trail[name], ((), ""))
+            if not place:
+                finished.add(name)
+                del trail[name]
+            elif target in trail:
+                chain = [*trail][[*trail].index(target) :]
+                shown = " -> ".join([*chain[:8], *(["…"] if len(chain) > 8 else []), target])  # noqa: PLR2004 (readable)
+                yield docs[name].problem(place, f"the {what} contains itself: {shown}", "break the circle")
+            elif target in docs and target not in finished:
+                trail[target] = refers(docs[target])

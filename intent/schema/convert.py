@@ -1,0 +1,171 @@
+"""Documents to the values of `intent.model`. They were validated: nothing here can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from ipaddress import ip_address, ip_network
+
+from intent.model import (
+    Action,
+    Binding,
+    CidrPeer,
+    Direction,
+    EndpointIntent,
+    EndpointPeer,
+    Group,
+    GroupPeer,
+    Mode,
+    Network,
+    Operator,
+    Peer,
+    Policy,
+    Posture,
+    Requirement,
+    Rule,
+    Schedule,
+    Selector,
+    SelectorPeer,
+    Service,
+    ServiceMatch,
+    ServiceName,
+    Tier,
+    Window,
+    WorldPeer,
+)
+from intent.schema.documents import (
+    EndpointDoc,
+    ExpressionDoc,
+    GroupDoc,
+    NetworkDoc,
+    PeerDoc,
+    PolicyDoc,
+    ScheduleDoc,
+    ServiceDoc,
+    ServiceReference,
+    TiersDoc,
+)
+from intent.schema.dump import AnyRule, rule_names
+from intent.schema.services import parse_match, parse_named_port
+from topology.model import NamedPort
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def network(doc: NetworkDoc) -> Network:
+    """Return the network a document declares."""
+    return Network(
+        name=doc.name,
+        posture=Posture(doc.posture),
+        subnets=tuple(ip_network(text) for text in doc.subnets or ()),
+        dhcp_server=doc.dhcp_server,
+        learn=frozenset(doc.learn or ()),
+        learn_limit=doc.learn_limit,
+    )
+
+
+def group(doc: GroupDoc) -> Group:
+    """Return the group a document declares."""
+    return Group(doc.name, tuple(_peer(member) for member in doc.members))
+
+
+def service(doc: ServiceDoc) -> Service:
+    """Return the service a document declares."""
+    return Service(doc.name, _matches(doc.matches))
+
+
+def endpoint(doc: EndpointDoc) -> EndpointIntent:
+    """Return the endpoint a document declares."""
+    ports = (NamedPort(name, *parse_named_port(text)) for name, text in sorted(doc.ports.items()))
+    addresses = None
+    if doc.addresses is not None:
+        addresses = tuple(sorted(map(ip_address, doc.addresses), key=lambda a: (a.version, int(a))))
+    binding = Binding(doc.binding.iface_id, doc.binding.bridge, doc.binding.interface)
+    return EndpointIntent(doc.name, binding, doc.network, dict(doc.labels), doc.mac, addresses, tuple(ports))
+
+
+def tiers(doc: TiersDoc) -> tuple[Tier, ...]:
+    """Return the tiers a document lists."""
+    return tuple(Tier(tier.name, tier.isolating) for tier in doc.tiers)
+
+
+def policy(doc: PolicyDoc) -> Policy:
+    """Return the policy a document declares."""
+    return Policy(
+        name=doc.name,
+        tier=doc.tier,
+        order=doc.order,
+        rules=_rules(doc),
+        mode=Mode(doc.mode),
+        subject=None if doc.subject is None else _selector(doc.subject.labels, doc.subject.expressions),
+        directions=directions(doc),
+        owner=doc.owner,
+        description=doc.description,
+        expires=None if doc.expires is None else datetime.fromisoformat(doc.expires),
+        schedule=None if doc.schedule is None else _schedule(doc.schedule),
+    )
+
+
+def directions(doc: PolicyDoc) -> frozenset[Direction]:
+    """Return the directions of a one-sided policy: those it says, else those it has rules for."""
+    if doc.directions is not None:
+        return frozenset(Direction(text) for text in doc.directions)
+    return frozenset(d for d in Direction if getattr(doc, d.value) is not None)
+
+
+def _rules(doc: PolicyDoc) -> tuple[Rule, ...]:
+    sides: list[tuple[Direction | None, Sequence[AnyRule]]] = [
+        (None, doc.rules or ()),
+        (Direction.INGRESS, doc.ingress or ()),
+        (Direction.EGRESS, doc.egress or ()),
+    ]
+    taken = {rule.name for _, rules in sides for rule in rules if rule.name is not None}
+    return tuple(
+        _rule(name, rule, side)
+        for side, rules in sides
+        for name, rule in zip(rule_names(rules, side or "", taken), rules, strict=True)
+    )
+
+
+def _rule(name: str, doc: AnyRule, direction: Direction | None) -> Rule:
+    return Rule(
+        name=name,
+        action=Action(doc.action),
+        from_=_peers(getattr(doc, "from_", None)),
+        to=_peers(getattr(doc, "to", None)),
+        services=None if doc.services is None else _matches(doc.services),
+        direction=direction,
+    )
+
+
+def _peers(docs: Sequence[PeerDoc] | None) -> tuple[Peer, ...] | None:
+    return None if docs is None else tuple(_peer(doc) for doc in docs)
+
+
+def _peer(doc: PeerDoc) -> Peer:
+    if doc.group is not None:
+        return GroupPeer(doc.group)
+    if doc.cidr is not None:
+        return CidrPeer(ip_network(doc.cidr), tuple(ip_network(text) for text in doc.except_ or ()))
+    if doc.endpoint is not None:
+        return EndpointPeer(doc.endpoint)
+    return WorldPeer() if doc.world else SelectorPeer(_selector(doc.labels, doc.expressions))
+
+
+def _selector(labels: dict[str, str] | None, expressions: Sequence[ExpressionDoc] | None) -> Selector:
+    wanted = (Requirement(key, Operator.IN, frozenset({value})) for key, value in sorted((labels or {}).items()))
+    further = (Requirement(e.key, Operator(e.operator), frozenset(e.values or ())) for e in expressions or ())
+    return Selector((*wanted, *further))
+
+
+def _matches(items: Iterable[str | ServiceReference]) -> tuple[ServiceMatch | ServiceName, ...]:
+    return tuple(ServiceName(i.service) if isinstance(i, ServiceReference) else parse_match(i) for i in items)
+
+
+def _schedule(doc: ScheduleDoc) -> Schedule:
+    windows = (Window(frozenset(map(_DAYS.index, w.days)), _minutes(w.start), _minutes(w.end)) for w in doc.windows)
+    return Schedule(doc.zone, tuple(windows))
+
+
+def _minutes(clock: str) -> int:
+    return int(clock[:2]) * 60 + int(clock[3:])

@@ -1,0 +1,84 @@
+"""Documents back to plain values, in one canonical form: what is default is left out."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, TypeAdapter
+
+from intent.schema.documents import KINDS, Document, EgressRuleDoc, IngressRuleDoc, RuleDoc
+
+AnyRule = RuleDoc | IngressRuleDoc | EgressRuleDoc
+_DIGEST_LENGTH = 10
+
+
+def dump_document(document: Document) -> dict[str, Any]:
+    """Return a document as plain values; reading them gives an equal document."""
+    values = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return {key: value for key, value in values.items() if key == "kind" or value != {} or key == "subject"}
+
+
+def document_text(document: Document) -> str:
+    """Return a document as one line of JSON; equal exactly when the documents are."""
+    return json.dumps(dump_document(document), ensure_ascii=False, separators=(",", ":"))
+
+
+def dump_yaml(documents: Sequence[Document]) -> str:
+    """Return documents as YAML, one after the other."""
+    values = [dump_document(document) for document in documents]
+    return yaml.safe_dump_all(values, sort_keys=False, allow_unicode=True, default_flow_style=False)
+
+
+def rule_names(rules: Sequence[AnyRule], side: str, taken: set[str]) -> tuple[str, ...]:
+    """Return a name for each rule: its own, or one derived from what it says (and `side`, the direction).
+
+    So a rule keeps its name when others come, go or move; of equal ones the later get `-2`, `-3`, …
+    `taken` holds the names that people gave in the policy, and grows by the derived ones.
+    """
+    names = []
+    for rule in rules:
+        name = rule.name or _free_name(_derived_name(rule, side), taken)
+        taken.add(name)
+        names.append(name)
+    return tuple(names)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    if name not in taken:
+        return name
+    return next(free for n in itertools.count(2) if (free := f"{name}-{n}") not in taken)
+
+
+def _derived_name(rule: AnyRule, side: str) -> str:
+    content = rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    for field in ("from", "to", "services"):
+        if field in content:
+            content[field] = sorted(json.dumps(item, sort_keys=True) for item in content[field])
+    text = json.dumps([side, content], sort_keys=True)
+    return f"{rule.action}-{hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]}"
+
+
+def json_schema(ref_template: str = "#/$defs/{model}") -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of one document of any kind."""
+    schema = TypeAdapter(Document).json_schema(by_alias=True, ref_template=ref_template)
+    definitions: dict[str, Any] = schema.pop("$defs")
+    references = {kind: ref_template.format(model=model.__name__) for kind, model in KINDS.items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Ringfence document",
+        "oneOf": [{"$ref": reference} for reference in references.values()],
+        "discriminator": {"propertyName": "kind", "mapping": references},
+        "$defs": definitions,
+    }
+
+
+def schemas_of(models: Sequence[type[BaseModel]], ref_template: str) -> dict[str, Any]:
+    """Return the JSON Schemas of models by name, for OpenAPI's components."""
+    adapter = TypeAdapter.json_schemas([(m, "validation", TypeAdapter(m)) for m in models], ref_template=ref_template)
+    definitions: dict[str, Any] = adapter[1]["$defs"]
+    return definitions

@@ -1,0 +1,157 @@
+"""The strings of the intent language: names, labels, addresses, instants. Each is checked and made canonical."""
+
+import re
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from intent.schema.problems import did_you_mean, echo
+from topology.model import NAME_LABEL, NETWORK_LABEL
+
+MAX_NAME = 253
+MAX_LABEL = 63
+RESERVED_PREFIX = "ringfence/"
+IMPLICIT_LABELS = (NETWORK_LABEL, NAME_LABEL)
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_LABEL_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+_CIDR = re.compile(r"[0-9a-fA-F.:]+(/[0-9]{1,3})?")
+_PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def refusal(message: str, remedy: str) -> PydanticCustomError:
+    """Return the error that a field's validator raises; `problems` shows both parts."""
+    return PydanticCustomError("refused", "{message}", {"message": message, "remedy": remedy})
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise refusal(f"{echo(text)} is no name", "use lower-case letters, digits, `-` and `.` (as in DNS names)")
+    return text
+
+
+def _text(text: str) -> str:
+    if _CONTROL.search(text):
+        raise refusal("there are control characters in the text", "use printable text, tabs and line ends")
+    return text
+
+
+def _label_key(text: str) -> str:
+    prefix, slash, name = text.rpartition("/")
+    if not _LABEL_PART.fullmatch(name) or (slash and not (_NAME.fullmatch(prefix) and len(prefix) <= MAX_NAME)):
+        remedy = "write `name` or `dns.prefix/name`; the name has at most 63 letters, digits, `-`, `_`, `.`"
+        raise refusal(f"{echo(text)} is no label key", remedy)
+    return text
+
+
+def _own_label_key(text: str) -> str:
+    if _label_key(text).startswith(RESERVED_PREFIX):
+        raise refusal(f"the label keys `{RESERVED_PREFIX}…` are implied, nobody sets them", "choose another prefix")
+    return text
+
+
+def _selected_label_key(text: str) -> str:
+    if _label_key(text).startswith(RESERVED_PREFIX) and text not in IMPLICIT_LABELS:
+        remedy = did_you_mean(text, IMPLICIT_LABELS, f"there are {' and '.join(IMPLICIT_LABELS)}")
+        raise refusal(f"no endpoint has the implied label {echo(text)}", remedy)
+    return text
+
+
+def _label_value(text: str) -> str:
+    if text and not _LABEL_PART.fullmatch(text):
+        remedy = "use at most 63 letters, digits, `-`, `_`, `.`, with a letter or digit at both ends"
+        raise refusal(f"{echo(text)} is no label value", remedy)
+    return text
+
+
+def _selected_label_value(text: str) -> str:
+    return text if _NAME.fullmatch(text) else _label_value(text)
+
+
+def _cidr(text: str) -> str:
+    if not _CIDR.fullmatch(text):
+        raise refusal(f"{echo(text)} is no CIDR block", "write it as `10.1.0.0/24` or `fd00:1::/64`")
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        try:
+            wider = str(ip_network(text, strict=False))
+        except ValueError:
+            raise refusal(f"{echo(text)} is no CIDR block", "write it as `10.1.0.0/24` or `fd00:1::/64`") from error
+        raise refusal(f"{echo(text)} has host bits set", f"write `{wider}`") from error
+
+
+def _address(text: str) -> str:
+    try:
+        address = ip_address(text)
+    except ValueError as error:
+        raise refusal(f"{echo(text)} is no IP address", "write it as `10.1.0.1` or `fd00:1::1`") from error
+    if not _is_usable(address):
+        raise refusal(f"{echo(text)} cannot be the address of an endpoint", "declare a unicast address")
+    return str(address)
+
+
+def _is_usable(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv6Address) and (address.scope_id is not None or address.ipv4_mapped is not None):
+        return False
+    broadcast = int(address) == 2**32 - 1 and address.version == 4  # noqa: PLR2004 (IPv4)
+    return not (address.is_multicast or address.is_unspecified or address.is_loopback or broadcast)
+
+
+def _mac(text: str) -> str:
+    if not _MAC.fullmatch(text):
+        raise refusal(f"{echo(text)} is no MAC address", "write it as `02:00:00:00:00:01`")
+    if int(text[:2], 16) & 1 or not int(text.replace(":", ""), 16):
+        raise refusal(f"{echo(text)} is not the address of one interface", "use a unicast MAC address")
+    return text.lower()
+
+
+def _port_name(text: str) -> str:
+    if not _PORT_NAME.fullmatch(text):
+        remedy = "use at most 15 lower-case letters, digits and `-`, with a letter among them"
+        raise refusal(f"{echo(text)} is no port name", remedy)
+    return text
+
+
+def _instant(text: str) -> str:
+    try:
+        instant = datetime.fromisoformat(text) if _INSTANT.fullmatch(text) else None
+    except ValueError:
+        instant = None
+    if instant is None:
+        raise refusal(f"{echo(text)} is no RFC 3339 instant", "write it as `2027-01-01T00:00:00Z`")
+    if instant.tzinfo is None:
+        raise refusal(f"{echo(text)} names no time zone", "append `Z` or an offset as `+02:00`")
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _zone(text: str) -> str:
+    if not _ZONE.fullmatch(text):
+        raise refusal(f"{echo(text)} is no IANA time zone", "write it as `Europe/Berlin`")
+    return text
+
+
+Name = Annotated[
+    str, Field(min_length=1, max_length=MAX_NAME, json_schema_extra={"pattern": NAME_PATTERN}), AfterValidator(_name)
+]
+Text = Annotated[str, Field(max_length=2048), AfterValidator(_text)]
+Reference = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_text)]
+"""A name that something outside gave: of a bridge, an interface, an `iface-id`."""
+OwnLabelKey = Annotated[str, Field(min_length=1, max_length=MAX_NAME + 1 + MAX_LABEL), AfterValidator(_own_label_key)]
+LabelKey = Annotated[str, Field(min_length=1, max_length=MAX_NAME + 1 + MAX_LABEL), AfterValidator(_selected_label_key)]
+LabelValue = Annotated[str, Field(max_length=MAX_LABEL), AfterValidator(_label_value)]
+SelectedValue = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_selected_label_value)]
+"""What a selector asks for: a label value, or the name of an endpoint or network."""
+Cidr = Annotated[str, Field(max_length=64, json_schema_extra={"format": "cidr"}), AfterValidator(_cidr)]
+Address = Annotated[str, Field(max_length=64, json_schema_extra={"format": "ip"}), AfterValidator(_address)]
+Mac = Annotated[str, Field(max_length=17, json_schema_extra={"format": "mac"}), AfterValidator(_mac)]
+NamedPortKey = Annotated[str, Field(max_length=15), AfterValidator(_port_name)]
+Instant = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"}), AfterValidator(_instant)]
+Zone = Annotated[str, Field(max_length=64), AfterValidator(_zone)]
