@@ -1,0 +1,213 @@
+"""What a switch says about its flows: multipart flow statistics, flow-removed, flow monitor, aggregates.
+
+A flow that none of our programs could hold becomes a `ForeignFlow`, which can still be deleted.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from intent.compiler.flow import Flow, FlowBody, FlowKey
+from ryu_apps.wire.errors import ForeignError, WireError
+from ryu_apps.wire.instructions import decode_instructions
+from ryu_apps.wire.oxm import decode_match, decode_terms, match_extent
+
+_ENTRY = struct.Struct("!HBxIIHHHHH2xQQQ")
+_FLOW_REMOVED = struct.Struct("!QHBBIIHHQQ")
+_AGGREGATE = struct.Struct("!QQI4x")
+_TABLE = struct.Struct("!B3xIQQ")
+_MIN_ENTRY = _ENTRY.size + 8
+_NS = 1e-9
+
+
+class FlowStats(NamedTuple):
+    """A flow as the switch holds it."""
+
+    flow: Flow
+    packets: int
+    bytes: int
+    age_s: float
+    """Since it was added, or added again."""
+    flags: int
+    """OFPFF_*."""
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds until its hard timeout, None without one.
+
+        Exact while flows are renewed by adding them again: a MODIFY also restarts the timeout, but
+        keeps the age, so that afterwards too little is reported.
+        """
+        timeout = self.flow.body.hard_timeout
+        return max(0.0, timeout - self.age_s) if timeout else None
+
+
+class ForeignFlow(NamedTuple):
+    """A flow that nobody here could have written."""
+
+    table: int
+    priority: int
+    raw_match: bytes
+    """The `ofp_match` as reported, unpadded."""
+    cookie: int
+    reason: str
+    key: FlowKey | None
+    """Where its match is one of ours: a flow of this key would be replaced by an ADD."""
+
+
+class FlowRemoved(NamedTuple):
+    """A flow that ended; `key` None if its match is none of ours."""
+
+    key: FlowKey | None
+    cookie: int
+    reason: int
+    """OFPRR_*: 0 idle, 1 hard timeout, 2 delete, 3 group, 4 meter, 5 eviction."""
+    packets: int
+    bytes: int
+    age_s: float
+
+
+class FlowChange(NamedTuple):
+    """A change of flows that a flow monitor tells of."""
+
+    event: int
+    """OFPFME_*: 0 initial, 1 added, 2 removed, 3 modified, 4 own (only `xid`), 5 paused, 6 resumed."""
+    xid: int | None = None
+    key: FlowKey | None = None
+    """None in 4 to 6, and for a match that is none of ours."""
+    cookie: int = 0
+
+
+class Aggregate(NamedTuple):
+    """Sums over flows."""
+
+    packets: int
+    bytes: int
+    flows: int
+
+
+class TableStats(NamedTuple):
+    """What a table holds and did."""
+
+    table: int
+    flows: int
+    lookups: int
+    matched: int
+
+
+def decode_flow_stats(body: bytes) -> Iterator[FlowStats | ForeignFlow]:
+    """Yield the flows of one flow-stats reply; `body` is what follows its multipart header.
+
+    Raises:
+        WireError: broken framing.
+    """
+    at, end = 0, len(body)
+    while at < end:
+        if end - at < _MIN_ENTRY:
+            raise WireError(f"flow stats: {end - at} bytes at {at} hold no entry")
+        head = _ENTRY.unpack_from(body, at)
+        size = head[0]
+        if size < _MIN_ENTRY or size & 7 or at + size > end:
+            raise WireError(f"flow stats: entry of {size} bytes at {at} of {end}")
+        yield _entry(body, at, head)
+        at += size
+
+
+def _entry(body: bytes, at: int, head: tuple[int, ...]) -> FlowStats | ForeignFlow:
+    size, table, seconds, nanoseconds, priority, idle, hard, flags, importance, cookie, packets, octets = head
+    if idle or importance:
+        return _foreign(body, at, head, "it has an idle timeout or an importance, ours have none")
+    try:
+        match, following = decode_match(body, at + _ENTRY.size, at + size)
+        actions = decode_instructions(body[following : at + size])
+    except ForeignError as error:
+        return _foreign(body, at, head, str(error))
+    flow = Flow(FlowKey(table, priority, match), FlowBody(actions, cookie, hard))
+    return FlowStats(flow, packets, octets, seconds + nanoseconds * _NS, flags)
+
+
+def _foreign(body: bytes, at: int, head: tuple[int, ...], reason: str) -> ForeignFlow:
+    size, table, priority, cookie = head[0], head[1], head[4], head[9]
+    start = at + _ENTRY.size
+    stop, _ = match_extent(body, start, at + size)
+    key = _key(body, table, priority, (start, stop))
+    return ForeignFlow(table, priority, body[start:stop], cookie, reason, key)
+
+
+def _key(raw: bytes, table: int, priority: int, extent: tuple[int, int]) -> FlowKey | None:
+    try:
+        return FlowKey(table, priority, decode_terms(raw, extent[0] + 4, extent[1]))
+    except ForeignError:
+        return None
+
+
+def decode_flow_removed(frame: bytes) -> FlowRemoved:
+    """Decode an OFPT_FLOW_REMOVED message, header included.
+
+    Raises:
+        WireError: broken framing.
+    """
+    start = 8 + _FLOW_REMOVED.size
+    if len(frame) < start + 8:
+        raise WireError(f"flow removed: {len(frame)} bytes")
+    cookie, priority, reason, table, seconds, nanoseconds, _, _, packets, octets = _FLOW_REMOVED.unpack_from(frame, 8)
+    stop, _ = match_extent(frame, start, len(frame))
+    key = _key(frame, table, priority, (start, stop))
+    return FlowRemoved(key, cookie, reason, packets, octets, seconds + nanoseconds * _NS)
+
+
+def decode_flow_monitor(body: bytes) -> Iterator[FlowChange]:
+    """Yield the changes of one flow-monitor reply; `body` is what follows its multipart header.
+
+    Raises:
+        WireError: broken framing.
+    """
+    at = 0
+    while at < len(body):
+        if len(body) - at < 8:  # noqa: PLR2004 - the smallest update
+            raise WireError(f"flow monitor: {len(body) - at} bytes at {at} hold no update")
+        size, event, xid = struct.unpack_from("!HHI", body, at)
+        if size < 8 or size & 7 or at + size > len(body):  # noqa: PLR2004
+            raise WireError(f"flow monitor: update of {size} bytes at {at} of {len(body)}")
+        yield _change(body[at : at + size], event, xid)
+        at += size
+
+
+_OWN, _LAST_FULL, _LAST_EVENT = 4, 3, 6
+_FULL = struct.Struct("!HHBBHHH4xQ")
+
+
+def _change(raw: bytes, event: int, xid: int) -> FlowChange:
+    if event > _LAST_EVENT:
+        raise WireError(f"flow monitor: event {event} is not known")
+    if event > _LAST_FULL:
+        return FlowChange(event, xid if event == _OWN else None)
+    if len(raw) < _FULL.size + 8:
+        raise WireError(f"flow monitor: full update of {len(raw)} bytes")
+    _, _, table, _, _, _, priority, cookie = _FULL.unpack_from(raw)
+    stop, _ = match_extent(raw, _FULL.size, len(raw))
+    return FlowChange(event, None, _key(raw, table, priority, (_FULL.size, stop)), cookie)
+
+
+def decode_aggregate(body: bytes) -> Aggregate:
+    """Decode an aggregate reply.
+
+    Raises:
+        WireError: not 24 bytes.
+    """
+    if len(body) != _AGGREGATE.size:
+        raise WireError(f"aggregate stats: {len(body)} bytes instead of {_AGGREGATE.size}")
+    return Aggregate(*_AGGREGATE.unpack(body))
+
+
+def decode_table_stats(body: bytes) -> list[TableStats]:
+    """Decode a table-stats reply.
+
+    Raises:
+        WireError: not a multiple of 24 bytes.
+    """
+    if len(body) % _TABLE.size:
+        raise WireError(f"table stats: {len(body)} bytes are no multiple of {_TABLE.size}")
+    return [TableStats(*entry) for entry in _TABLE.iter_unpack(body)]
