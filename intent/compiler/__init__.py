@@ -1,7 +1,7 @@
 """From intents and inventory to one flow program per switch. Pure."""
 
 from intent.compiler.compile import allocate, attachment_key, compile_program
-from intent.compiler.diff import Delta, diff
+from intent.compiler.delta import Delta, diff
 from intent.compiler.ids import IdMap, OutOfNumbers
 from intent.compiler.resolve import CompileError
 

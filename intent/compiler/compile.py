@@ -26,8 +26,7 @@ def attachment_key(endpoint: Endpoint, address: IPAddress) -> str:
 def allocate(intents: Intents, inventory: Inventory, ids: IdMap, now_s: float) -> IdMap:
     """Return the id map with a number for all that these intents and this inventory need, and no more.
 
-    Args:
-        now_s: seconds since the epoch; freed numbers rest from it.
+    Freed numbers rest from `now_s`, in seconds since the epoch.
 
     Raises:
         OutOfNumbers: a space is used up.
@@ -83,6 +82,7 @@ class _Switch:
         yield from pipeline.static_flows()
         for endpoint in self._local:
             yield from self._endpoint(endpoint)
+        yield from self._remote_answers()
         yield from self._services()
         members = Membership(self._intents, sorted(set(self._identity.values()), key=lambda i: i.key))
         yield from PolicyTables(self._intents, members, self._ids).flows()
@@ -99,6 +99,14 @@ class _Switch:
             yield from endpoints.address_flows(endpoint, address, self._numbers(endpoint, address))
         if endpoints.has_ipv6(endpoint):
             yield endpoints.solicit_flow(endpoint, self._numbers(endpoint, endpoint.addresses[-1]))
+
+    def _remote_answers(self) -> Iterator[Flow]:
+        """Yield the answers for addresses of the same networks that are plugged in elsewhere."""
+        networks = {e.network for e in self._local}
+        for endpoint in self._inventory.endpoints.values():
+            if endpoint.location.dpid != self._dpid and endpoint.network in networks:
+                number = self._ids.number("network", endpoint.network)
+                yield from (endpoints.answer_flow(endpoint, a, number) for a in endpoint.addresses)
 
     def _services(self) -> Iterator[Flow]:
         """Yield what networks offer beside policy: DHCP and learning."""

@@ -22,6 +22,8 @@ MARK = 0x52
 
 
 class Kind(enum.IntEnum):
+    """What kind of thing a flow speaks for."""
+
     PIPELINE = 1
     GUARD = 2
     ENDPOINT = 3
@@ -57,6 +59,8 @@ class Guard(enum.IntEnum):
 
 
 class Origin(NamedTuple):
+    """The thing a flow speaks for."""
+
     kind: Kind
     number: int
     direction: Direction | None = None

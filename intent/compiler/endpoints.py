@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind, Origin, encode
-from intent.compiler.flow import CONTROLLER, Flow, Load, Output, exact
+from intent.compiler.flow import CONTROLLER, Flow, Load, Output, Term, exact
 from intent.compiler.pipeline import ADVERTISEMENT, ARP_REQUEST, SOLICITATION, TRACK, answer_actions, same_actions
 from intent.compiler.tables import Priority, Table
 from intent.compiler.terms import (
@@ -77,11 +77,18 @@ def address_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers) -> I
         asks = (*here, ARP, exact(f.ARP_OP, ARP_REQUEST), exact(f.ARP_SHA, hardware), exact(f.ARP_SPA, int(address)))
         yield flow(Table.SOURCE, Priority.SOURCE, asks,
                    goto(Table.NEIGHBOUR, Load(f.NETWORK, numbers.network)), origin)  # fmt: skip
-        yield flow(Table.ANSWER, Priority.ADDRESS, (network, ARP, exact(f.ARP_SPA, int(address))),
-                   answer_actions(hardware, f.ARP_SHA), origin)  # fmt: skip
-    else:
-        wanted = (network, IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, ADVERTISEMENT), exact(f.ND_TARGET, int(address)))
-        yield flow(Table.ANSWER, Priority.ADDRESS, wanted, answer_actions(hardware, f.ND_TLL), origin)
+    yield answer_flow(endpoint, address, numbers.network)
+
+
+def answer_flow(endpoint: Endpoint, address: IPAddress, network: int) -> Flow:
+    """Return the flow that completes the answer to "who has this address?" in a network."""
+    hardware = mac(endpoint.mac)
+    where = is_(f.NETWORK, network)
+    if isinstance(address, IPv4Address):
+        asked: tuple[Term, ...] = (where, ARP, exact(f.ARP_SPA, int(address)))
+        return flow(Table.ANSWER, Priority.ADDRESS, asked, answer_actions(hardware, f.ARP_SHA))
+    advertised = (IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, ADVERTISEMENT), exact(f.ND_TARGET, int(address)))
+    return flow(Table.ANSWER, Priority.ADDRESS, (where, *advertised), answer_actions(hardware, f.ND_TLL))
 
 
 def solicit_flow(endpoint: Endpoint, numbers: Numbers) -> Flow:

@@ -46,6 +46,7 @@ class Slice:
 
     @property
     def mask(self) -> int:
+        """The field's mask that covers the slice."""
         return ((1 << self.bits) - 1) << self.offset
 
 

@@ -126,6 +126,8 @@ class FlowBody(NamedTuple):
 
 
 class Flow(NamedTuple):
+    """One entry of a flow table."""
+
     key: FlowKey
     body: FlowBody
 

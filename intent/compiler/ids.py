@@ -149,21 +149,30 @@ def _place(wanted: list[int], kept: dict[int, int], taken: set[int]) -> dict[int
     """Fit new orders between the kept ones; None where there is no gap."""
     slots = dict(kept)
     used = set(kept.values()) | taken
-    for index, order in enumerate(wanted):
-        if order in slots:
-            continue
-        low = max((slots[o] for o in wanted[:index]), default=0)
-        high = min((slots[o] for o in wanted[index + 1 :] if o in slots), default=MAX_SLOT + 1)
-        free = _middle(low, high, used)
-        if free is None:
-            return None
-        slots[order] = free
-        used.add(free)
+    above = _slots_above(wanted, kept)
+    low = 0
+    for order, high in zip(wanted, above, strict=True):
+        if order not in slots:
+            free = _middle(low, high, used)
+            if free is None:
+                return None
+            slots[order] = free
+            used.add(free)
+        low = slots[order]
     return slots
 
 
+def _slots_above(wanted: list[int], kept: dict[int, int]) -> list[int]:
+    """Return for each order the least slot of a greater kept order."""
+    above, high = [], MAX_SLOT + 1
+    for order in reversed(wanted):
+        above.append(high)
+        high = kept.get(order, high)
+    return above[::-1]
+
+
 def _middle(low: int, high: int, used: set[int]) -> int | None:
-    """Return a free slot strictly between, near the middle but not far from `low` at an open end."""
+    """Return a free slot strictly between, near the middle but not far from a neighbour at an open end."""
     if low == 0 and high > MAX_SLOT:
         middle = MAX_SLOT // 2
     elif high > MAX_SLOT:
@@ -172,8 +181,11 @@ def _middle(low: int, high: int, used: set[int]) -> int | None:
         middle = max(high - _SLOT_GAP, high // 2)
     else:
         middle = (low + high) // 2
-    candidates = sorted(range(low + 1, high), key=lambda s: (abs(s - middle), s))
-    return next((s for s in candidates if s not in used), None)
+    for distance in range(high - low):
+        for slot in (middle - distance, middle + distance):
+            if low < slot < high and slot not in used:
+                return slot
+    return None
 
 
 def _spread(wanted: list[int], tier: str) -> dict[int, int]:

@@ -86,7 +86,7 @@ def opening_of(frame: Frame) -> Opening | None:
     """Return the connection a frame would open, None if its kind opens none."""
     if frame.src is None or frame.dst is None or frame.protocol is None:
         return None
-    if frame.protocol in _REQUESTS and frame.icmp_type not in _REQUESTS[frame.protocol]:
+    if frame.protocol in _REQUESTS and (frame.icmp_type not in _REQUESTS[frame.protocol] or frame.icmp_code):
         return None
     return Opening("", frame.src, frame.dst, frame.protocol, frame.sport, frame.dport, frame.icmp_type, frame.icmp_code)
 
@@ -98,7 +98,7 @@ def reversed_opening(frame: Frame) -> Opening | None:
     kind = frame.icmp_type
     if frame.protocol in _REQUESTS:
         requests = {answer: request for request, answer in _REQUESTS[frame.protocol].items()}
-        if kind not in requests:
+        if kind not in requests or frame.icmp_code:
             return None
         kind = requests[kind]
     return Opening("", frame.dst, frame.src, frame.protocol, frame.dport, frame.sport, kind, frame.icmp_code)
@@ -300,6 +300,6 @@ def _ip_state(frame: Frame) -> State:
     elif frame.protocol == (ICMP if four else ICMPV6):
         types, codes = (f.ICMPV4_TYPE, f.ICMPV4_CODE) if four else (f.ICMPV6_TYPE, f.ICMPV6_CODE)
         state.update({types: frame.icmp_type or 0, codes: frame.icmp_code or 0})
-        if frame.nd_target is not None:
+        if frame.nd_target is not None and not frame.icmp_code:
             state.update({f.ND_TARGET: int(frame.nd_target), f.ND_SLL: _mac(frame.nd_sll or "0")})
     return state

@@ -14,12 +14,24 @@ from functools import lru_cache
 from intent.compiler import cookie, resolve
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind, Origin
-from intent.compiler.flow import Actions, Conjunction, Flow, FlowBody, FlowKey, Match, Term, exact, match_of
+from intent.compiler.flow import Actions, Conjunction, Flow, FlowBody, FlowKey, Term, exact, match_of
 from intent.compiler.ids import IdMap, band_priority
 from intent.compiler.resolve import CompileError, Identity, Membership, Variant
 from intent.compiler.tables import AFTER, ENTRY, POSTURE, Priority, tier_table
-from intent.compiler.terms import DST_PORT, ICMP_CODE, ICMP_FAMILY, ICMP_TYPE, IPV4, IPV6, SRC_PORT, flow, goto, is_
-from intent.compiler.terms import masks, protocol
+from intent.compiler.terms import (
+    DST_PORT,
+    ICMP_CODE,
+    ICMP_FAMILY,
+    ICMP_TYPE,
+    IPV4,
+    IPV6,
+    SRC_PORT,
+    flow,
+    goto,
+    is_,
+    masks,
+    protocol,
+)
 from intent.model import Action, Direction, Intents, Policy, PortRange, Posture, Rule, ServiceMatch
 from topology.packet import ICMP, ICMPV6
 

@@ -34,7 +34,6 @@ from intent.model import (
 )
 from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, IPAddress, NamedPort
 
-
 IPV4 = 4
 
 
@@ -276,9 +275,7 @@ def variants(intents: Intents, members: Membership, policy: Policy, rule: Rule) 
 _Sides: TypeAlias = tuple[frozenset[Identity] | None, frozenset[Identity] | None]
 
 
-def _by_service(
-    intents: Intents, rule: Rule, sides: _Sides, identities: tuple[Identity, ...]
-) -> Iterator[Variant]:
+def _by_service(intents: Intents, rule: Rule, sides: _Sides, identities: tuple[Identity, ...]) -> Iterator[Variant]:
     clients, servers = sides
     if rule.services is None:
         yield Variant("", clients, servers, None)

@@ -45,9 +45,7 @@ def diff(actual: Program, desired: Program) -> Delta:
     deletes = sorted(actual.keys() - desired.keys(), key=sort_key)
     adds = sorted(desired.keys() - actual.keys(), key=sort_key)
     changes = sorted((k for k in desired.keys() & actual.keys() if desired[k] != actual[k]), key=sort_key)
-    return Delta(
-        tuple(deletes), tuple(Flow(k, desired[k]) for k in adds), tuple(Flow(k, desired[k]) for k in changes)
-    )
+    return Delta(tuple(deletes), tuple(Flow(k, desired[k]) for k in adds), tuple(Flow(k, desired[k]) for k in changes))
 
 
 def apply(actual: Program, delta: Delta) -> Program:

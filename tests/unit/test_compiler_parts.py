@@ -1,0 +1,180 @@
+"""The compiler's small parts: numbers, priorities, cookies, masks, tables, diff."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intent.compiler import cookie, ids
+from intent.compiler import delta as diff
+from intent.compiler import fields as f
+from intent.compiler.delta import Delta
+from intent.compiler.flow import FlowBody, FlowKey, Goto, Term, exact, match_of
+from intent.compiler.ids import IdMap, OutOfNumbers, Space, band_priority
+from intent.compiler.pipeline import static_flows
+from intent.compiler.tables import STAGES, Table, table_name, tier_table
+from intent.compiler.terms import masks
+from intent.model import MAX_TIERS, Action, Direction
+
+# -- numbers -------------------------------------------------------------------------------------
+
+
+def test_new_keys_get_numbers_in_sorted_order_whatever_the_order_asked() -> None:
+    one = IdMap().with_space("rule", ["b", "a", "c"], 0)
+    other = IdMap().with_space("rule", ["c", "b", "a"], 0)
+    assert one == other
+    assert [one.number("rule", k) for k in "abc"] == [1, 2, 3]
+
+
+def test_a_kept_key_keeps_its_number_and_a_freed_number_is_not_handed_on() -> None:
+    before = IdMap().with_space("rule", ["a", "b"], 0)
+    after = before.with_space("rule", ["b", "c"], 1)
+    assert after.number("rule", "b") == before.number("rule", "b")
+    assert after.number("rule", "c") not in {1, 2}
+
+
+def test_a_freed_number_rests_ten_minutes_also_across_a_restart() -> None:
+    space = Space().with_keys(["a", "b"], 0, limit=2).with_keys(["b"], 100, limit=2)
+    with pytest.raises(OutOfNumbers, match="10 minutes"):
+        space.with_keys(["b", "c"], 100 + ids.REST_S - 1, limit=2)
+    full = IdMap({"network": space})
+    revived = IdMap.from_json(full.to_json()).spaces["network"]
+    assert revived.with_keys(["b", "c"], 100 + ids.REST_S, limit=2).live == {"b": 2, "c": 1}
+
+
+@given(st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=12), max_size=6))
+def test_slots_follow_the_orders_and_survive_json(history: list[list[int]]) -> None:
+    """A smaller order always has a smaller slot, so its band has the higher priority."""
+    id_map = IdMap()
+    for step, orders in enumerate(history):
+        id_map = id_map.with_orders("application", orders, step)
+        slots = id_map.slots["application"]
+        assert sorted(slots) == sorted(set(orders))
+        assert all(slots[a] < slots[b] for a, b in itertools.pairwise(sorted(slots)))
+        assert all(1 <= s <= ids.MAX_SLOT for s in slots.values())
+        assert IdMap.from_json(id_map.to_json()) == id_map
+
+
+def test_inserting_between_neighbours_moves_nobody_until_there_is_no_gap() -> None:
+    id_map = IdMap().with_orders("t", [10, 20], 0)
+    slots = dict(id_map.slots["t"])
+    grown = id_map.with_orders("t", [10, 15, 20], 0).slots["t"]
+    assert {o: grown[o] for o in (10, 20)} == slots
+    for extra in range(150):
+        id_map = id_map.with_orders("t", {*id_map.slots["t"], 1000 - extra}, 0)
+    assert sorted(id_map.slots["t"].values()) == [s for _, s in sorted(id_map.slots["t"].items())]
+
+
+def test_more_bands_than_priorities_are_refused() -> None:
+    with pytest.raises(OutOfNumbers, match="tier t uses 8001 orders"):
+        IdMap().with_orders("t", range(8001), 0)
+    assert len(set(IdMap().with_orders("t", range(8000), 0).slots["t"].values())) == 8000
+
+
+def test_in_a_band_deny_beats_reject_beats_allow_beats_pass_and_all_beat_the_next_band() -> None:
+    order = [Action.DENY, Action.REJECT, Action.ALLOW, Action.PASS]
+    first, second = ([band_priority(slot, a) for a in order] for slot in (1, 2))
+    assert first == sorted(first, reverse=True)
+    assert min(first) > max(second)
+    assert 2 < band_priority(ids.MAX_SLOT, Action.PASS) < band_priority(1, Action.DENY) < 2**16
+
+
+# -- masks, cookies, tables ------------------------------------------------------------------------
+
+
+@given(st.integers(0, 65535), st.integers(0, 65535))
+def test_masks_cover_exactly_the_range_without_overlap(a: int, b: int) -> None:
+    first, last = min(a, b), max(a, b)
+    pairs = masks(first, last)
+    sizes = [(~mask & 0xFFFF) + 1 for _, mask in pairs]
+    assert sum(sizes) == last - first + 1
+    assert pairs[0][0] == first
+    assert all(v + s == w for (v, _), s, (w, _) in zip(pairs, sizes, pairs[1:], strict=False))
+    assert all(value & ~mask & 0xFFFF == 0 for value, mask in pairs)
+    assert len(pairs) <= 30
+
+
+@given(
+    st.sampled_from(cookie.Kind), st.integers(0, 2**32 - 1), st.sampled_from([None, *Direction])
+)
+def test_a_cookie_leads_back_to_its_origin(kind: cookie.Kind, number: int, direction: Direction | None) -> None:
+    origin = cookie.Origin(kind, number, direction)
+    assert cookie.decode(cookie.encode(origin)) == origin
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_a_foreign_cookie_is_nobodys(value: int) -> None:
+    origin = cookie.decode(value)
+    assert origin is None or cookie.encode(origin) == value
+
+
+def test_every_table_has_a_number_of_its_own() -> None:
+    tiers = [tier_table(d, t) for d in Direction for t in range(MAX_TIERS)]
+    numbers = [*tiers, *(int(t) for t in Table)]
+    assert len(set(numbers)) == len(numbers)
+    assert max(numbers) < 255
+    assert len({table_name(n) for n in numbers}) == len(numbers)
+    with pytest.raises(ValueError, match="beyond"):
+        tier_table(Direction.EGRESS, MAX_TIERS)
+
+
+def test_the_static_flows_go_only_where_the_declaration_says() -> None:
+    for key, body in static_flows():
+        for act in body.actions:
+            if isinstance(act, Goto):
+                assert Table(act.table) in STAGES[Table(key.table)].next
+                assert act.table > key.table
+
+
+def test_no_two_registers_share_a_bit() -> None:
+    names = ["SRC_ID", "SRC_ATT", "NETWORK", "DST_ID", "DST_ATT", "OUT_PORT", "CLIENT_ID", "SERVER_ID", "CLIENT_ATT",
+             "SERVER_ATT", "DIRECTION", "COMMIT", "SAME", "COMPARE_A", "COMPARE_B", "FOUND_ID",
+             "LABEL_CLIENT", "LABEL_SERVER"]  # fmt: skip
+    slices = [getattr(f, name) for name in names]
+    for one, other in itertools.combinations(slices, 2):
+        assert one.field is not other.field or not one.mask & other.mask
+
+
+def test_no_two_fields_share_a_header_or_a_place() -> None:
+    assert len({(x.oxm_class, x.oxm_field) for x in f.FIELDS}) == len(f.FIELDS)
+    assert [x.index for x in f.FIELDS if x not in f.REG] == sorted(x.index for x in f.FIELDS if x not in f.REG)
+    assert len({x.index for x in f.FIELDS}) == len(f.FIELDS)
+
+
+# -- matches and diff --------------------------------------------------------------------------------
+
+
+def test_a_match_that_names_a_field_twice_or_an_impossible_value_is_refused() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        match_of([exact(f.IN_PORT, 1), exact(f.IN_PORT, 2)])
+    with pytest.raises(ValueError, match="no valid term"):
+        match_of([Term(f.IN_PORT, 2, 1)])
+    with pytest.raises(ValueError, match="no valid term"):
+        match_of([exact(f.ETH_TYPE, 1 << 16)])
+
+
+_KEYS = st.builds(
+    FlowKey, st.integers(0, 3), st.integers(0, 3), st.sampled_from([(), (exact(f.IN_PORT, 1),), (exact(f.IN_PORT, 2),)])
+)
+_BODIES = st.builds(FlowBody, st.sampled_from([(), (Goto(9),)]), st.integers(0, 2), st.integers(0, 1))
+_PROGRAMS = st.dictionaries(_KEYS, _BODIES, max_size=12)
+
+
+@given(_PROGRAMS, _PROGRAMS)
+def test_applying_a_diff_leads_there_and_nothing_is_sent_twice(actual: dict, desired: dict) -> None:
+    delta = diff.diff(actual, desired)
+    assert diff.apply(actual, delta) == desired
+    assert diff.diff(desired, desired) == Delta()
+    assert not diff.diff(desired, desired)
+    touched = [*delta.deletes, *(x.key for x in (*delta.adds, *delta.changes))]
+    assert len(set(touched)) == len(touched) == len(delta)
+    assert len(delta) == sum(actual.get(k) != desired.get(k) for k in actual.keys() | desired.keys())
+
+
+@given(_PROGRAMS, _PROGRAMS)
+def test_a_diff_is_the_same_whatever_order_its_inputs_come_in(actual: dict, desired: dict) -> None:
+    shuffled = dict(reversed(actual.items())), dict(reversed(desired.items()))
+    assert diff.diff(*shuffled) == diff.diff(actual, desired)
