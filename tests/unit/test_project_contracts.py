@@ -16,7 +16,8 @@ LAWFUL = {
     "topology/model.py": "import dataclasses",
     "intent/model.py": "import topology.model",
     "intent/schema/parse.py": "import pydantic\nimport yaml\nimport intent.model",
-    "intent/semantics.py": "import intent.model",
+    "intent/semantics.py": "import intent.meaning.policy",
+    "intent/meaning/policy.py": "import intent.model",
     "intent/compiler/lower.py": "import intent.model",
     "intent/api/app.py": "import falcon\nimport intent.semantics",
     "intent/store/sqlite.py": "import os\nimport sqlite3\nimport time\nimport intent.schema.parse",
@@ -45,7 +46,9 @@ UNLAWFUL = [
     ("cli", "cli/bad_intent.py", "import intent.model"),
     ("scenarios", "mininet_scenarios/bad_controller.py", "import ryu_apps.main"),
     ("ends", "ryu_apps/bad_end.py", "import cli.main"),
-    ("meaning", "intent/compiler/bad_meaning.py", "import intent.semantics"),
+    ("meaning", "intent/meaning/bad_compiler.py", "import intent.compiler.lower"),
+    ("compiler", "intent/compiler/bad_meaning.py", "import intent.semantics"),
+    ("compiler", "intent/compiler/bad_inner_meaning.py", "import intent.meaning.policy"),
 ]
 
 
