@@ -1,0 +1,233 @@
+"""Random frames that hit the edges of a case: honest, answering, forged, and never judged."""
+
+from __future__ import annotations
+
+import dataclasses
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from tests.property.cases import LINK_LOCAL, MACS, PORTS, V4, V6, Case
+from tests.property.choice import Choice
+from topology.model import Endpoint, IPAddress, Location, UnaddressedPort
+from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, SCTP, TCP, UDP, Frame
+
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+ALL_NODES = IPv6Address("ff02::1")
+LIMITED_BROADCAST = IPv4Address("255.255.255.255")
+UNSPECIFIED_V4, UNSPECIFIED_V6 = IPv4Address("0.0.0.0"), IPv6Address("::")
+SOURCE_PORTS = (40000, *PORTS)
+ICMP_REPLY = {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 128: 129, 129: 128}
+LLDP = 0x88CC
+
+
+def make_frames(choice: Choice, case: Case, count: int) -> list[Frame]:
+    """Return frames that enter the case's switch; some answer an earlier one, some forge one."""
+    frames: list[Frame] = []
+    for _ in range(count):
+        frames.append(_next_frame(choice, case, frames))
+    return frames
+
+
+def _next_frame(choice: Choice, case: Case, earlier: list[Frame]) -> Frame:
+    kind = choice.pick(("ip",) * 10 + ("reply",) * 5 + ("forged",) * 4 + ("neighbour",) * 3 + ("dhcp", "group"))
+    answerable = [frame for frame in earlier if _holder(case, frame)]
+    if kind == "reply" and answerable:
+        return reply_to(case, choice.pick(answerable))
+    if kind == "forged":
+        honest = earlier[-1] if earlier else _ip(choice, case)
+        return _forge(choice, case, honest)
+    makers = {"neighbour": _neighbour, "dhcp": _dhcp, "group": _to_group}
+    return makers.get(kind, _ip)(choice, case)
+
+
+# -- honest unicast -------------------------------------------------------------------------------
+
+
+def _ip(choice: Choice, case: Case) -> Frame:
+    client, server = _pair(choice, case)
+    version = choice.pick(sorted(_versions(client) & _versions(server)) or sorted(_versions(client)))
+    src, dst = (_address(choice, endpoint, version) for endpoint in (client, server))
+    base = Frame(
+        dpid=case.dpid,
+        in_port=client.location.ofport,
+        eth_src=client.mac,
+        eth_dst=server.mac,
+        eth_type=ETH_IPV4 if version == 4 else ETH_IPV6,
+        src=src,
+        dst=dst,
+    )
+    return dataclasses.replace(base, **_transport(choice, version))
+
+
+def _pair(choice: Choice, case: Case) -> tuple[Endpoint, Endpoint]:
+    """Return a sender on this switch and, mostly, a peer in its network."""
+    here = case.inventory.on_switch(case.dpid)
+    if not here:
+        return _stranger(choice, 1), _stranger(choice, 2)
+    client = choice.pick(here)
+    peers = sorted(
+        case.inventory.endpoints.values(), key=lambda e: (e.network != client.network, e.name == client.name)
+    )
+    near = [e for e in peers if e.network == client.network and e.name != client.name]
+    if near and choice.chance(90):
+        return client, choice.pick(near)
+    return client, _stranger(choice, 3) if choice.chance(40) else choice.pick(peers)
+
+
+def _stranger(choice: Choice, ofport: int) -> Endpoint:
+    """Return somebody whom the inventory need not know."""
+    mac, addresses = choice.pick(MACS), (choice.pick(V4), choice.pick(V6))
+    return Endpoint("stranger", "none", {}, mac, addresses, (), Location(0, ofport, "none", "none"))
+
+
+def _address(choice: Choice, endpoint: Endpoint, version: int) -> IPAddress:
+    own = [a for a in endpoint.addresses if a.version == version]
+    return choice.pick(own or (V4 if version == 4 else V6))
+
+
+def _transport(choice: Choice, version: int) -> dict[str, Any]:
+    """Return protocol, ports and ICMP fields as a header holds them."""
+    icmp = ICMP if version == 4 else ICMPV6
+    protocol = choice.pick((TCP, TCP, UDP, UDP, icmp, icmp, SCTP, 47))
+    if protocol in {TCP, UDP, SCTP}:
+        return {"protocol": protocol, "sport": choice.pick(SOURCE_PORTS), "dport": choice.pick(PORTS)}
+    if protocol == icmp:
+        types = (8, 13, 15, 0, 3, 5) if version == 4 else (128, 129, 1, 2, 130)
+        code = 0 if choice.chance(90) else 1
+        return {"protocol": protocol, "icmp_type": choice.pick(types), "icmp_code": code}
+    return {"protocol": protocol}
+
+
+def reply_to(case: Case, frame: Frame) -> Frame:
+    """Return the frame the other side would answer with; from nowhere near if it is not on this switch."""
+    holder = _holder(case, frame)
+    return dataclasses.replace(
+        frame,
+        in_port=holder.location.ofport if holder else frame.in_port,
+        eth_src=frame.eth_dst,
+        eth_dst=frame.eth_src,
+        src=frame.dst,
+        dst=frame.src,
+        sport=frame.dport,
+        dport=frame.sport,
+        icmp_type=None if frame.icmp_type is None else ICMP_REPLY.get(frame.icmp_type, frame.icmp_type),
+    )
+
+
+def _holder(case: Case, frame: Frame) -> Endpoint | None:
+    here = case.inventory.on_switch(case.dpid)
+    return next((e for e in here if e.mac == frame.eth_dst and frame.dst in e.addresses), None)
+
+
+# -- forged ---------------------------------------------------------------------------------------
+
+
+def _forge(choice: Choice, case: Case, frame: Frame) -> Frame:
+    """Return the frame with one field that lies."""
+    pool = LINK_LOCAL + V6 if frame.eth_type == ETH_IPV6 else V4
+    ports = [e.location.ofport for e in case.inventory.on_switch(case.dpid)]
+    lies: dict[str, Any] = {
+        "in_port": choice.pick((*ports, 99)),
+        "eth_src": choice.pick(MACS),
+        "eth_dst": choice.pick((*MACS, BROADCAST)),
+        "vlan": choice.pick((0, 7)),
+    }
+    if frame.src is not None:
+        lies |= {"src": choice.pick(pool), "dst": choice.pick(pool)}
+    if frame.eth_type == ETH_ARP:
+        lies |= {"arp_spa": choice.pick((UNSPECIFIED_V4, *V4)), "arp_sha": choice.pick(MACS), "arp_op": 2}
+    if frame.nd_target is not None:
+        lies |= {"nd_sll": choice.pick((None, *MACS)), "nd_target": choice.pick(V6)}
+    field = choice.pick(tuple(lies))
+    return dataclasses.replace(frame, **{field: lies[field]})
+
+
+# -- answered or dropped without policy -----------------------------------------------------------
+
+
+def _neighbour(choice: Choice, case: Case) -> Frame:
+    asker, asked = _pair(choice, case)
+    if choice.chance(50):
+        return _solicitation(choice, case, asker, asked)
+    spa, tpa = _address(choice, asker, 4), _address(choice, asked, 4)
+    assert isinstance(spa, IPv4Address)
+    assert isinstance(tpa, IPv4Address)
+    return Frame(
+        dpid=case.dpid,
+        in_port=asker.location.ofport,
+        eth_src=asker.mac,
+        eth_dst=BROADCAST,
+        eth_type=ETH_ARP,
+        arp_op=choice.pick((1, 1, 1, 2, 3)),
+        arp_spa=choice.pick((spa, spa, spa, UNSPECIFIED_V4)),
+        arp_tpa=tpa,
+        arp_sha=asker.mac,
+    )
+
+
+def _solicitation(choice: Choice, case: Case, asker: Endpoint, asked: Endpoint) -> Frame:
+    """Return a neighbour solicitation, or another neighbour discovery message in its place."""
+    target = _address(choice, asked, 6)
+    own = _address(choice, asker, 6)
+    icmp_type = choice.pick((135, 135, 135, 135, 136, 133, 134, 137))
+    code = 1 if choice.chance(10) else 0
+    speaks_of_target = icmp_type in {135, 136} and code == 0
+    return Frame(
+        dpid=case.dpid,
+        in_port=asker.location.ofport,
+        eth_src=asker.mac,
+        eth_dst=choice.pick(("33:33:ff:00:00:01", asked.mac)),
+        eth_type=ETH_IPV6,
+        src=choice.pick((own, own, *LINK_LOCAL[:3], UNSPECIFIED_V6)),
+        dst=choice.pick((IPv6Address("ff02::1:ff00:1"), target)),
+        protocol=ICMPV6,
+        icmp_type=icmp_type,
+        icmp_code=code,
+        nd_target=target if speaks_of_target else None,
+        nd_sll=asker.mac if speaks_of_target and icmp_type == 135 else None,
+    )
+
+
+def _dhcp(choice: Choice, case: Case) -> Frame:
+    """Return a client's request or a server's reply; the server need not be the declared one."""
+    if choice.chance(50):
+        frame = _ip(choice, case)
+        sport, dport = (67, 68) if frame.eth_type == ETH_IPV4 else (547, 546)
+        return dataclasses.replace(frame, protocol=UDP, sport=sport, dport=dport, icmp_type=None, icmp_code=None)
+    plugged: tuple[Endpoint | UnaddressedPort, ...] = (
+        *case.inventory.on_switch(case.dpid),
+        *case.inventory.unaddressed,
+    )
+    client = choice.pick(plugged) if plugged else _stranger(choice, 1)
+    return Frame(
+        dpid=case.dpid,
+        in_port=client.location.ofport,
+        eth_src=client.mac,
+        eth_dst=BROADCAST,
+        eth_type=ETH_IPV4,
+        src=UNSPECIFIED_V4,
+        dst=LIMITED_BROADCAST,
+        protocol=UDP,
+        sport=68,
+        dport=67,
+    )
+
+
+def _to_group(choice: Choice, case: Case) -> Frame:
+    """Return a frame to many, or one that is no IP at all."""
+    frame = _ip(choice, case)
+    v4 = frame.eth_type == ETH_IPV4
+    many = IPv4Address("224.0.0.251") if v4 else ALL_NODES
+    many_mac = "01:00:5e:00:00:fb" if v4 else "33:33:00:00:00:01"
+    match choice.pick(("both", "mac", "ip", "broadcast", "other")):
+        case "both":
+            return dataclasses.replace(frame, dst=many, eth_dst=many_mac)
+        case "mac":
+            return dataclasses.replace(frame, eth_dst=many_mac)
+        case "ip":
+            return dataclasses.replace(frame, dst=many)
+        case "broadcast":
+            dst = LIMITED_BROADCAST if v4 else many
+            return dataclasses.replace(frame, dst=dst, eth_dst=BROADCAST)
+        case _:
+            return Frame(case.dpid, frame.in_port, frame.eth_src, frame.eth_dst, LLDP)
