@@ -65,13 +65,15 @@ def _pair(choice: Choice, case: Case) -> tuple[Endpoint, Endpoint]:
     if not here:
         return _stranger(choice, 1), _stranger(choice, 2)
     client = choice.pick(here)
-    peers = sorted(
-        case.inventory.endpoints.values(), key=lambda e: (e.network != client.network, e.name == client.name)
-    )
-    near = [e for e in peers if e.network == client.network and e.name != client.name]
+    everyone = tuple(case.inventory.endpoints.values())
+    near = [e for e in everyone if e.network == client.network and e != client and _versions(e) & _versions(client)]
     if near and choice.chance(90):
         return client, choice.pick(near)
-    return client, _stranger(choice, 3) if choice.chance(40) else choice.pick(peers)
+    return client, choice.pick((_stranger(choice, 3), *everyone))
+
+
+def _versions(endpoint: Endpoint) -> set[int]:
+    return {address.version for address in endpoint.addresses}
 
 
 def _stranger(choice: Choice, ofport: int) -> Endpoint:
