@@ -1,0 +1,41 @@
+"""The management plane: OVSDB (RFC 7047) sessions, monitors turned into events, `ensure` transactions.
+
+    client = Client(target, sink)          events of `topology.events` go to `sink`
+    client.start(); client.stop()
+    ensure_bridge(client, BridgeWish(...)) also takes a one-off `Session` from `open_session`
+
+Everything runs under plain threads and, unchanged, under eventlet's monkey patching.
+"""
+
+from ovsdb.client import Client
+from ovsdb.ensure import Applied, ensure_bridge, ensure_port, remove_port, set_external_ids
+from ovsdb.errors import BadTarget, ConnectionLost, EnsureError, OvsdbError, ProtocolError, TransactionError
+from ovsdb.session import Limits, Session, Transactor, open_session
+from ovsdb.target import Target, Tls, parse_target
+from ovsdb.wishes import BridgeWish, PortWish, bridge_faults, bridge_is_right
+
+__all__ = [
+    "Applied",
+    "BadTarget",
+    "BridgeWish",
+    "Client",
+    "ConnectionLost",
+    "EnsureError",
+    "Limits",
+    "OvsdbError",
+    "PortWish",
+    "ProtocolError",
+    "Session",
+    "Target",
+    "Tls",
+    "TransactionError",
+    "Transactor",
+    "bridge_faults",
+    "bridge_is_right",
+    "ensure_bridge",
+    "ensure_port",
+    "open_session",
+    "parse_target",
+    "remove_port",
+    "set_external_ids",
+]

@@ -1,0 +1,156 @@
+"""Keep one OVSDB server connected and monitored, whatever it does; tell its state as events."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from ovsdb.errors import ConnectionLost, OvsdbError, ProtocolError
+from ovsdb.mirror import MONITOR_REQUESTS, Mirror
+from ovsdb.session import DATABASE, DEFAULT_LIMITS, Limits, Operation, Reply, Result, Session
+from ovsdb.stream import Stream
+from ovsdb.target import Tls, connect, parse_target
+from topology.events import Event, HostLost, HostResynced
+
+_log = logging.getLogger("ringfence.ovsdb")
+
+MONITOR_ID = "ringfence"
+
+
+class Client:
+    """A connection that comes back by itself.
+
+    `sink` gets the events of this host, in order, on the client's own thread; it must not block
+    and must not call `transact`. After each connect comes a `HostResynced` with the complete state,
+    after each loss one `HostLost`. The host's name in events is the target as given.
+
+    Raises:
+        BadTarget: at construction, for a target that cannot be right.
+    """
+
+    def __init__(
+        self, target: str, sink: Callable[[Event], None], *, tls: Tls | None = None, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
+        self.host = target
+        self._target = parse_target(target)
+        self._sink = sink
+        self._tls = tls
+        self._limits = limits
+        self._stopped = threading.Event()
+        self._session: Session | None = None
+        self._thread = threading.Thread(target=self._keep_connected, name=f"ovsdb {target}", daemon=True)
+        self._reason: str | None = None
+        """Why we are not connected; None while we are."""
+        self._delay_s = limits.backoff_first_s
+
+    def start(self) -> None:
+        """Connect, and stay connected until `stop`."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """End the connection and the thread; no event comes after this returns."""
+        self._stopped.set()
+        session = self._session
+        if session is not None:
+            session.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def transact(self, operations: Sequence[Operation], *, timeout_s: float | None = None) -> list[Result]:
+        """Run one transaction on the present connection; see `ovsdb.session.Transactor`."""
+        session = self._session
+        if session is None:
+            raise ConnectionLost(f"{self.host}: not connected: {self._reason or 'still connecting'}")
+        return session.transact(operations, timeout_s=timeout_s)
+
+    def _keep_connected(self) -> None:
+        while not self._stopped.is_set():
+            began_at = time.monotonic()
+            reason = self._serve()
+            if self._stopped.is_set():
+                return
+            self._lose(reason)
+            if time.monotonic() - began_at > self._limits.backoff_cap_s:
+                self._delay_s = self._limits.backoff_first_s  # it was a good connection, not one that breaks at once
+            self._stopped.wait(self._delay_s)
+            self._delay_s = min(2 * self._delay_s, self._limits.backoff_cap_s)
+
+    def _serve(self) -> str:
+        """Serve one connection to its end; return why it ended."""
+        try:
+            stream = Stream(connect(self._target, self._tls, self._limits.connect_timeout_s), self.host)
+            try:
+                self._monitor(stream)
+            finally:
+                self._session = None
+                stream.close()
+        except OvsdbError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 the sink's fault or ours: connect again, so that the state is whole
+            _log.exception("OVSDB %s: an event could not be handled; connecting again", self.host)
+            return f"an event could not be handled: {error}"
+        return "the connection ended"
+
+    def _monitor(self, stream: Stream) -> None:
+        monitor = _Monitor(self.host, self._limits, self._emit)
+        session = Session(stream, self.host, self._limits, monitor.notice)
+        late = threading.Timer(self._limits.sync_timeout_s, monitor.expire, (session,))
+        late.daemon = True
+        late.start()
+        try:
+            session.request("monitor_cond", [DATABASE, MONITOR_ID, MONITOR_REQUESTS], monitor.reply)
+            self._session = session
+            if self._stopped.is_set():
+                return
+            session.run()
+        finally:
+            late.cancel()
+
+    def _lose(self, reason: str) -> None:
+        if reason == self._reason:
+            return
+        _log.warning("OVSDB %s", reason if reason.startswith(self.host) else f"{self.host}: {reason}")
+        self._reason = reason
+        self._emit(HostLost(self.host, reason))
+
+    def _emit(self, event: Event) -> None:
+        if self._stopped.is_set():
+            return
+        self._sink(event)
+        if isinstance(event, HostResynced):
+            self._reason = None
+            _log.info("OVSDB %s: connected, %d rows", self.host, len(event.rows))
+
+
+class _Monitor:
+    """The monitor of one connection; called on the reader's thread, in the order the server spoke."""
+
+    def __init__(self, host: str, limits: Limits, emit: Callable[[Event], None]) -> None:
+        self._host = host
+        self._mirror = Mirror(host, limits)
+        self._emit = emit
+        self._synced = False
+
+    def reply(self, reply: Reply) -> None:
+        if isinstance(reply.failure, ProtocolError):
+            raise ProtocolError(f"{reply.failure}; is {DATABASE} served there by OVS 2.6 or later?")
+        if reply.failure is None:
+            self._emit(self._mirror.resync(reply.result))
+            self._synced = True
+
+    def notice(self, method: str, params: object) -> None:
+        match method, params:
+            case "update2", [str(name), tables] if name == MONITOR_ID and self._synced:
+                self._emit(self._mirror.change(tables))
+            case "update2", _:
+                raise ProtocolError(f"{self._host}: an update for a monitor that is not ours")
+            case "monitor_canceled", _:
+                raise ConnectionLost(f"{self._host}: the server ended the monitor; its database changed")
+
+    def expire(self, session: Session) -> None:
+        """End a connection whose server lives but never tells its state."""
+        if not self._synced:
+            _log.warning("OVSDB %s: the server does not answer the monitor request", self._host)
+            session.close()

@@ -1,0 +1,210 @@
+"""What OVSDB says, reduced from events to one immutable value.
+
+`reduce` is pure. The rows are kept as they came (keyed by UUID), and the joined view of bridges and
+interfaces is computed from them when asked, so that the order in which rows arrive cannot matter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from topology.events import (
+    BridgeRow,
+    ControllerRow,
+    Event,
+    HostLost,
+    HostResynced,
+    InterfaceRow,
+    PortRow,
+    RefusedRow,
+    RootRow,
+    Row,
+    RowsChanged,
+)
+
+OWNER_KEY = "ringfence"
+"""Key in `external_ids` that marks what a controller made; the value is its owner id."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SiteBridge:
+    """A bridge with its controllers, joined from the rows of one host."""
+
+    host: str
+    uid: str
+    name: str
+    dpid: int | None
+    ours: bool
+    """Carries the owner id of this site."""
+    datapath_type: str
+    fail_mode: str | None
+    protocols: frozenset[str]
+    controllers: tuple[ControllerRow, ...]
+    """Sorted by target, then UUID."""
+    other_config: Mapping[str, str]
+    external_ids: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SiteInterface:
+    """An interface and the bridge it belongs to."""
+
+    host: str
+    bridge: str
+    dpid: int | None
+    ours: bool
+    """The bridge is ours."""
+    uid: str
+    name: str
+    type: str
+    ofport: int | None
+    error: str | None
+    external_ids: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Host:
+    """One OVSDB server and the rows it told us."""
+
+    name: str
+    synced: bool = False
+    """Has told us its complete state at least once."""
+    stale: bool = True
+    """Not connected: the rows are the last known."""
+    rows: Mapping[str, Row] = dataclasses.field(default_factory=dict)
+    """By row UUID."""
+
+    @property
+    def root(self) -> RootRow | None:
+        """The Open_vSwitch row, if the database has one."""
+        return next((row for row in self.rows.values() if isinstance(row, RootRow)), None)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Site:
+    """All hosts. Equal sites mean the same, however they came about."""
+
+    owner: str
+    """The owner id: bridges that carry it are ours."""
+    hosts: Mapping[str, Host] = dataclasses.field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Every host has told its state at least once, so that what is not here is gone."""
+        return bool(self.hosts) and all(host.synced for host in self.hosts.values())
+
+    def bridges(self) -> tuple[SiteBridge, ...]:
+        """Return every bridge, sorted by host and name."""
+        found = [_join_bridge(self.owner, host, row) for host in self.hosts.values() for row in _bridge_rows(host)]
+        return tuple(sorted(found, key=lambda b: (b.host, b.name, b.uid)))
+
+    def bridge(self, host: str, name: str) -> SiteBridge | None:
+        """Return one bridge by name, None if the host has none of that name."""
+        rows = _bridge_rows(self.hosts[host]) if host in self.hosts else ()
+        return next((_join_bridge(self.owner, self.hosts[host], row) for row in rows if row.name == name), None)
+
+    def interfaces(self) -> tuple[SiteInterface, ...]:
+        """Return every interface that belongs to exactly one port, sorted by host, bridge and name."""
+        found = [interface for host in self.hosts.values() for interface in _join_interfaces(self.owner, host)]
+        return tuple(sorted(found, key=lambda i: (i.host, i.bridge, i.name, i.uid)))
+
+    def refused(self) -> tuple[tuple[str, RefusedRow], ...]:
+        """Return (host, row) for every row that was refused, sorted."""
+        found = [(h.name, r) for h in self.hosts.values() for r in h.rows.values() if isinstance(r, RefusedRow)]
+        return tuple(sorted(found, key=lambda f: (f[0], f[1].table, f[1].uid)))
+
+
+def empty_site(owner: str, hosts: Iterable[str]) -> Site:
+    """Return the site before anything was heard; `hosts` are the OVSDB targets that will be asked."""
+    return Site(owner, {name: Host(name) for name in hosts})
+
+
+def reduce(site: Site, event: Event) -> Site:
+    """Return the site after one event; the same object when the event says nothing new."""
+    host = site.hosts.get(event.host, Host(event.host))
+    changed = _reduce_host(host, event)
+    if changed is host and event.host in site.hosts:
+        return site
+    return dataclasses.replace(site, hosts={**site.hosts, host.name: changed})
+
+
+def _reduce_host(host: Host, event: Event) -> Host:
+    match event:
+        case HostResynced(rows=rows):
+            resynced = Host(host.name, synced=True, stale=False, rows={row.uid: row for row in rows})
+            return host if resynced == host else resynced
+        case RowsChanged(rows=rows, gone=gone):
+            return _apply(host, rows, gone)
+        case HostLost():
+            return host if host.stale else dataclasses.replace(host, stale=True)
+
+
+def _apply(host: Host, rows: tuple[Row, ...], gone: tuple[str, ...]) -> Host:
+    news = [row for row in rows if host.rows.get(row.uid) != row]
+    dead = [uid for uid in gone if uid in host.rows]
+    if not news and not dead:
+        return host
+    table = dict(host.rows)
+    for uid in dead:
+        del table[uid]
+    table.update((row.uid, row) for row in news)
+    return dataclasses.replace(host, rows=table)
+
+
+def _bridge_rows(host: Host) -> Iterator[BridgeRow]:
+    return (row for row in host.rows.values() if isinstance(row, BridgeRow))
+
+
+def _join_bridge(owner: str, host: Host, row: BridgeRow) -> SiteBridge:
+    found = (host.rows.get(uid) for uid in row.controllers)
+    controllers = sorted((c for c in found if isinstance(c, ControllerRow)), key=lambda c: (c.target, c.uid))
+    return SiteBridge(
+        host=host.name,
+        uid=row.uid,
+        name=row.name,
+        dpid=row.dpid,
+        ours=_is_ours(owner, row),
+        datapath_type=row.datapath_type,
+        fail_mode=row.fail_mode,
+        protocols=row.protocols,
+        controllers=tuple(controllers),
+        other_config=row.other_config,
+        external_ids=row.external_ids,
+    )
+
+
+def _is_ours(owner: str, row: BridgeRow) -> bool:
+    return row.external_ids.get(OWNER_KEY) == owner
+
+
+def _join_interfaces(owner: str, host: Host) -> list[SiteInterface]:
+    """Join one host's rows. An interface in two ports is nobody's: no one port may speak for it."""
+    pairs = [pair for bridge in _bridge_rows(host) for pair in _interfaces_of(host, bridge)]
+    uses = Counter(row.uid for _, row in pairs)
+    return [_site_interface(owner, host.name, bridge, row) for bridge, row in pairs if uses[row.uid] == 1]
+
+
+def _interfaces_of(host: Host, bridge: BridgeRow) -> Iterator[tuple[BridgeRow, InterfaceRow]]:
+    for port_uid in bridge.ports:
+        port = host.rows.get(port_uid)
+        for uid in port.interfaces if isinstance(port, PortRow) else ():
+            row = host.rows.get(uid)
+            if isinstance(row, InterfaceRow):
+                yield bridge, row
+
+
+def _site_interface(owner: str, host: str, bridge: BridgeRow, row: InterfaceRow) -> SiteInterface:
+    return SiteInterface(
+        host=host,
+        bridge=bridge.name,
+        dpid=bridge.dpid,
+        ours=_is_ours(owner, bridge),
+        uid=row.uid,
+        name=row.name,
+        type=row.type,
+        ofport=row.ofport,
+        error=row.error,
+        external_ids=row.external_ids,
+    )
