@@ -61,7 +61,7 @@ class Applied:
     revision: int
     results: tuple[Result, ...]
     committed: bool
-    """Whether there is a new revision."""
+    """Whether there is a new revision (a preview says no, and the number it would have)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

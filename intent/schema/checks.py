@@ -38,11 +38,11 @@ def to_intents(documents: Iterable[Document]) -> Intents:
     if problems:
         raise DocumentError(problems)
     return Intents(
-        networks={name: convert.network(doc) for name, doc in site.networks.items()},
-        groups={name: convert.group(doc) for name, doc in site.groups.items()},
-        services={name: convert.service(doc) for name, doc in site.services.items()},
-        policies={name: convert.policy(doc) for name, doc in site.policies.items()},
-        endpoints={name: convert.endpoint(doc) for name, doc in site.endpoints.items()},
+        networks={name: doc.meaning(convert.network) for name, doc in site.networks.items()},
+        groups={name: doc.meaning(convert.group) for name, doc in site.groups.items()},
+        services={name: doc.meaning(convert.service) for name, doc in site.services.items()},
+        policies={name: doc.meaning(convert.policy) for name, doc in site.policies.items()},
+        endpoints={name: doc.meaning(convert.endpoint) for name, doc in site.endpoints.items()},
         tiers=site.tiers,
     )
 

@@ -3,7 +3,8 @@
 Bounds stand on every string, list and mapping. What needs more than one document to check is in `checks`.
 """
 
-from typing import Annotated, Literal, Self, TypeAlias, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Literal, Self, TypeAlias, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
 from pydantic.alias_generators import to_camel
@@ -31,6 +32,7 @@ from intent.schema.services import canonical_match, canonical_named_port
 
 MAX_LABELS = 64
 T = TypeVar("T")
+M = TypeVar("M")
 Few = Annotated[tuple[T, ...], Field(strict=False, min_length=1, max_length=64)]
 """1 to 64 of something: an empty list is always an error."""
 Many = Annotated[tuple[T, ...], Field(strict=False, min_length=1, max_length=4096)]
@@ -125,12 +127,25 @@ class DocumentBase(Part):
     """What every kind has. `origin` says where it was read, and is no part of its value."""
 
     _origin: Raw | None = PrivateAttr(default=None)
+    _meaning: object = PrivateAttr(default=None)
+
+    def meaning(self, convert: Callable[[Self], M]) -> M:
+        """Return what `convert` makes of the document, once: a document is immutable, an apply reads all of them."""
+        if self._meaning is None:
+            self._meaning = convert(self)
+        return cast("M", self._meaning)
 
     def problem(self, place: Place, message: str, remedy: str) -> Problem:
         """Return a problem at a place of this document."""
         top = f"{getattr(self, 'kind', '')}/{getattr(self, 'name', '')}"
         source, line = ("", None) if self._origin is None else (self._origin.source, self._origin.line_of(place))
         return Problem(path_of(top, place), message, remedy, source, line)
+
+    def detached(self) -> Self:
+        """Return the document without its origin, which keeps the whole text's values alive."""
+        copy = self.model_copy()
+        copy._origin = None  # noqa: SLF001 (a copy of its own)
+        return copy
 
 
 class NetworkDoc(DocumentBase):
@@ -212,16 +227,16 @@ Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday"
 
 
 class WindowDoc(Part):
-    """A weekly time window, [start, end) in local time."""
+    """A weekly time window, [start, end) in local time; one that ends before it starts ends on the next day."""
 
     days: Annotated[tuple[Day, ...], Field(strict=False, min_length=1, max_length=7)]
     start: Clock
     end: Clock
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.start >= self.end:
-            raise refusal(f"the window ends ({self.end}) before it begins ({self.start})", "split it at midnight")
+    def _not_empty(self) -> Self:
+        if self.start == self.end:
+            raise refusal(f"the window begins and ends at {self.start}", "write `00:00` to `24:00` for whole days")
         return self
 
 

@@ -1,0 +1,301 @@
+"""The repository: current documents, revisions that are only ever added, and the controller's own state.
+
+Documents are held in memory as they are in the file, so reading costs no SQL. Every write is one
+transaction, durable when the call returns; the memory follows only after the commit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from intent.model import Intents
+from intent.schema.changes import (
+    NEVER,
+    Applied,
+    Change,
+    ConflictError,
+    Delete,
+    Outcome,
+    Put,
+    Result,
+    Revision,
+    Stored,
+    UnknownDocumentError,
+    Wanted,
+)
+from intent.schema.checks import to_intents
+from intent.schema.documents import Document
+from intent.schema.dump import document_text
+from intent.schema.loading import Raw
+from intent.schema.problems import DocumentError, Problem
+from intent.schema.reading import read_document
+from intent.store.database import open_database, transaction
+from intent.store.errors import StoreCorrupt
+from intent.store.files import InstanceLock
+
+MAX_AUTHOR = 128
+MAX_MESSAGE = 1024
+MAX_KEY = 128
+Key = tuple[str, str]
+"""Kind and name of a document."""
+
+
+class Store:
+    """An open store. One instance at a time holds a path, until `close` or the end of the process."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the store at `path`.
+
+        Raises:
+            StoreLocked: another instance has it.
+            StoreError: damaged, newer than this program, or not writable.
+        """
+        self._lock = InstanceLock(path.with_name(path.name + ".lock"))
+        self._mutex = threading.RLock()
+        try:
+            self._database = open_database(path)
+            self._load(path)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, then release the lock."""
+        self._database.close()
+        self._lock.release()
+
+    # -- reading ------------------------------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        """Number of the newest revision; 0 for a new store."""
+        return self._intents.revision
+
+    def intents(self) -> Intents:
+        """Return what the current documents mean."""
+        return self._intents
+
+    def documents(self, kind: str | None = None) -> list[Stored]:
+        """Return the current documents of one kind, or all, sorted by kind and name."""
+        return [stored for key, stored in sorted(self._documents.items()) if kind in (None, key[0])]
+
+    def document(self, kind: str, name: str) -> Stored | None:
+        """Return one current document."""
+        return self._documents.get((kind, name))
+
+    def revisions(self, *, before: int | None = None, limit: int = 50) -> list[Revision]:
+        """Return up to `limit` revisions, newest first, older than `before` if that is given."""
+        with self._mutex:
+            newest = self.revision + 1 if before is None else min(before, self.revision + 1)
+            rows = self._database.execute(
+                "SELECT number, at, author, message FROM revisions WHERE number < ? ORDER BY number DESC LIMIT ?",
+                (newest, limit),
+            ).fetchall()
+            return [self._revision(*row) for row in rows]
+
+    def _revision(self, number: int, at: str, author: str, message: str) -> Revision:
+        rows = self._database.execute(
+            "SELECT kind, name, before, after FROM changes WHERE revision = ? ORDER BY kind, name", (number,)
+        )
+        changes = tuple(Change(*row) for row in rows)
+        return Revision(number, datetime.fromisoformat(at), author, message, changes)
+
+    # -- documents ----------------------------------------------------------------------------
+
+    def apply(
+        self,
+        changes: Sequence[Wanted],
+        *,
+        author: str,
+        at: datetime,
+        message: str = "",
+        expected_revision: int | None = None,
+    ) -> Applied:
+        """Put and delete documents: all of them as one revision, or none. What changes nothing makes no revision.
+
+        Args:
+            changes: at most one a document.
+            author: who asks, at most 128 characters.
+            at: the instant, with a time zone.
+            message: why, at most 1024 characters.
+            expected_revision: refuse unless the store is at this revision.
+
+        Raises:
+            DocumentError: the documents as they would be have problems.
+            ConflictError: the store or a document is not at the expected revision.
+            UnknownDocumentError: a document to delete does not exist.
+            StoreUnavailableError: it could not be written.
+            ValueError: `at` without a zone, or author or message too long.
+        """
+        if at.tzinfo is None or len(author) > MAX_AUTHOR or len(message) > MAX_MESSAGE:
+            raise ValueError("give `at` a time zone, and keep author and message short")
+        with self._mutex:
+            applied, changed, after = self._outcome(changes, expected_revision)
+            if not changed:
+                return applied
+            intents = to_intents(stored.document for stored in after.values())
+            self._commit(Revision(applied.revision, at, author, message, self._diff(changed)))
+            for key in map(_key, changed):
+                if key in after:
+                    after[key] = dataclasses.replace(after[key], document=after[key].document.detached())
+            self._remember(after, dataclasses.replace(intents, revision=applied.revision))
+            return dataclasses.replace(applied, committed=True)
+
+    def preview(self, changes: Sequence[Wanted], *, expected_revision: int | None = None) -> Applied:
+        """Say what `apply` would do, and change nothing; raises as `apply`."""
+        with self._mutex:
+            applied, changed, after = self._outcome(changes, expected_revision)
+            if changed:
+                to_intents(stored.document for stored in after.values())
+            return applied
+
+    def _outcome(
+        self, wanted: Sequence[Wanted], expected_revision: int | None
+    ) -> tuple[Applied, list[Wanted], dict[Key, Stored]]:
+        """Return the result, what of it is a change, and all documents as they would be."""
+        self._check_expected(wanted, expected_revision)
+        number = self.revision + 1
+        results = tuple(self._result(change, number) for change in wanted)
+        changed = [c for c, r in zip(wanted, results, strict=True) if r.outcome is not Outcome.UNCHANGED]
+        revision = number if changed else self.revision
+        return Applied(revision, results, committed=False), changed, self._after(changed, number)
+
+    def _check_expected(self, wanted: Sequence[Wanted], expected_revision: int | None) -> None:
+        if expected_revision not in (None, self.revision):
+            message = f"the store is at revision {self.revision}, not {expected_revision}"
+            raise ConflictError("revision", message, "look at what changed, then try again")
+        _refuse_twice(wanted)
+        for change in wanted:
+            kind, name = _key(change)
+            stored = self._documents.get((kind, name))
+            actual = NEVER if stored is None else stored.revision
+            if change.expected not in (None, actual):
+                is_at = "does not exist" if stored is None else f"is at revision {actual}"
+                message = f"it {is_at}, not at {change.expected}" if change.expected else "it exists already"
+                raise ConflictError(f"{kind}/{name}", message, "read it again, then try again")
+
+    def _result(self, change: Wanted, number: int) -> Result:
+        kind, name = _key(change)
+        stored = self._documents.get((kind, name))
+        if isinstance(change, Delete):
+            if stored is None:
+                raise UnknownDocumentError(f"{kind}/{name}", "there is no such document", "look at what there is")
+            return Result(kind, name, Outcome.DELETED, number)
+        if stored is None:
+            return Result(kind, name, Outcome.CREATED, number)
+        if document_text(stored.document) == document_text(change.document):
+            return Result(kind, name, Outcome.UNCHANGED, stored.revision)
+        return Result(kind, name, Outcome.CHANGED, number)
+
+    def _after(self, changed: Iterable[Wanted], number: int) -> dict[Key, Stored]:
+        after = dict(self._documents)
+        for change in changed:
+            if isinstance(change, Put):
+                after[_key(change)] = Stored(change.document, number)
+            else:
+                del after[_key(change)]
+        return after
+
+    def _diff(self, changed: Iterable[Wanted]) -> tuple[Change, ...]:
+        def diff(change: Wanted) -> Change:
+            before = self._documents.get(_key(change))
+            after = document_text(change.document) if isinstance(change, Put) else None
+            return Change(*_key(change), None if before is None else document_text(before.document), after)
+
+        return tuple(sorted(map(diff, changed), key=lambda c: (c.kind, c.name)))
+
+    def _commit(self, revision: Revision) -> None:
+        number, at = revision.number, revision.at.astimezone(UTC).isoformat()
+        with transaction(self._database):
+            row = (number, at, revision.author, revision.message)
+            self._database.execute("INSERT INTO revisions VALUES (?, ?, ?, ?)", row)
+            for change in revision.changes:
+                key = (change.kind, change.name)
+                self._database.execute(
+                    "INSERT INTO changes VALUES (?, ?, ?, ?, ?)", (number, *key, change.before, change.after)
+                )
+                if change.after is None:
+                    self._database.execute("DELETE FROM documents WHERE kind = ? AND name = ?", key)
+                else:
+                    values = (*key, number, change.after)
+                    self._database.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", values)
+
+    # -- controller state ---------------------------------------------------------------------
+
+    def state(self, key: str) -> bytes | None:
+        """Return what the controller put under a key."""
+        with self._mutex:
+            row = self._database.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def put_state(self, values: Mapping[str, bytes | None]) -> None:
+        """Put several keys in one durable transaction; None removes a key.
+
+        Raises:
+            StoreUnavailableError: it could not be written; nothing changed.
+            ValueError: a key is empty or longer than 128 characters.
+        """
+        if not all(0 < len(key) <= MAX_KEY for key in values):
+            raise ValueError(f"a state key has 1 to {MAX_KEY} characters")
+        with self._mutex, transaction(self._database):
+            for key, value in values.items():
+                if value is None:
+                    self._database.execute("DELETE FROM state WHERE key = ?", (key,))
+                else:
+                    self._database.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
+
+    # -- memory -------------------------------------------------------------------------------
+
+    def _load(self, path: Path) -> None:
+        """Read every document as strictly as when it came: a file somebody edited is no way in."""
+        number = self._database.execute("SELECT coalesce(max(number), 0) FROM revisions").fetchone()[0]
+        rows = self._database.execute("SELECT kind, name, revision, body FROM documents").fetchall()
+        try:
+            documents = {(kind, name): _stored(kind, name, revision, body) for kind, name, revision, body in rows}
+            intents = to_intents(stored.document for stored in documents.values())
+        except ValueError as error:
+            self._database.close()
+            raise StoreCorrupt(f"{path} holds documents this version refuses: {error}") from error
+        self._remember(documents, dataclasses.replace(intents, revision=number))
+
+    def _remember(self, documents: dict[Key, Stored], intents: Intents) -> None:
+        self._documents, self._intents = documents, intents
+
+
+def _stored(kind: str, name: str, revision: int, body: str) -> Stored:
+    document = read_document(Raw(json.loads(body), "store", 0))
+    if (document.kind, document.name) != (kind, name):
+        raise ValueError(f"{kind}/{name} holds {document.kind}/{document.name}")
+    return Stored(document, revision)
+
+
+def _key(change: Wanted) -> Key:
+    if isinstance(change, Delete):
+        return change.kind, change.name
+    document: Document = change.document
+    return document.kind, document.name
+
+
+def _refuse_twice(wanted: Iterable[Wanted]) -> None:
+    seen: set[Key] = set()
+    for change in wanted:
+        key = _key(change)
+        if key in seen:
+            message, remedy = f"{'/'.join(key)} occurs twice in one change-set", "keep one of them"
+            problem = Problem(f"{'/'.join(key)}.name", message, remedy)
+            if isinstance(change, Put):
+                problem = change.document.problem(("name",), message, remedy)
+            raise DocumentError([problem])
+        seen.add(key)
