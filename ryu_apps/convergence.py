@@ -1,0 +1,109 @@
+"""What to do next with one switch. Pure: the reconciler does it, this decides it.
+
+Level-triggered: the decision looks only at what is known and wanted now, never at which event came.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+
+from intent.compiler.flow import FlowKey, Program
+from ryu_apps.changes import without
+
+OPENFLOW_NAME = 15
+"""Characters of a port's name that OpenFlow carries."""
+FIRST_RETRY_S = 1.0
+LAST_RETRY_S = 30.0
+
+
+class Step(enum.Enum):
+    """The next thing to do."""
+
+    WAIT = "wait"
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Desired:
+    """What one switch should hold, and which revision of the intents says so."""
+
+    epoch: int
+    """Counts compilations; a later one replaces this."""
+    revision: int
+    program: Program
+    ports: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    """The interface that each port number stood for when this was compiled."""
+    of_port: Mapping[int, set[FlowKey]] = dataclasses.field(default_factory=dict)
+    """Flows that let packets in from, or out to, a port."""
+
+    def withheld(self, ports: Mapping[int, str]) -> frozenset[int]:
+        """Return the port numbers that are, says the switch itself, not the interface that was meant.
+
+        A number may be gone, or be another interface's by now: OVSDB will tell, but later than OpenFlow.
+        """
+        return frozenset(
+            number
+            for number, name in self.ports.items()
+            if ports.get(number, "")[:OPENFLOW_NAME] != name[:OPENFLOW_NAME]
+        )
+
+    def program_without(self, withheld: frozenset[int]) -> Program:
+        """Return the program that gives the withheld ports nothing."""
+        return without(self.program, set[FlowKey]().union(*(self.of_port.get(port, set()) for port in withheld)))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Goal:
+    """What is to be reached, small enough to compare."""
+
+    epoch: int
+    withheld: frozenset[int]
+
+
+@dataclasses.dataclass(slots=True)
+class Progress:
+    """What is known of one connected switch."""
+
+    known: bool = False
+    """The switch was read on this connection, or changed by confirmed bundles since."""
+    reached: Goal | None = None
+    refused: Goal | None = None
+    """The switch refused what leads there."""
+    verify_at: float = 0.0
+    retry_at: float = 0.0
+    retry_s: float = FIRST_RETRY_S
+
+    def next_step(self, goal: Goal | None, now: float) -> tuple[Step, float | None]:
+        """Return what to do, and for WAIT for how many seconds at most (None: until something changes)."""
+        if goal is None:
+            return Step.WAIT, None  # nothing is wanted yet: the switch keeps what it has
+        if not self.known or now >= self.verify_at:
+            return Step.READ, 0.0
+        if self.reached != goal:
+            wait_s = self.retry_at - now if self.refused == goal else 0.0
+            if wait_s <= 0:
+                return Step.WRITE, 0.0
+            return Step.WAIT, min(wait_s, self.verify_at - now)
+        return Step.WAIT, self.verify_at - now
+
+    def read(self, now: float, interval_s: float) -> None:
+        """Note that the switch was read: what it should hold is to be compared anew."""
+        self.known = True
+        self.reached = None
+        self.verify_at = now + interval_s
+
+    def confirmed(self, goal: Goal) -> None:
+        """Note that the switch holds what was wanted."""
+        self.reached = goal
+        self.refused = None
+        self.retry_s = FIRST_RETRY_S
+
+    def failed(self, goal: Goal, now: float) -> None:
+        """Note that the switch refused, so the same is tried again only after a growing pause."""
+        self.known = False
+        self.refused = goal
+        self.retry_at = now + self.retry_s
+        self.retry_s = min(self.retry_s * 2, LAST_RETRY_S)

@@ -1,0 +1,125 @@
+"""Which flows of a program a packet can meet, and which flows belong to a port. Pure and conservative."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from intent.compiler.fields import CONJ_ID, IN_PORT, REG, Field, Slice
+from intent.compiler.flow import (
+    Act,
+    Conjunction,
+    Ct,
+    FlowKey,
+    Goto,
+    Load,
+    Move,
+    Output,
+    OutputReg,
+    Program,
+    Resubmit,
+    Term,
+)
+
+REGISTERS = frozenset(REG)
+FIRST_TABLE = 0
+
+
+class Reach:
+    """What packets of a program can meet: tables, conjunctions, register values.
+
+    Registers begin as 0 (ovs-fields(7)). A register value that no flow writes meets nothing, so flows
+    on a fresh identity or a fresh conjunction are out of reach until something writes it.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.tables = _tables(program)
+        self.conjunctions: set[int] = set()
+        self._copied: dict[Field, int] = {}
+        self._loaded: dict[Field, dict[int, set[int]]] = {}
+        for key, body in program.items():
+            if key.table in self.tables:
+                self._learn(body.actions)
+        for field, slices in self._loaded.items():
+            self._copied[field] = self._copied.get(field, 0) | _overlaps(slices)
+
+    def _learn(self, actions: Iterable[Act]) -> None:
+        for act in actions:
+            if isinstance(act, Conjunction):
+                self.conjunctions.add(act.id)
+            elif isinstance(act, Load):
+                values = self._loaded.setdefault(act.dst.field, {}).setdefault(act.dst.mask, set())
+                values.add(act.value << act.dst.offset)
+            elif isinstance(act, Move):
+                self._copied[act.dst.field] = self._copied.get(act.dst.field, 0) | act.dst.mask
+
+    def may_meet(self, key: FlowKey) -> bool:
+        """Return whether a packet may meet a flow of this key; True when in doubt."""
+        return key.table in self.tables and all(self._possible(term) for term in key.match)
+
+    def _possible(self, term: Term) -> bool:
+        if term.field is CONJ_ID:
+            return term.value in self.conjunctions
+        if term.field not in REGISTERS:
+            return True
+        certain = term.mask & ~self._copied.get(term.field, 0)
+        slices = self._loaded.get(term.field, {})
+        untouched = certain
+        for mask, values in slices.items():
+            untouched &= ~mask
+            wanted = term.value & mask & certain
+            if wanted and not any(value & term.mask & certain == wanted for value in values):
+                return False
+        return not term.value & untouched
+
+
+def _overlaps(slices: Iterable[int]) -> int:
+    """Return the bits that more than one slice writes: what they hold is uncertain."""
+    seen = twice = 0
+    for mask in slices:
+        twice |= seen & mask
+        seen |= mask
+    return twice
+
+
+def _tables(program: Program) -> set[int]:
+    next_tables: dict[int, set[int]] = {}
+    for key, body in program.items():
+        next_tables.setdefault(key.table, set()).update(_targets(body.actions))
+    reached, waiting = set[int](), [FIRST_TABLE]
+    while waiting:
+        table = waiting.pop()
+        if table not in reached:
+            reached.add(table)
+            waiting.extend(next_tables.get(table, ()))
+    return reached
+
+
+def _targets(actions: Iterable[Act]) -> Iterator[int]:
+    for act in actions:
+        if isinstance(act, Goto | Resubmit) or (isinstance(act, Ct) and act.table is not None):
+            yield act.table  # type: ignore[misc] # Ct.table was looked at above
+
+
+def flows_by_port(program: Program) -> dict[int, set[FlowKey]]:
+    """Return the flows that let packets in from, or out to, one port, by its number.
+
+    A port is let in by matching `in_port`, and reached by an output to it or by loading its number into
+    a register slice that some flow outputs to.
+    """
+    slices = {act.src for body in program.values() for act in body.actions if isinstance(act, OutputReg)}
+    found: dict[int, set[FlowKey]] = {}
+    for key, body in program.items():
+        for term in key.match:
+            if term.field is IN_PORT:
+                found.setdefault(term.value, set()).add(key)
+        for ofport in _outputs(body.actions, slices):
+            found.setdefault(ofport, set()).add(key)
+    return found
+
+
+def _outputs(actions: Iterable[Act], slices: set[Slice]) -> Iterator[int]:
+    for act in actions:
+        if isinstance(act, Output):
+            yield act.port
+        elif isinstance(act, Load) and act.dst in slices:
+            yield act.value

@@ -1,0 +1,247 @@
+"""Brings every connected switch to what is desired, and keeps it there.
+
+One thread a switch: claim the MASTER role, read, send the difference, wait for a change or for the next
+verification. `convergence` decides each step; this does it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection
+
+from intent.compiler.flow import FlowKey, Program
+from ryu_apps import bundle, changes
+from ryu_apps.changes import Bundle
+from ryu_apps.convergence import Desired, Goal, Progress, Step
+from ryu_apps.conversation import Disconnected, SessionError
+from ryu_apps.session import Dump, Role, Session, StaleGeneration
+from ryu_apps.wire import ForeignFlow, WireError
+
+log = logging.getLogger("ringfence.reconciler")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SwitchState:
+    """What one switch is at, for people and for `?wait=realized`."""
+
+    dpid: int
+    connected: bool = False
+    role: Role = Role.NONE
+    peer: str = ""
+    connected_at: float | None = None
+    """Seconds since the epoch."""
+    flows: int = 0
+    realized: int | None = None
+    """Newest revision that the switch confirmed; None on a new connection until it has."""
+    problem: str = ""
+    """Why it does not hold what it should; empty when it does or is under way."""
+    foreign_removed: int = 0
+    """Flows that others wrote and that were removed, since the controller started."""
+    missing_restored: int = 0
+    """Flows that others removed or changed and that were restored."""
+    commit_s: float | None = None
+    """Duration of the last bundle, to its confirmation."""
+
+
+class Reconciler:
+    """All switches: what is desired of each, and how far it is. Every method may be called by any thread."""
+
+    def __init__(self, generation: int, verify_interval_s: float) -> None:
+        self.generation = generation
+        self.verify_interval_s = verify_interval_s
+        self._changed = threading.Condition()
+        self._desired: dict[int, Desired] = {}
+        self._states: dict[int, SwitchState] = {}
+        self._workers: dict[int, Worker] = {}
+
+    # -- what is wanted ------------------------------------------------------------------------
+
+    def want(self, dpid: int, desired: Desired) -> None:
+        """Say what a switch should hold from now on."""
+        with self._changed:
+            self._desired[dpid] = desired
+            self._states.setdefault(dpid, SwitchState(dpid))
+            worker = self._workers.get(dpid)
+        if worker:
+            worker.wake()
+
+    def forget(self, dpids: Collection[int]) -> None:
+        """Forget switches that are none of ours any more."""
+        with self._changed:
+            for dpid in dpids:
+                self._desired.pop(dpid, None)
+                if dpid not in self._workers:
+                    self._states.pop(dpid, None)
+
+    def desired(self, dpid: int) -> Desired | None:
+        """Return what a switch should hold, None as long as nobody said."""
+        return self._desired.get(dpid)
+
+    def wanted_switches(self) -> frozenset[int]:
+        """Return the datapath ids that something is desired of."""
+        return frozenset(self._desired)
+
+    # -- connections ---------------------------------------------------------------------------
+
+    def attach(self, session: Session) -> None:
+        """Take over a switch that finished its handshake."""
+        worker = Worker(self, session)
+        with self._changed:
+            self._workers[session.dpid] = worker
+        threading.Thread(target=worker.run, name=f"switch-{session.dpid:016x}", daemon=True).start()
+
+    def detach(self, session: Session) -> None:
+        """Let a switch go whose connection ended."""
+        session.close()
+        with self._changed:
+            worker = self._workers.get(session.dpid)
+            if worker is None or worker.session is not session:
+                return
+            del self._workers[session.dpid]
+        worker.stop()
+        self.note(session.dpid, connected=False, role=Role.NONE, peer="", connected_at=None, realized=None)
+
+    def wake(self, dpid: int) -> None:
+        """Let a switch's thread look again: its ports changed."""
+        worker = self._workers.get(dpid)
+        if worker:
+            worker.wake()
+
+    # -- how far it is -------------------------------------------------------------------------
+
+    def note(self, dpid: int, **news: object) -> None:
+        """Change a switch's state."""
+        with self._changed:
+            state = self._states.get(dpid, SwitchState(dpid))
+            self._states[dpid] = dataclasses.replace(state, **news)  # type: ignore[arg-type] # names of fields
+            self._changed.notify_all()
+
+    def states(self) -> list[SwitchState]:
+        """Return every switch that is wanted or connected, by datapath id."""
+        with self._changed:
+            return [state for _, state in sorted(self._states.items())]
+
+    def is_realized(self, revision: int) -> bool:
+        """Return whether every switch that something is desired of confirmed this revision or a later one."""
+        with self._changed:
+            return all((self._states[dpid].realized or -1) >= revision for dpid in self._desired)
+
+    def wait(self, done: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until a switch's progress makes `done` true; return whether it is."""
+        with self._changed:
+            return self._changed.wait_for(done, timeout_s)
+
+
+class Worker:
+    """The thread of one connection."""
+
+    def __init__(self, reconciler: Reconciler, session: Session) -> None:
+        self.session = session
+        self._reconciler = reconciler
+        self._dpid = session.dpid
+        self._woken = threading.Event()
+        self._stopped = False
+        self._progress = Progress()
+        self._actual: Program = {}
+        self._foreign: Dump = Dump([], [])
+
+    def wake(self) -> None:
+        """Look again."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End soon."""
+        self._stopped = True
+        self._woken.set()
+
+    def run(self) -> None:
+        """Serve the connection until it ends."""
+        session, note = self.session, self._reconciler.note
+        note(self._dpid, connected=True, peer=session.link.peer, connected_at=session.connected_at)
+        try:
+            session.become_master(self._reconciler.generation)
+            note(self._dpid, role=Role.MASTER, problem="")
+            log.info("%016x: master with generation %d, %s", self._dpid, self._reconciler.generation, session.link.peer)
+            while not self._stopped:
+                self._turn()
+        except Disconnected:
+            log.info("%016x: disconnected", self._dpid)
+        except StaleGeneration as error:
+            note(self._dpid, role=Role.STALE, problem=f"{error}: stop this one, or restart it to take over again")
+            log.error("%016x: %s; nothing is written to it any more", self._dpid, error)  # noqa: TRY400 - no trace
+        except (SessionError, WireError) as error:
+            note(self._dpid, problem=str(error))
+            log.warning("%016x: %s; connecting anew", self._dpid, error)
+            session.link.shut(str(error))
+
+    # -- one turn ------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        if self.session.role is Role.STALE:
+            raise StaleGeneration(bundle.TAKEN_OVER)
+        desired = self._reconciler.desired(self._dpid)
+        goal = Goal(desired.epoch, desired.withheld(self.session.ports)) if desired else None
+        step, wait_s = self._progress.next_step(goal, time.monotonic())
+        if step is Step.READ:
+            self._read()
+        elif step is Step.WRITE and desired and goal:
+            self._write(desired, goal)
+        else:
+            self._woken.wait(wait_s)
+            self._woken.clear()
+
+    def _read(self) -> None:
+        """Read the tables. After the first time, what differs from what we wrote was done by others."""
+        dump = self.session.dump()
+        actual = {stats.flow.key: stats.flow.body for stats in dump.flows}
+        if self._progress.known:
+            self._report(actual, dump)
+        elif dump.foreign:
+            log.warning("%016x: %d foreign flows%s", self._dpid, len(dump.foreign), _some(dump.foreign))
+        self._actual, self._foreign = actual, dump
+        self._progress.read(time.monotonic(), self._reconciler.verify_interval_s)
+        self._reconciler.note(self._dpid, flows=len(actual) + len(dump.foreign))
+
+    def _report(self, actual: Program, dump: Dump) -> None:
+        extra: list[FlowKey | ForeignFlow] = [*(actual.keys() - self._actual.keys()), *dump.foreign]
+        lost = [key for key, body in self._actual.items() if actual.get(key) != body]
+        if not extra and not lost:
+            return
+        log.warning("%016x: %d foreign flows, %d missing or changed%s", self._dpid, len(extra), len(lost), _some(extra))
+        state = next(s for s in self._reconciler.states() if s.dpid == self._dpid)
+        self._reconciler.note(
+            self._dpid,
+            foreign_removed=state.foreign_removed + len(extra),
+            missing_restored=state.missing_restored + len(lost),
+        )
+
+    def _write(self, desired: Desired, goal: Goal) -> None:
+        program = desired.program_without(goal.withheld)
+        whole = Bundle(tuple(self._foreign.foreign), changes.changes_between(self._actual, program))
+        try:
+            for part in changes.stages(whole, self._actual, program):
+                self._commit(part)
+        except bundle.CommitFailed as error:
+            self._progress.failed(goal, time.monotonic())
+            self._reconciler.note(self._dpid, problem=str(error))
+            log.warning("%016x: %s; trying again", self._dpid, error)
+            return
+        self._progress.confirmed(goal)
+        self._reconciler.note(self._dpid, realized=desired.revision, flows=len(self._actual), problem="")
+
+    def _commit(self, part: Bundle) -> None:
+        result = bundle.commit(self.session, part)
+        changes.apply(self._actual, part.changes)
+        gone = set(part.foreign)
+        self._foreign.foreign = [flow for flow in self._foreign.foreign if flow not in gone]
+        self._reconciler.note(self._dpid, commit_s=result.seconds)
+        log.info("%016x: %d changes in %.1f ms", self._dpid, result.messages, result.seconds * 1000)
+
+
+def _some(extra: Collection[FlowKey | ForeignFlow]) -> str:
+    """Name one foreign flow, for the log."""
+    first = next(iter(extra), None)
+    return f"; one is in table {first.table}, priority {first.priority}" if first else ""

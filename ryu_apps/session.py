@@ -1,0 +1,188 @@
+"""One connected switch: its ports, the MASTER role, the dump of its flows.
+
+What a switch sends unasked goes to a bounded queue. Nothing here knows Ryu; a `Link` carries the
+bytes. Works under plain and under green threads.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+import logging
+import time
+from collections.abc import Iterator
+
+from ryu_apps import wire
+from ryu_apps.conversation import Conversation, Exchange, SessionError
+from ryu_apps.link import Link
+from ryu_apps.wire import Kind
+
+log = logging.getLogger("ringfence.session")
+
+PORT_GONE = 1
+"""OFPPR_DELETE."""
+STALE = (11, 0)
+"""OFPET_ROLE_REQUEST_FAILED, OFPRRFC_STALE."""
+ANSWER_S = 10.0
+"""Longest wait for an answer to one question."""
+DUMP_S = 60.0
+MAX_UNASKED = 1024
+"""Packet-ins waiting to be looked at; more are dropped and counted."""
+MAX_PORTS = 1 << 16
+
+
+class Refusal(SessionError):
+    """The switch answered with an error message."""
+
+    def __init__(self, what: str, frame: bytes) -> None:
+        error = wire.decode_error(frame)
+        self.xid, self.kind, self.code = error.xid, error.kind, error.code
+        super().__init__(f"{what} refused with {error.name}")
+
+
+class StaleGeneration(SessionError):
+    """Another controller is master with a higher generation id: this one must not write."""
+
+
+class Role(enum.Enum):
+    """What this controller may do on a switch."""
+
+    NONE = "none"
+    MASTER = "master"
+    STALE = "stale"
+
+
+@dataclasses.dataclass(slots=True)
+class Dump:
+    """What a switch holds."""
+
+    flows: list[wire.FlowStats]
+    foreign: list[wire.ForeignFlow]
+
+
+class Listener:
+    """What a session tells; each method is called by the receive loop and must not block."""
+
+    def ports_changed(self, session: Session) -> None:
+        """Learn that a port came, changed its name or went."""
+
+    def unasked_came(self, session: Session) -> None:
+        """Learn that `session.unasked` has a message more."""
+
+    def became_stale(self, session: Session) -> None:
+        """Learn that this controller may write to the switch no more."""
+
+
+class Session:
+    """A switch that finished its handshake. Its methods raise Disconnected when it goes away."""
+
+    def __init__(self, link: Link, dpid: int, ports: dict[int, str], listener: Listener | None = None) -> None:
+        self.link = link
+        self.dpid = dpid
+        self.ports = dict(ports)
+        """Names of the ports by number, kept by port status messages."""
+        self.exchange = Exchange(link)
+        self.role = Role.NONE
+        self.connected_at = time.time()
+        self.flow_mods = 0
+        """Flow modifications sent since the connection began."""
+        self.dropped = 0
+        """Unasked messages that found their queue full."""
+        self.unasked: collections.deque[bytes] = collections.deque()
+        self.listener = listener or Listener()
+
+    # -- what the connection says ------------------------------------------------------------------
+
+    def feed(self, frame: bytes) -> None:
+        """Take one well-formed message; never blocks."""
+        kind = frame[1]
+        if kind in {Kind.PACKET_IN, Kind.FLOW_REMOVED}:
+            self._keep_unasked(frame)
+        elif kind == Kind.PORT_STATUS:
+            self._port_status(frame)
+        elif kind == Kind.ROLE_STATUS:
+            if wire.decode_role_reply(frame).role is not wire.Role.MASTER:
+                self.become_stale()
+        elif not self.exchange.answer(frame) and kind == Kind.ERROR:
+            log.debug("%016x: nobody waits for %s", self.dpid, wire.decode_error(frame))
+
+    def _keep_unasked(self, frame: bytes) -> None:
+        if len(self.unasked) >= MAX_UNASKED:
+            self.dropped += 1
+            return
+        self.unasked.append(frame)
+        self.listener.unasked_came(self)
+
+    def _port_status(self, frame: bytes) -> None:
+        reason, port = wire.decode_port_status(frame)
+        if reason == PORT_GONE:
+            self.ports.pop(port.ofport, None)
+        elif len(self.ports) < MAX_PORTS:
+            self.ports[port.ofport] = port.name
+        self.listener.ports_changed(self)
+
+    def close(self) -> None:
+        """Wake whoever waits: the connection is gone."""
+        self.exchange.close()
+
+    def become_stale(self) -> None:
+        """Stop writing for good: another controller took over."""
+        if self.role is not Role.STALE:
+            self.role = Role.STALE
+            self.listener.became_stale(self)
+
+    # -- questions ---------------------------------------------------------------------------------
+
+    def become_master(self, generation: int) -> None:
+        """Claim the MASTER role.
+
+        Raises:
+            StaleGeneration: a controller with a higher generation has it; this session may not write any more.
+            SessionError: the switch does not grant it.
+        """
+        xid = self.exchange.take_xids()
+        with Conversation(self.exchange, xid) as talk:
+            talk.say(wire.role_request(xid, wire.Role.MASTER, generation))
+            answer = talk.next(time.monotonic() + ANSWER_S, "role request")
+        if answer[1] == Kind.ERROR:
+            refusal = Refusal("role request", answer)
+            if (refusal.kind, refusal.code) == STALE:
+                self.become_stale()
+                raise StaleGeneration(f"generation {generation} is stale: another controller took over") from refusal
+            raise refusal
+        if wire.decode_role_reply(answer).role is not wire.Role.MASTER:
+            raise SessionError("the switch answered the role request with another role: check its OpenFlow version")
+        self.role = Role.MASTER
+
+    def dump(self) -> Dump:
+        """Read every flow of every table.
+
+        Raises:
+            SessionError: it does not answer, or with an error.
+        """
+        dump = Dump([], [])
+        xid = self.exchange.take_xids()
+        with Conversation(self.exchange, xid) as talk:
+            talk.say(wire.flow_stats_request(xid))
+            for body in _bodies(talk):
+                for flow in wire.decode_flow_stats(body):
+                    if isinstance(flow, wire.ForeignFlow):
+                        dump.foreign.append(flow)
+                    else:
+                        dump.flows.append(flow)
+                time.sleep(0)  # other switches and echoes come first
+        return dump
+
+
+def _bodies(talk: Conversation) -> Iterator[bytes]:
+    give_up_at = time.monotonic() + DUMP_S
+    while True:
+        frame = talk.next(give_up_at, "flow dump")
+        if frame[1] == Kind.ERROR:
+            raise Refusal("flow dump", frame)
+        part = wire.decode_multipart(frame)
+        if part.kind == wire.Multipart.FLOW:
+            yield part.body
+        if not part.more:
+            return

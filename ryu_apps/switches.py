@@ -1,0 +1,86 @@
+"""Which switches may connect, and the session of each that does. Implements `Switchboard`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+
+from ryu_apps.link import Link, Refused
+from ryu_apps.reconciler import Reconciler
+from ryu_apps.session import Listener, Session
+
+PROBE_S = 2.0
+"""How long the first connection of a datapath id has to answer before a second one may replace it."""
+
+
+class Switches:
+    """The connected switches, at most one connection for each datapath id."""
+
+    def __init__(
+        self, reconciler: Reconciler, listener: Listener, dpids: Collection[int] | None, names: Collection[str]
+    ) -> None:
+        """Admit the switches with these ids (None: any) whose certificate has one of `names` (empty: any)."""
+        self._reconciler = reconciler
+        self._listener = listener
+        self._dpids = dpids
+        self._names = frozenset(names)
+        self._lock = threading.Lock()
+        self._links: dict[int, Link] = {}
+        self._sessions: dict[Link, Session] = {}
+
+    def admit(self, link: Link, dpid: int, auxiliary: int) -> None:
+        """Judge a connection.
+
+        Raises:
+            Refused: its id or name is not admitted, or the switch is connected already.
+        """
+        who = f"datapath {dpid:016x}"
+        if auxiliary:
+            raise Refused(f"{who}: auxiliary connections are not served")
+        if self._dpids is not None and dpid not in self._dpids:
+            raise Refused(f"{who} is not admitted: add it to openflow.admission.datapath_ids if it should be")
+        if self._names and not self._names.intersection(link.names):
+            raise Refused(f"{who}: its certificate has none of openflow.admission.names, but {list(link.names)}")
+        first = self._take(dpid, link)
+        if first is None:
+            return
+        if first.alive(PROBE_S):
+            raise Refused(f"{who} is connected from {first.peer}: a second connection with its id is refused")
+        first.shut("it did not answer an echo, and the switch connected anew")
+        self.gone(first)
+        if self._take(dpid, link) is not None:
+            raise Refused(f"{who} connected twice at a time")
+
+    def _take(self, dpid: int, link: Link) -> Link | None:
+        """Give a datapath id to a connection, unless another one has it: return that."""
+        with self._lock:
+            holder = self._links.setdefault(dpid, link)
+            return None if holder is link else holder
+
+    def ready(self, link: Link, dpid: int, ports: dict[int, str]) -> None:
+        """Make the session of a connection that finished its handshake."""
+        session = Session(link, dpid, ports, self._listener)
+        with self._lock:
+            self._sessions[link] = session
+        self._reconciler.attach(session)
+
+    def frame(self, link: Link, frame: bytes) -> None:
+        """Give a message to its session."""
+        session = self._sessions.get(link)
+        if session:
+            session.feed(frame)
+
+    def gone(self, link: Link) -> None:
+        """Forget a connection."""
+        with self._lock:
+            session = self._sessions.pop(link, None)
+            for dpid in [d for d, holder in self._links.items() if holder is link]:
+                del self._links[dpid]
+        if session:
+            self._reconciler.detach(session)
+
+    def session(self, dpid: int) -> Session | None:
+        """Return the session of a connected switch."""
+        with self._lock:
+            link = self._links.get(dpid)
+            return self._sessions.get(link) if link else None
