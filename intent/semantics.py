@@ -73,6 +73,8 @@ __all__ = [
 ]
 
 _ANY_V4, _BROADCAST_V4 = IPv4Address(0), IPv4Address(2**32 - 1)
+_ANY_V6 = IPv6Address(0)
+_BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 _ARP_REQUEST = 1
 _ICMP_REDIRECT = 5
 _SOLICITATION, _ADVERTISEMENT = 135, 136
@@ -218,15 +220,18 @@ def _is_own(sender: Endpoint, frame: Frame) -> bool:
     if frame.eth_type == ETH_ARP:
         return frame.arp_sha == sender.mac and frame.arp_spa in sender.addresses
     if _is_solicitation(frame):
-        return frame.nd_sll == sender.mac and (frame.src in sender.addresses or _is_link_local(frame.src))
+        # From any of its addresses, declared or not: the answer goes back to its own port and nowhere else.
+        # From `::` it asks whether an address is free (RFC 4862); silence says yes.
+        speaks_ipv6 = any(isinstance(a, IPv6Address) for a in sender.addresses)
+        return speaks_ipv6 and frame.nd_sll == sender.mac and frame.src != _ANY_V6
     return frame.src in sender.addresses
 
 
 def _is_dhcp_discovery(frame: Frame) -> bool:
     """Say whether a client that has no address yet asks whoever serves DHCP."""
     server, client = _DHCP_PORTS[ETH_IPV4]
-    asked = (frame.eth_type, frame.src, frame.dst, frame.protocol, frame.sport, frame.dport)
-    return asked == (ETH_IPV4, _ANY_V4, _BROADCAST_V4, UDP, client, server)
+    asked = (frame.eth_dst, frame.src, frame.dst, frame.protocol, frame.sport, frame.dport)
+    return asked == (_BROADCAST_MAC, _ANY_V4, _BROADCAST_V4, UDP, client, server)
 
 
 def _to_dhcp_server(network: Network, inventory: Inventory, client: Endpoint | UnaddressedPort) -> Verdict:
@@ -351,10 +356,6 @@ def _is_icmpv6(frame: Frame, *types: int) -> bool:
 def _is_solicitation(frame: Frame) -> bool:
     """With a code other than 0 it is none (RFC 4861, 7.1.1)."""
     return _is_icmpv6(frame, _SOLICITATION) and not frame.icmp_code
-
-
-def _is_link_local(address: IPAddress | None) -> bool:
-    return isinstance(address, IPv6Address) and address.is_link_local
 
 
 def _is_group_mac(mac: str) -> bool:

@@ -33,6 +33,9 @@ from intent.compiler.flow import (
 )
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, SCTP, TCP, UDP, Frame, Opening
 
+PORTLESS = frozenset({SCTP})
+"""Protocols that OVS 3.1's userspace conntrack keys without ports."""
+
 State = dict[Field, int]
 Tuple5 = tuple[int, int, int, int, int, int]
 """zone, protocol, source, destination address, source and destination port (ICMP: type 0, code)."""
@@ -88,7 +91,8 @@ def opening_of(frame: Frame) -> Opening | None:
         return None
     if frame.protocol in _REQUESTS and (frame.icmp_type not in _REQUESTS[frame.protocol] or frame.icmp_code):
         return None
-    return Opening("", frame.src, frame.dst, frame.protocol, frame.sport, frame.dport, frame.icmp_type, frame.icmp_code)
+    sport, dport = _tracked_ports(frame)
+    return Opening("", frame.src, frame.dst, frame.protocol, sport, dport, frame.icmp_type, frame.icmp_code)
 
 
 def reversed_opening(frame: Frame) -> Opening | None:
@@ -101,7 +105,12 @@ def reversed_opening(frame: Frame) -> Opening | None:
         if kind not in requests or frame.icmp_code:
             return None
         kind = requests[kind]
-    return Opening("", frame.dst, frame.src, frame.protocol, frame.dport, frame.sport, kind, frame.icmp_code)
+    sport, dport = _tracked_ports(frame)
+    return Opening("", frame.dst, frame.src, frame.protocol, dport, sport, kind, frame.icmp_code)
+
+
+def _tracked_ports(frame: Frame) -> tuple[int | None, int | None]:
+    return (None, None) if frame.protocol in PORTLESS else (frame.sport, frame.dport)
 
 
 @dataclasses.dataclass(slots=True)

@@ -9,7 +9,7 @@ from intent.compiler.cookie import Guard
 from intent.compiler.flow import IN_PORT, Act, Ct, Flow, Load, Move, Output, OutputReg, Resubmit, Term, exact
 from intent.compiler.tables import Priority, Table
 from intent.compiler.terms import ARP, IPV4, IPV6, flow, goto, guard, is_, protocol
-from topology.packet import ICMP, ICMPV6, UDP
+from topology.packet import ICMP, ICMPV6, SCTP, UDP
 
 SOLICITATION, ADVERTISEMENT = 135, 136
 ROUTER_TYPES = (133, 134, 137)
@@ -131,6 +131,9 @@ def _orient() -> Iterator[Flow]:
     )
     orient, connection = Table.ORIENT, Table.CONNECTION
     yield flow(orient, 50, (_state(plus=f.CS_INV),), (), guard(Guard.INVALID))
+    for family in (IPV4, IPV6):  # conntrack does not keep the ports of SCTP, so nobody can judge its errors
+        quoted = (_state(plus=f.CS_REL), family, exact(f.CT_NW_PROTO, SCTP))
+        yield flow(orient, 45, quoted, (), guard(Guard.INVALID))
     yield flow(orient, 40, (_state(plus=f.CS_REL),), goto(connection, *related))
     yield flow(orient, 30, (_state(plus=f.CS_NEW),), goto(Table.EGRESS, *forward, Load(f.COMMIT, 1)))
     yield flow(orient, 20, (_state(plus=f.CS_RPL),), goto(connection, *reply, *compare))

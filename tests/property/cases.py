@@ -57,8 +57,8 @@ OFFSETS = {ZONE: timedelta(hours=2)}
 
 NETWORKS = ("blue", "green", "red")
 NAMES = tuple(f"e{n}" for n in range(8))
-V4: tuple[IPAddress, ...] = tuple(IPv4Address("10.0.0.0") + n for n in range(1, 13))
-V6: tuple[IPAddress, ...] = tuple(IPv6Address("fd00::") + n for n in range(1, 13))
+V4: tuple[IPAddress, ...] = tuple(IPv4Address("10.0.0.0") + n for n in range(1, 18))
+V6: tuple[IPAddress, ...] = tuple(IPv6Address("fd00::") + n for n in range(1, 18))
 LINK_LOCAL: tuple[IPAddress, ...] = tuple(IPv6Address("fe80::") + n for n in range(1, 9))
 MACS = tuple(f"02:00:00:00:00:{n:02x}" for n in range(1, 11))
 LABELS = {"app": ("web", "db", "job"), "tenant": ("a", "b"), "tier": ("x",)}

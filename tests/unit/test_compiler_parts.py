@@ -97,9 +97,7 @@ def test_masks_cover_exactly_the_range_without_overlap(a: int, b: int) -> None:
     assert len(pairs) <= 30
 
 
-@given(
-    st.sampled_from(cookie.Kind), st.integers(0, 2**32 - 1), st.sampled_from([None, *Direction])
-)
+@given(st.sampled_from(cookie.Kind), st.integers(0, 2**32 - 1), st.sampled_from([None, *Direction]))
 def test_a_cookie_leads_back_to_its_origin(kind: cookie.Kind, number: int, direction: Direction | None) -> None:
     origin = cookie.Origin(kind, number, direction)
     assert cookie.decode(cookie.encode(origin)) == origin

@@ -1,0 +1,128 @@
+"""The great property: a compiled program does with every packet what the semantics says.
+
+Frames of both directions run through the interpreter with a modelled conntrack while policies, labels,
+plugs and addresses change; after each change the table reached by diff equals a fresh compile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from intent.compiler import IdMap, allocate, compile_program
+from intent.compiler.flow import Conjunction, Goto
+from intent.compiler.tables import STAGES, Table, table_name
+from tests.property.cases import Case, change_case, make_case
+from tests.property.choice import Drawn, Seeded
+from tests.property.frames import make_frames, reply_to
+from tests.property.strategies import cases
+from tests.property.world import Switch
+from topology.packet import ICMP, ICMPV6, Frame, Opening, Outcome
+
+SEEDS = 600
+SLICE = 50
+
+
+def _play(choice: Drawn | Seeded, steps: int, frames: int) -> int:
+    """Send frames, their replies and errors about them; change something; again."""
+    switch = Switch(make_case(choice))
+    delivered = 0
+    for _ in range(steps):
+        for frame in make_frames(choice, switch.case, frames):
+            verdict = switch.check(frame)
+            if verdict.fate.outcome is Outcome.DELIVER:
+                delivered += 1
+                switch.check(reply_to(switch.case, frame))
+        _errors(switch)
+        switch.follow(change_case(choice, switch.case))
+        _errors(switch)
+    return delivered
+
+
+def _errors(switch: Switch) -> None:
+    """An ICMP error from either end about each open connection passes as the connection itself would."""
+    for _, opening in list(switch.conntrack.entries):
+        for frame in _error_frames(switch.case, opening):
+            switch.check(frame, quoted=opening)
+
+
+def _error_frames(case: Case, opening: Opening) -> list[Frame]:
+    by_address = {a: e for e in case.inventory.on_switch(case.dpid) for a in e.addresses}
+    ends = [(by_address.get(a), a) for a in (opening.src, opening.dst)]
+    four = opening.src.version == 4
+    found = []
+    for (sender, src), (receiver, dst) in (ends, ends[::-1]):
+        if sender is not None and receiver is not None:
+            found.append(
+                Frame(
+                    dpid=case.dpid,
+                    in_port=sender.location.ofport,
+                    eth_src=sender.mac,
+                    eth_dst=receiver.mac,
+                    eth_type=0x0800 if four else 0x86DD,
+                    src=src,
+                    dst=dst,
+                    protocol=ICMP if four else ICMPV6,
+                    icmp_type=3 if four else 1,
+                    icmp_code=0,
+                )
+            )
+    return found
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, SLICE))
+def test_program_and_semantics_agree_on_seeded_cases(first: int) -> None:
+    """Fast and many: the same cases in every run."""
+    delivered = sum(_play(Seeded(f"agree {seed}"), steps=3, frames=12) for seed in range(first, first + SLICE))
+    assert delivered > SLICE // 10, "the cases say nothing if nothing is ever delivered"
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_program_and_semantics_agree_on_drawn_cases(data: st.DataObject) -> None:
+    """Slower, but a disagreement shrinks to its core."""
+    _play(Drawn(data.draw), steps=2, frames=5)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases())
+def test_every_flow_keeps_to_the_declared_pipeline(case: Case) -> None:
+    """Gotos lead forward along declared edges; conjunctions are whole, bounded and never beside a plain flow."""
+    ids = allocate(case.intents, case.inventory, IdMap(), 0)
+    program = compile_program(case.intents, case.inventory, case.dpid, ids)
+    kinds: dict[tuple[int, int], set[bool]] = {}
+    for key, body in program.items():
+        for act in body.actions:
+            if isinstance(act, Goto):
+                assert act.table > key.table
+                if key.table in {int(t) for t in Table}:
+                    here = Table(key.table)
+                    assert table_name(act.table).split("_tier_")[0] in {n.name.lower() for n in STAGES[here].next} | {
+                        here.name.lower()
+                    }
+        is_clause = any(isinstance(a, Conjunction) for a in body.actions)
+        assert all(isinstance(a, Conjunction) == is_clause for a in body.actions)
+        is_decision = any(t.field.name == "conj_id" for t in key.match)
+        if is_clause or not is_decision:
+            kinds.setdefault((key.table, key.priority), set()).add(is_clause)
+    assert all(len(mixed) == 1 for mixed in kinds.values())
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases())
+def test_given_the_id_map_the_table_is_the_same_whatever_order_things_are_named_in(case: Case) -> None:
+    ids = allocate(case.intents, case.inventory, IdMap(), 0)
+    program = compile_program(case.intents, case.inventory, case.dpid, ids)
+    intents = dataclasses.replace(
+        case.intents,
+        policies=dict(reversed(case.intents.policies.items())),
+        groups=dict(reversed(case.intents.groups.items())),
+        networks=dict(reversed(case.intents.networks.items())),
+    )
+    inventory = dataclasses.replace(case.inventory, endpoints=dict(reversed(case.inventory.endpoints.items())))
+    assert allocate(intents, inventory, IdMap(), 0) == ids
+    again = compile_program(intents, inventory, case.dpid, ids)
+    assert again == program

@@ -1,0 +1,123 @@
+"""A switch in the mind: runs frames through compiled programs and asks the semantics what is right.
+
+Both sides see the same conntrack: the interpreter's table holds attachment numbers, and `Switch` remembers
+which attachment each number ever stood for, to tell the semantics in its own words.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from intent.compiler import IdMap, allocate, attachment_key, compile_program, cookie, diff
+from intent.compiler import fields as f
+from intent.compiler.cookie import Kind
+from intent.compiler.delta import apply
+from intent.compiler.flow import IN_PORT, Program
+from intent.compiler.interpreter import Conntrack, Interpreter, Result, View
+from intent.model import Direction
+from intent.semantics import ByIsolation, ByPosture, ByRules, Ruling, Verdict, admit, evaluate
+from tests.property.cases import NOW, OFFSETS, Case
+from topology.packet import Connection, ConnectionRole, Frame, Opening, Outcome, Tracked
+
+
+class Switch:
+    """One switch that follows a case through its changes by diffs, never from scratch."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.ids = IdMap()
+        self.program: Program = {}
+        self.conntrack = Conntrack()
+        self.attachments: dict[int, str] = {}
+        self.clock_s = 0.0
+        self.follow(case)
+
+    def follow(self, case: Case) -> None:
+        """Bring the program to a case by diff; afterwards it must equal a fresh compile."""
+        self.case, self.clock_s = case, self.clock_s + 1
+        self.ids = allocate(case.intents, case.inventory, self.ids, self.clock_s)
+        assert IdMap.from_json(self.ids.to_json()) == self.ids
+        desired = compile_program(case.intents, case.inventory, case.dpid, self.ids)
+        self.program = apply(self.program, diff(self.program, desired))
+        assert self.program == desired
+        self.interpreter = Interpreter(self.program)
+        for endpoint in case.inventory.endpoints.values():
+            for address in endpoint.addresses:
+                number = self.ids.number("attachment", attachment_key(endpoint, address))
+                assert self.attachments.setdefault(number, endpoint.attachment) == endpoint.attachment
+
+    def expected(self, frame: Frame, quoted: Opening | None = None) -> Verdict:
+        """Ask the semantics."""
+        case = self.case
+        admitted = admit(case.intents, case.inventory, frame)
+        if isinstance(admitted, Verdict):
+            return admitted
+        network = admitted.source.network
+        view = self.conntrack.view(self.ids.number("network", network), frame, quoted)
+        tracked = self._tracked(view, network)
+        return evaluate(case.intents, case.inventory, frame, tracked, now=NOW, offsets=OFFSETS)
+
+    def actual(self, frame: Frame, quoted: Opening | None = None) -> Result:
+        """Ask the compiled program; commits."""
+        return self.interpreter.run(frame, self.conntrack, quoted)
+
+    def check(self, frame: Frame, quoted: Opening | None = None) -> Verdict:
+        """Assert that program and semantics agree on one frame, its decider included."""
+        verdict = self.expected(frame, quoted)
+        result = self.actual(frame, quoted)
+        location = verdict.fate.location
+        wanted = {
+            Outcome.DROP: [],
+            Outcome.ANSWER: [IN_PORT],
+            Outcome.DELIVER: [location.ofport if location else None],
+        }[verdict.fate.outcome]
+        assert result.ports == wanted, (verdict, result.trail[-1:], self.story(result))
+        self._check_deciders(verdict, result)
+        return verdict
+
+    def story(self, result: Result) -> list[str]:
+        """Return where a frame went, for a failing test's message."""
+        return [f"{key.table}:{key.priority}" for key in result.trail]
+
+    def _tracked(self, view: View, network: str) -> Tracked:
+        if view.state & f.CS_INV:
+            return Tracked(ConnectionRole.INVALID)
+        if view.state & f.CS_NEW:
+            return Tracked(ConnectionRole.NEW)
+        assert view.opening is not None
+        opening = dataclasses.replace(view.opening, network=network)
+        client, server = view.label & 0xFFFFFFFF, view.label >> 32 & 0xFFFFFFFF
+        connection = Connection(opening, self.attachments[client], self.attachments[server])
+        if view.state & f.CS_REL:
+            return Tracked(ConnectionRole.RELATED, connection)
+        return Tracked(ConnectionRole.REPLY if view.state & f.CS_RPL else ConnectionRole.ORIGINAL, connection)
+
+    def _check_deciders(self, verdict: Verdict, result: Result) -> None:
+        """What the cookies name must be among the correct deciders."""
+        if verdict.judgement is None:
+            return
+        rulings = {Direction.EGRESS: verdict.judgement.egress, Direction.INGRESS: verdict.judgement.ingress}
+        decided: dict[Direction, cookie.Origin] = {}
+        for value in result.cookies:
+            origin = cookie.decode(value)
+            assert origin is not None
+            if origin.direction is not None:
+                decided[origin.direction] = origin  # a pass is followed by what decides
+        for direction, origin in decided.items():
+            ruling = rulings[direction]
+            assert ruling is not None
+            self._check_decider(origin, ruling)
+        judged_last = Direction.EGRESS if verdict.judgement.egress is verdict.judgement.deciding else Direction.INGRESS
+        assert judged_last in decided or verdict.judgement.deciding is None
+
+    def _check_decider(self, origin: cookie.Origin, ruling: Ruling) -> None:
+        match ruling.because:
+            case ByRules(_, _, deciders):
+                assert origin.kind is Kind.RULE
+                assert self.ids.key_of("rule", origin.number) in {f"{d.policy}/{d.rule}" for d in deciders}
+            case ByIsolation(tier, _):
+                assert origin.kind is Kind.ISOLATION
+                assert self.case.intents.tiers[origin.number].name == tier
+            case ByPosture(network):
+                assert origin.kind is Kind.POSTURE
+                assert self.ids.number("network", network) == origin.number
