@@ -38,3 +38,6 @@ docs: ## rewrite the generated pages under docs/
 
 soak: setup ## the long runs; figures go to docs/figures.json and docs/figures.md
 	@RINGFENCE_SOAK=1 $(PYTHON) -m pytest tests/soak -v --durations=0 && $(PYTHON) scripts/figures.py
+
+bench: setup ## measure beside peers, one JSON line a row (ROW=name for one)
+	@$(PYTHON) -m benchmarks $(ROW)
