@@ -25,7 +25,7 @@ unit: ## only the unit tests
 	@$(PYTHON) -m pytest tests/unit
 
 check: ## ruff, strict mypy, the laws of the architecture (import-linter)
-	@$(PYTHON) scripts/run_tests.py check
+	@$(PYTHON) scripts/run_tests.py lint types laws
 
 format: ## lay out the source as `make check` wants it
 	@.venv/bin/ruff check --fix-only --quiet . ; .venv/bin/ruff format .
@@ -37,7 +37,7 @@ docs: ## rewrite the generated pages under docs/
 	@$(PYTHON) scripts/generate_docs.py
 
 soak: setup ## the long runs; figures go to docs/figures.json and docs/figures.md
-	@RINGFENCE_SOAK=1 $(PYTHON) -m pytest tests/soak -v --durations=0 && $(PYTHON) scripts/figures.py
+	@RINGFENCE_SOAK=1 $(PYTHON) -m pytest tests/soak -vv --durations=0 && $(PYTHON) scripts/figures.py
 
 bench: setup ## measure beside peers, one JSON line a row (ROW=name for one)
 	@$(PYTHON) -m benchmarks $(ROW)
