@@ -1,0 +1,1 @@
+"""The `ringfence` command: everything it knows, it asks of the controller over REST."""

@@ -147,7 +147,7 @@ class Rest(_Section):
     )
     tls: ServerTls | None = Field(default=None, description="Certificate for https. null: http, on loopback only.")
     body_limit: int = Field(
-        default=8 << 20, ge=1024, le=1 << 30, description="Largest request body in bytes; larger ones get 413."
+        default=4 << 20, ge=1024, le=1 << 30, description="Largest request body in bytes; larger ones get 413."
     )
 
     @model_validator(mode="after")

@@ -1,0 +1,234 @@
+"""The command line: every command, option, help text and example, declared once.
+
+Completion scripts and `docs/cli.md` are made from what `build` returns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from cli.exits import MEANING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name
+
+KINDS = ("networks", "groups", "services", "policies", "endpoints", "tiers")
+SHELLS = ("bash", "zsh", "fish")
+MAX_WAIT_S = 3600.0
+
+EXIT_CODES = "exit codes:\n" + "\n".join(f"  {int(code):<4}{meaning}" for code, meaning in MEANING.items())
+
+ENVIRONMENT = """\
+environment:
+  RINGFENCE_SERVER      address of the controller (default http://127.0.0.1:8181)
+  RINGFENCE_TOKEN_FILE  file with the token (default /var/lib/ringfence/token)
+  RINGFENCE_CA_FILE     authority that signed an https controller's certificate
+  RINGFENCE_CONFIG      configuration of `ringfence run`
+  NO_COLOR              no colours, not even on a terminal"""
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of examples, and room for the longest option."""
+
+    def __init__(self, prog: str) -> None:
+        columns = os.environ.get("COLUMNS", "")
+        width = int(columns) if columns.isdigit() else 100
+        super().__init__(prog, max_help_position=28, width=min(max(width, 60), 100))
+
+
+def kind_of(word: str) -> str | None:
+    """Return the kind that a word names, plural or singular, in any case; None if it names none."""
+    lower = word.lower()
+    names = ((plural, {plural, plural.removesuffix("s"), plural.removesuffix("ies") + "y"}) for plural in KINDS)
+    return next((plural for plural, words in names if lower in words), None)
+
+
+def kind(word: str) -> str:
+    """Return the kind that a word names."""
+    if found := kind_of(word):
+        return found
+    raise argparse.ArgumentTypeError(f"{word!r} is no kind: use one of {', '.join(KINDS)}")
+
+
+def kind_or_all(word: str) -> str:
+    """Return the kind that a word names, or `all`."""
+    return "all" if word == "all" else kind(word)
+
+
+def seconds(word: str) -> float:
+    """Return a number of seconds, more than 0 and at most an hour."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= MAX_WAIT_S:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds from 0 to {MAX_WAIT_S:.0f}")
+    return value
+
+
+def count(word: str) -> int:
+    """Return a whole number from 1 to 100000."""
+    if not word.isascii() or not word.isdigit() or not 1 <= int(word[:7]) <= 100_000:  # noqa: PLR2004 - said above
+        raise argparse.ArgumentTypeError(f"{word!r} is no whole number from 1 to 100000")
+    return int(word)
+
+
+def build() -> argparse.ArgumentParser:
+    """Return the parser of the whole command; `.command` of what it parses names the command."""
+    parser = argparse.ArgumentParser(
+        prog="ringfence",
+        description="Say which labelled endpoints may talk to which; Open vSwitch enforces it.",
+        epilog="first steps:\n  ringfence run                   start the controller on this host\n"
+        "  ringfence apply -f shop.yaml    say what may talk to what\n"
+        "  ringfence verdict web-1 db-1 tcp/5432\n\n" + ENVIRONMENT + "\n\n" + EXIT_CODES,
+        formatter_class=Formatter,
+        allow_abbrev=False,
+    )
+    _common(parser, top=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
+    for add in (_run, _apply, _get, _delete, _status, _endpoints, _switches, _verdict, _matrix, _revisions):
+        add(commands)
+    _completion(commands)
+    return parser
+
+
+def _command(commands: Commands, name: str, text: str, examples: Sequence[str]) -> argparse.ArgumentParser:
+    lines = "\n".join(f"  ringfence {example}" for example in examples)
+    command = commands.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=f"examples:\n{lines}",
+        formatter_class=Formatter,
+        allow_abbrev=False,
+    )
+    if name not in {"run", "completion"}:
+        _common(command, top=False)
+    return command
+
+
+def _common(parser: argparse.ArgumentParser, *, top: bool) -> None:
+    """Add the options of every command; they may stand before the command or after it."""
+
+    def default(value: object) -> object:
+        return value if top else argparse.SUPPRESS
+
+    group = parser.add_argument_group("connection and output")
+    group.add_argument("--json", action="store_true", default=default(False), help="print the answer as JSON")
+    group.add_argument(
+        "--server", metavar="URL", default=default(None), help="the controller (default http://127.0.0.1:8181)"
+    )
+    group.add_argument("--token-file", metavar="FILE", default=default(None), help="file with the bearer token")
+    group.add_argument("--ca-file", metavar="FILE", default=default(None), help="authority of an https controller")
+
+
+def _run(commands: Commands) -> None:
+    examples = ["run", "run --config /etc/ringfence/config.yaml", "run --print-config > config.yaml"]
+    command = _command(commands, "run", "start the controller in the foreground", examples)
+    command.add_argument("--config", metavar="FILE", help="configuration (YAML); see docs/configuration.md")
+    command.add_argument("--print-config", action="store_true", help="print the effective configuration and end")
+
+
+def _apply(commands: Commands) -> None:
+    examples = [
+        "apply -f shop.yaml --wait",
+        "apply -f networks.yaml -f policies/ --dry-run",
+        "get all -o yaml | ringfence apply -f -",
+    ]
+    command = _command(commands, "apply", "put documents into force, all of them or none, as one revision", examples)
+    _files(command, "documents, YAML or JSON; - for standard input; a directory for its .yaml, .yml and .json files")
+    command.add_argument("--dry-run", action="store_true", help="check and say what would change, change nothing")
+    _wait(command, "until the switches confirmed it")
+    _author(command)
+
+
+def _get(commands: Commands) -> None:
+    examples = ["get policies", "get policy web-to-app -o yaml", "get all -o yaml > backup.yaml"]
+    command = _command(commands, "get", "show documents", examples)
+    command.add_argument(
+        "kind", metavar="KIND", type=kind_or_all, help=f"one of {', '.join(KINDS)}, or all of them with all"
+    )
+    command.add_argument("name", metavar="NAME", nargs="?", help="one document; without it, all of the kind")
+    command.add_argument(
+        "-o", "--output", choices=("table", "yaml", "json"), help="default: table for a list, yaml for one document"
+    )
+
+
+def _delete(commands: Commands) -> None:
+    examples = ["delete policy web-to-app", "delete groups web app", "delete -f shop.yaml --dry-run"]
+    command = _command(commands, "delete", "delete documents, all of them or none, as one revision", examples)
+    command.add_argument("kind", metavar="KIND", nargs="?", type=kind, help=f"one of {', '.join(KINDS)}")
+    command.add_argument("names", metavar="NAME", nargs="*", help="documents of that kind")
+    command.add_argument(
+        "-f", "--file", metavar="FILE", action="append", dest="files", help="delete what these documents name"
+    )
+    command.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
+    _wait(command, "until the switches confirmed it")
+    _author(command)
+
+
+def _status(commands: Commands) -> None:
+    examples = ["status", "status --wait --timeout 30 && echo realized"]
+    command = _command(commands, "status", "show what is realized on the switches, and what is not", examples)
+    _wait(command, "until everything is realized")
+
+
+def _endpoints(commands: Commands) -> None:
+    _command(commands, "endpoints", "show what is plugged in, and where", ["endpoints", "endpoints --json"])
+
+
+def _switches(commands: Commands) -> None:
+    _command(commands, "switches", "show the switches", ["switches"])
+
+
+def _verdict(commands: Commands) -> None:
+    examples = ["verdict web-1 db-1 tcp/5432", "verdict 192.0.2.7 web-1 tcp/443", "verdict a b icmp && echo yes"]
+    command = _command(commands, "verdict", "say whether a connection is allowed, and why", examples)
+    command.add_argument("source", metavar="FROM", help="who opens the connection: an endpoint or an address")
+    command.add_argument("destination", metavar="TO", help="to whom: an endpoint or an address")
+    command.add_argument("service", metavar="SERVICE", help="tcp/80, udp/53, icmp, icmp/8/0, icmpv6, proto/47")
+
+
+def _matrix(commands: Commands) -> None:
+    command = _command(commands, "matrix", "show who may open connections to whom", ["matrix --service tcp/80"])
+    command.add_argument("--service", default="tcp/80", help="which service (default tcp/80)")
+
+
+def _revisions(commands: Commands) -> None:
+    command = _command(commands, "revisions", "show who changed what, and when", ["revisions", "revisions --limit 5"])
+    command.add_argument("--limit", type=count, default=20, metavar="N", help="newest N (default 20)")
+
+
+def _completion(commands: Commands) -> None:
+    examples = ["completion bash > /etc/bash_completion.d/ringfence", "completion fish | source"]
+    command = _command(commands, "completion", "print the completion script of a shell", examples)
+    command.add_argument("shell", choices=SHELLS, help="which shell")
+
+
+def _files(command: argparse.ArgumentParser, text: str) -> None:
+    command.add_argument("-f", "--file", metavar="FILE", action="append", dest="files", required=True, help=text)
+
+
+def _wait(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument("--wait", action="store_true", help=f"wait {what}")
+    command.add_argument(
+        "--timeout", type=seconds, default=60.0, metavar="S", help="longest wait in seconds (default 60)"
+    )
+
+
+def _author(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--author", metavar="WHO", help="who changes it, for the revision (default: your user name)")
+
+
+def commands_of(parser: argparse.ArgumentParser) -> list[tuple[str, str, argparse.ArgumentParser]]:
+    """Return every command of a parser: name, help, its own parser."""
+    for action in parser._actions:  # noqa: SLF001 - argparse offers no other way to see them
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            texts = {choice.dest: choice.help or "" for choice in action._choices_actions}  # noqa: SLF001
+            return [(name, texts[name], command) for name, command in action.choices.items()]
+    return []

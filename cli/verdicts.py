@@ -1,0 +1,132 @@
+"""`ringfence verdict` and `ringfence matrix`: who may open connections to whom, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli.exits import Exit
+from cli.terminal import BOLD, DIM, GREEN, RED, YELLOW, emit_json, paint, printable, say, width
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from cli.answer import Answer
+    from cli.client import Client
+
+MAX_NAME = 30
+"""Columns of an endpoint's name in the matrix; longer ones are cut."""
+PLAIN_WIDTH = 100
+"""Columns of the matrix where the output is no terminal."""
+SIGNS = {
+    "allow": ("+", GREEN),
+    "deny": ("x", RED),
+    "reject": ("r", RED),
+    "mixed": ("%", YELLOW),
+    "unreachable": (".", DIM),
+    "-": (" ", ""),
+}
+"""What a cell of the matrix shows; the sign differs, so that no colour is needed."""
+UNKNOWN = ("?", YELLOW)
+STYLES = {"allow": GREEN, "deny": RED, "reject": RED, "mixed": YELLOW}
+SAID = {
+    "allow": "may open",
+    "deny": "may not open",
+    "reject": "may not open (and is told so)",
+    "mixed": "may open some of",
+}
+
+
+def verdict(client: Client, args: argparse.Namespace) -> Exit:
+    """Say whether a connection is allowed, and why."""
+    query = {"from": args.source, "to": args.destination, "service": args.service}
+    answer = client.get("/v1/verdict", query)
+    decision = answer.text("verdict")
+    if args.json:
+        emit_json(answer.value)
+    else:
+        _print_verdict(answer, args)
+    return Exit.OK if decision == "allow" else Exit.NEGATIVE
+
+
+def _print_verdict(answer: Answer, args: argparse.Namespace) -> None:
+    decision, reason = answer.text("verdict"), answer.text("reason", "")
+    said = SAID.get(decision, f"{decision}:")
+    sentence = f"{args.source} {said} {args.service} to {args.destination}"
+    say(f"{paint(printable(decision), STYLES.get(decision, BOLD))}: {printable(sentence)}")
+    if reason:
+        say(f"  because {printable(reason)}")
+    for opening in answer.items("openings"):
+        _print_opening(opening)
+
+
+def _print_opening(opening: Answer) -> None:
+    decision, decider = opening.text("verdict"), opening.text("decidedBy", "")
+    ends = f"{_party(opening.part('from'))} to {_party(opening.part('to'))}, {opening.text('service')}"
+    say(f"  {paint(printable(decision), STYLES.get(decision, BOLD))}: {printable(ends)}")
+    for side in ("egress", "ingress"):
+        if opening.has(side):
+            decisive = " (this decides)" if side == decider else ""
+            say(f"    {side}: {printable(_ruling(opening.part(side)))}{decisive}")
+    if opening.text("reason", ""):
+        say(f"    {printable(opening.text('reason'))}")
+
+
+def _party(party: Answer) -> str:
+    return f"{party.text('endpoint', 'world')} ({party.text('address')})"
+
+
+def _ruling(ruling: Answer) -> str:
+    action, by = ruling.text("action"), ruling.text("by")
+    if by == "posture":
+        return f"{action}, the posture of network {ruling.text('network', '?')}: no rule decides"
+    if by == "isolation":
+        return f"{action}, isolated in tier {ruling.text('tier', '?')} by {', '.join(ruling.texts('isolatedBy'))}"
+    band = f"tier {ruling.text('tier', '?')}, order {ruling.number('order', 0)}"
+    return f"{action} in {band} by {' and '.join(map(_rule, ruling.items('rules')))}"
+
+
+def _rule(rule: Answer) -> str:
+    owner, description = rule.text("owner", ""), rule.text("description", "")
+    context = ", ".join(filter(None, (f"owner {owner}" if owner else "", description)))
+    named = f"rule {rule.text('rule')} of policy {rule.text('policy')}"
+    return f"{named} ({context})" if context else named
+
+
+def matrix(client: Client, args: argparse.Namespace) -> Exit:
+    """Show for every pair of endpoints whether one may open the service to the other."""
+    answer = client.get("/v1/matrix", {"service": args.service})
+    if args.json:
+        emit_json(answer.value)
+        return Exit.OK
+    names = answer.texts("endpoints")
+    rows = [row.value for row in answer.items("verdicts")]
+    cells = [[str(cell) for cell in row] if isinstance(row, list) else [] for row in rows]
+    say(f"{printable(answer.text('service'))} from row to column, revision {answer.number('revision')}")
+    for line in _grid(names, cells):
+        say(line)
+    say(f"{_legend()}")
+    return Exit.OK
+
+
+def _grid(names: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of the matrix, in blocks of as many columns as fit."""
+    digits = len(str(len(names)))
+    left = digits + 1 + min(MAX_NAME, max(map(len, names), default=0))
+    fitting = max(1, ((width() or PLAIN_WIDTH) - left) // (digits + 1))
+    for first in range(0, len(names), fitting):
+        columns = range(first, min(first + fitting, len(names)))
+        yield ""
+        yield paint(" " * left + "".join(f" {n + 1:>{digits}}" for n in columns), BOLD)
+        for n, (name, row) in enumerate(zip(names, cells, strict=False)):
+            heading = f"{n + 1:>{digits}} {printable(name)[:MAX_NAME]}".ljust(left)
+            yield (heading + "".join(_cell(row, column, digits) for column in columns)).rstrip()
+
+
+def _cell(row: Sequence[str], column: int, digits: int) -> str:
+    sign, style = SIGNS.get(row[column], UNKNOWN) if column < len(row) else UNKNOWN
+    return " " * digits + (paint(sign, style) if style else sign)
+
+
+def _legend() -> str:
+    return "\n" + "   ".join(f"{paint(sign, style)} {word}" for word, (sign, style) in SIGNS.items() if word != "-")
