@@ -1,0 +1,268 @@
+"""What the API answers, one model a body. They are sent as they are declared here, and OpenAPI shows them."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+def outside(name: str) -> str:
+    """Return a field's name in JSON: camelCase, and `from` for `from_`."""
+    return to_camel(name.rstrip("_"))
+
+
+class Answer(BaseModel):
+    """Base of all bodies: camelCase outside."""
+
+    model_config = ConfigDict(
+        alias_generator=outside, populate_by_name=True, frozen=True, use_attribute_docstrings=True
+    )
+
+
+class ErrorAnswer(Answer):
+    """One thing to put right."""
+
+    path: str
+    """Where: `Policy/web-to-app.rules[0].from[1].cidr`, `query.timeout`, `header.If-Match`."""
+    message: str
+    remedy: str
+    line: int | None = None
+    """Of the body, where that is YAML."""
+
+
+class ProblemAnswer(Answer):
+    """RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str = ""
+    errors: list[ErrorAnswer] = []
+
+
+class DocumentAnswer(Answer):
+    """A current document."""
+
+    revision: int
+    """The revision that wrote it last; its ETag."""
+    document: dict[str, Any]
+    """As it would be written in YAML: `kind`, `name`, fields."""
+
+
+class DocumentsAnswer(Answer):
+    """All current documents of a kind."""
+
+    revision: int
+    """Of the store."""
+    items: list[DocumentAnswer]
+
+
+class RealizedAnswer(Answer):
+    """How far the switches are with a revision."""
+
+    phase: Literal["pending", "realized", "failed"]
+    realized: int
+    """Switches that confirmed it."""
+    switches: int
+    """Switches that are managed, connected or not."""
+    reason: str = ""
+    """Why it is not realized."""
+
+
+class ResultAnswer(Answer):
+    """What became of one document."""
+
+    kind: str
+    name: str
+    outcome: Literal["created", "changed", "unchanged", "deleted"]
+    revision: int
+
+
+class AppliedAnswer(Answer):
+    """What an apply did."""
+
+    revision: int
+    """The new revision, or the current one where nothing changed; of a dry run, the one it would be."""
+    committed: bool
+    """Whether there is a new revision."""
+    dry_run: bool
+    documents: list[ResultAnswer]
+    realized: RealizedAnswer | None
+    """Of `revision`; null for a dry run."""
+
+
+class ChangeAnswer(Answer):
+    """One document in the diff of a revision."""
+
+    kind: str
+    name: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class RevisionAnswer(Answer):
+    """One committed change-set."""
+
+    number: int
+    at: str
+    """RFC 3339."""
+    author: str
+    message: str
+    changes: list[ChangeAnswer]
+
+
+class RevisionsAnswer(Answer):
+    """A page of revisions, newest first."""
+
+    items: list[RevisionAnswer]
+    before: int | None
+    """`before=` for the next page; null at the end."""
+
+
+class IntentStatusAnswer(RealizedAnswer):
+    """How far the switches are with one document."""
+
+    kind: str
+    name: str
+    revision: int
+
+
+class LocationAnswer(Answer):
+    """Where an endpoint is plugged in."""
+
+    dpid: str
+    """16 hexadecimal digits."""
+    ofport: int
+    interface: str
+
+
+class LiveEndpointAnswer(Answer):
+    """An endpoint that is plugged in and identified."""
+
+    name: str
+    network: str
+    labels: dict[str, str]
+    mac: str
+    addresses: list[str]
+    """Empty while none is declared or learned: it is default-deny until then."""
+    ports: dict[str, list[str]]
+    """What its named ports mean: `http: [tcp/80]`."""
+    location: LocationAnswer
+
+
+class ReportAnswer(Answer):
+    """Something to look at: a conflict, a lost label, a refused row."""
+
+    subject: str
+    problem: str
+    remedy: str
+
+
+class LiveEndpointsAnswer(Answer):
+    """Everything that is plugged in, and what is wrong with the rest."""
+
+    items: list[LiveEndpointAnswer]
+    reports: list[ReportAnswer]
+
+
+class SwitchAnswer(Answer):
+    """One managed switch."""
+
+    dpid: str
+    bridge: str
+    host: str
+    connected: bool
+    revision: int | None
+    """The newest revision it confirmed."""
+    flows: int | None
+    problem: str
+
+
+class SwitchesAnswer(Answer):
+    """All managed switches."""
+
+    items: list[SwitchAnswer]
+
+
+class StatusAnswer(Answer):
+    """The whole at one glance."""
+
+    revision: int
+    realized: RealizedAnswer
+    intents: list[IntentStatusAnswer]
+    endpoints: int
+    reports: list[ReportAnswer]
+
+
+class DeciderAnswer(Answer):
+    """A rule that decided."""
+
+    policy: str
+    rule: str
+    owner: str
+    description: str
+
+
+class RulingAnswer(Answer):
+    """What one side's policies say, and why."""
+
+    action: Literal["allow", "deny", "reject"]
+    by: Literal["rules", "isolation", "posture"]
+    tier: str | None = None
+    order: int | None = None
+    rules: list[DeciderAnswer] = []
+    """Each is a correct decider; with `isolation`, no rules."""
+    isolated_by: list[str] = []
+    """Policies of the isolating tier that select the endpoint."""
+    network: str | None = None
+    """With `posture`: whose posture it is."""
+
+
+class PartyAnswer(Answer):
+    """One end of a connection."""
+
+    address: str
+    endpoint: str | None
+    """Null for world."""
+
+
+class OpeningAnswer(Answer):
+    """The verdict on one opening packet."""
+
+    network: str
+    from_: PartyAnswer
+    to: PartyAnswer
+    service: str
+    verdict: Literal["allow", "deny", "reject"]
+    decided_by: Literal["egress", "ingress"] | None
+    """Whose judgement is the verdict; null where no policy was asked."""
+    egress: RulingAnswer | None
+    ingress: RulingAnswer | None
+    reason: str = ""
+    """Where no policy was asked: why not."""
+
+
+class VerdictAnswer(Answer):
+    """The verdict on a connection, for each pair of addresses and each match of the service."""
+
+    verdict: Literal["allow", "deny", "reject", "mixed"]
+    reason: str = ""
+    revision: int
+    openings: list[OpeningAnswer]
+
+
+class MatrixAnswer(Answer):
+    """Who may open the service to whom, for all live endpoints."""
+
+    revision: int
+    service: str
+    endpoints: list[str]
+    verdicts: list[list[str]]
+    """Row: from, column: to. allow, deny, reject, mixed, unreachable (another network or no common address
+    family), or `-` on the diagonal."""
+
+
+class HealthAnswer(Answer):
+    """The server answers."""
+
+    status: Literal["ok"] = "ok"

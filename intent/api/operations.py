@@ -1,0 +1,118 @@
+"""Every operation of the API, declared once: the router, the check of query parameters and OpenAPI read this."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeAlias
+
+from intent.api import answers
+
+KIND_OF = {
+    "networks": "Network",
+    "groups": "Group",
+    "services": "Service",
+    "policies": "Policy",
+    "endpoints": "Endpoint",
+    "tiers": "Tiers",
+}
+"""The kind of the documents under `/v1/<plural>`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter."""
+
+    name: str
+    description: str
+    schema: dict[str, Any]
+    required: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path."""
+
+    summary: str
+    answer: type[answers.Answer] | None
+    """None: free JSON."""
+    query: tuple[Parameter, ...] = ()
+    body: str | None = None
+    """The kind of document it takes, `*` for any number of any kind, None for no body."""
+    conditional: bool = False
+    """Takes If-Match (and If-None-Match to create)."""
+    open: bool = False
+    """Needs no token."""
+
+
+Operations: TypeAlias = dict[str, dict[str, Operation]]
+"""By path template and method."""
+
+_TEXT = {"type": "string", "maxLength": 1024}
+_NAME = {"type": "string", "maxLength": 253}
+_COUNT = {"type": "integer", "minimum": 0}
+_WRITE = (
+    Parameter("dry_run", "`1`: say what would happen, change nothing.", {"enum": ["0", "1"]}),
+    Parameter("wait", "`realized`: answer when the switches confirmed it.", {"enum": ["realized"]}),
+    Parameter("timeout", "Longest wait in seconds; default 30.", {"type": "number", "minimum": 0}),
+    Parameter("author", "Who asks, for the revision.", {"type": "string", "maxLength": 128}),
+    Parameter("message", "Why, for the revision.", _TEXT),
+)
+_NETWORK = Parameter("network", "Only this network; needed where addresses alone are ambiguous.", _NAME)
+_SERVICE = Parameter("service", "`tcp/80`, `icmp`, `proto/47` or the name of a Service.", _NAME, required=True)
+
+
+def _of_kind(plural: str, kind: str) -> Operations:
+    one = f"/v1/{plural}/{{name}}"
+    return {
+        f"/v1/{plural}": {"GET": Operation(f"List all documents of kind {kind}", answers.DocumentsAnswer)},
+        one: {
+            "GET": Operation(f"One {kind}", answers.DocumentAnswer),
+            "PUT": Operation(f"Create or replace a {kind}", answers.AppliedAnswer, _WRITE, kind, conditional=True),
+            "DELETE": Operation(f"Delete a {kind}", answers.AppliedAnswer, _WRITE, conditional=True),
+        },
+        f"{one}/status": {"GET": Operation(f"How far the switches are with a {kind}", answers.IntentStatusAnswer)},
+    }
+
+
+OPERATIONS: Operations = {
+    "/v1/apply": {
+        "POST": Operation(
+            "Create or replace documents: all of them as one revision, or none",
+            answers.AppliedAnswer,
+            (*_WRITE, Parameter("expected_revision", "Refuse unless the store is at it.", _COUNT)),
+            "*",
+        )
+    },
+    "/v1/revisions": {
+        "GET": Operation(
+            "Revisions with their diffs, newest first",
+            answers.RevisionsAnswer,
+            (
+                Parameter("before", "Only revisions before this one.", _COUNT),
+                Parameter("limit", "Revisions of one page; default 50.", _COUNT),
+            ),
+        )
+    },
+    "/v1/status": {"GET": Operation("How far the switches are, with every document", answers.StatusAnswer)},
+    "/v1/switches": {"GET": Operation("The managed switches", answers.SwitchesAnswer)},
+    "/v1/live/endpoints": {
+        "GET": Operation("The endpoints that are plugged in", answers.LiveEndpointsAnswer, (_NETWORK,))
+    },
+    "/v1/verdict": {
+        "GET": Operation(
+            "May `from` open `service` to `to`, and why",
+            answers.VerdictAnswer,
+            (
+                Parameter("from", "Name of a live endpoint, or an IP address.", _NAME, required=True),
+                Parameter("to", "Name of a live endpoint, or an IP address.", _NAME, required=True),
+                _SERVICE,
+                _NETWORK,
+            ),
+        )
+    },
+    "/v1/matrix": {"GET": Operation("Who may open a service to whom", answers.MatrixAnswer, (_SERVICE, _NETWORK))},
+    "/v1/health": {"GET": Operation("Whether the server answers", answers.HealthAnswer, open=True)},
+    "/openapi.json": {"GET": Operation("This description", None, open=True)},
+}
+for _plural, _kind in KIND_OF.items():
+    OPERATIONS |= _of_kind(_plural, _kind)

@@ -1,0 +1,132 @@
+"""What the API needs from outside, as protocols. The controller implements them; tests use plain values.
+
+The API itself does no I/O and reads no clock. Every method is called from the thread that serves the
+request and must not block it, save `Waiter.wait`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from intent.model import Intents
+from intent.schema.changes import Applied, Revision, Stored, Wanted
+from topology.model import Inventory
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SwitchStatus:
+    """One switch the controller manages, connected or not."""
+
+    dpid: int
+    bridge: str
+    host: str
+    """The OVSDB target it was found at; empty where it is not known."""
+    connected: bool
+    revision: int | None
+    """The newest revision whose flows the switch confirmed; None for none yet."""
+    flows: int | None = None
+    """Flows it holds, as last read back."""
+    problem: str = ""
+    """Why the newest revision could not be installed; empty while that is under way or done."""
+
+
+class StorePort(Protocol):
+    """The repository; `intent.store.Store` is one."""
+
+    @property
+    def revision(self) -> int:
+        """Number of the newest revision."""
+
+    def intents(self) -> Intents:
+        """Return what the current documents mean."""
+
+    def documents(self, kind: str | None = None) -> list[Stored]:
+        """Return the current documents, sorted by kind and name."""
+
+    def document(self, kind: str, name: str) -> Stored | None:
+        """Return one current document."""
+
+    def revisions(self, *, before: int | None = None, limit: int = 50) -> list[Revision]:
+        """Return revisions, newest first."""
+
+    def apply(
+        self,
+        changes: Sequence[Wanted],
+        *,
+        author: str,
+        at: datetime,
+        message: str = "",
+        expected_revision: int | None = None,
+    ) -> Applied:
+        """Commit changes as one revision, durable on return; raises the errors of `intent.schema.changes`."""
+
+    def preview(self, changes: Sequence[Wanted], *, expected_revision: int | None = None) -> Applied:
+        """Say what `apply` would do; raises as `apply`."""
+
+
+class StatusPort(Protocol):
+    """How far the switches are."""
+
+    def switches(self) -> Sequence[SwitchStatus]:
+        """Return every switch that is managed, connected or not; the realized count is out of these."""
+
+    def failures(self) -> Mapping[tuple[str, str], str]:
+        """Return, by (kind, name), why a document's newest revision cannot be realized on any switch."""
+
+
+class InventoryPort(Protocol):
+    """Who is plugged in."""
+
+    def current(self) -> Inventory:
+        """Return the inventory that the newest compilation used, or will use."""
+
+
+class ClockPort(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Return the instant, with a time zone."""
+
+
+class WaiterPort(Protocol):
+    """Waiting, in whatever way the server's threads do."""
+
+    def wait(self, revision: int, timeout_s: float) -> None:
+        """Return when every managed switch confirmed `revision` or later, when it failed, or after `timeout_s`."""
+
+    def breathe(self) -> None:
+        """Let others run; called between the parts of a long computation."""
+
+
+class FaultPort(Protocol):
+    """Where faults of the API's own go; a client is told only that there was one."""
+
+    def report(self, error: BaseException) -> None:
+        """Log an unexpected exception with its traceback."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything injected."""
+
+    store: StorePort
+    status: StatusPort
+    inventory: InventoryPort
+    clock: ClockPort
+    waiter: WaiterPort
+    faults: FaultPort
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what one request may ask for."""
+
+    body_bytes: int = 4 * 1024 * 1024
+    wait_s: float = 120.0
+    """Longest `timeout=`."""
+    matrix_pairs: int = 10_000
+    revisions: int = 200
+    """Most revisions of one page."""

@@ -1,0 +1,34 @@
+"""How far the switches are with a revision: pending, realized n of m, or failed and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from intent.api.answers import RealizedAnswer
+from intent.api.ports import StatusPort, SwitchStatus
+
+
+def realized(status: StatusPort, revision: int, keys: Iterable[tuple[str, str]]) -> RealizedAnswer:
+    """Count the switches that confirmed `revision`, in which the documents `keys` were written.
+
+    A switch that is away counts as one that did not confirm; with no switch at all nothing is confirmed.
+    """
+    switches, failures = status.switches(), status.failures()
+    done = [s for s in switches if s.revision is not None and s.revision >= revision]
+    reasons = [f"{kind}/{name}: {failures[kind, name]}" for kind, name in keys if (kind, name) in failures]
+    if switches and len(done) == len(switches) and not reasons:
+        return RealizedAnswer(phase="realized", realized=len(done), switches=len(switches))
+    behind = [s for s in switches if s not in done]
+    reasons += [f"switch {s.dpid:016x}: {s.problem}" for s in behind if s.problem]
+    phase = "failed" if reasons else "pending"
+    reason = "; ".join(reasons[:8]) or _waiting_for(behind)
+    return RealizedAnswer.model_validate(
+        {"phase": phase, "realized": len(done), "switches": len(switches), "reason": reason}
+    )
+
+
+def _waiting_for(behind: Sequence[SwitchStatus]) -> str:
+    if not behind:
+        return "no switch is managed yet"
+    away = [f"{s.dpid:016x}" for s in behind if not s.connected]
+    return f"not connected: {', '.join(away[:8])}" if away else ""

@@ -1,0 +1,209 @@
+"""Documents over HTTP: list, read, put, delete, apply, and the revisions they leave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import falcon
+
+from intent.api import requests
+from intent.api.answers import (
+    Answer,
+    AppliedAnswer,
+    ChangeAnswer,
+    DocumentAnswer,
+    DocumentsAnswer,
+    IntentStatusAnswer,
+    ResultAnswer,
+    RevisionAnswer,
+    RevisionsAnswer,
+)
+from intent.api.errors import BAD_REQUEST, NOT_FOUND, RequestError
+from intent.api.ports import Limits, Ports
+from intent.api.progress import realized
+from intent.schema.changes import NEVER, Applied, Delete, Outcome, Put, Revision, Stored, Wanted
+from intent.schema.dump import dump_document
+from intent.schema.problems import did_you_mean, echo
+from intent.schema.reading import parse_documents, parse_single
+
+_DEFAULT_WAIT_S = 30.0
+_DEFAULT_PAGE = 50
+_MAX_REVISION = 2**53 - 1
+_SOURCE = "body"
+
+
+def send(resp: falcon.Response, answer: Answer) -> None:
+    """Answer with a model's JSON."""
+    resp.content_type = falcon.MEDIA_JSON
+    resp.text = answer.model_dump_json(by_alias=True)
+
+
+class Writer:
+    """What every operation that changes documents does, whatever documents it is about."""
+
+    def __init__(self, ports: Ports, limits: Limits) -> None:
+        self.ports, self.limits = ports, limits
+
+    def write(self, req: falcon.Request, resp: falcon.Response, changes: Sequence[Wanted]) -> Applied:
+        """Apply or preview changes as the query says, wait if it says so, and answer."""
+        dry_run = requests.text(req, "dry_run") == "1"
+        wait_s = self._wait_s(req, dry_run=dry_run)
+        expected = requests.number(req, "expected_revision", _MAX_REVISION)
+        store = self.ports.store
+        if dry_run:
+            applied = store.preview(changes, expected_revision=expected)
+        else:
+            author, message = requests.text(req, "author", "api"), requests.text(req, "message")
+            at = self.ports.clock.now()
+            applied = store.apply(changes, author=author, at=at, message=message, expected_revision=expected)
+            if wait_s is not None:
+                self.ports.waiter.wait(applied.revision, wait_s)
+        send(resp, self._answer(applied, dry_run=dry_run))
+        return applied
+
+    def _wait_s(self, req: falcon.Request, *, dry_run: bool) -> float | None:
+        waits = requests.text(req, "wait") == "realized"
+        if waits and dry_run:
+            raise RequestError(BAD_REQUEST, "query.wait", "a dry run is never realized", "leave out one of the two")
+        if not waits and "timeout" in req.params:
+            raise RequestError(BAD_REQUEST, "query.timeout", "it goes with `wait`", "add `wait=realized`")
+        return requests.seconds(req, "timeout", _DEFAULT_WAIT_S, self.limits.wait_s) if waits else None
+
+    def _answer(self, applied: Applied, *, dry_run: bool) -> AppliedAnswer:
+        documents = [
+            ResultAnswer(kind=r.kind, name=r.name, outcome=r.outcome.value, revision=r.revision)
+            for r in applied.results
+        ]
+        keys = [(result.kind, result.name) for result in applied.results]
+        return AppliedAnswer(
+            revision=applied.revision,
+            committed=applied.committed,
+            dry_run=dry_run,
+            documents=documents,
+            realized=None if dry_run else realized(self.ports.status, applied.revision, keys),
+        )
+
+
+class Apply:
+    """`/v1/apply`."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Put every document of the body, as one revision."""
+        most = self._writer.limits.body_bytes
+        documents = parse_documents(requests.body(req, most), source=_SOURCE, max_bytes=most)
+        if not documents:
+            raise RequestError(BAD_REQUEST, "body", "there is no document in the body", "send at least one")
+        self._writer.write(req, resp, [Put(document) for document in documents])
+
+
+class Collection:
+    """`/v1/<plural>`: the documents of one kind."""
+
+    def __init__(self, writer: Writer, kind: str) -> None:
+        self._store, self._kind = writer.ports.store, kind
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """List them."""
+        items = [_document(stored) for stored in self._store.documents(self._kind)]
+        send(resp, DocumentsAnswer(revision=self._store.revision, items=items))
+
+
+class Item:
+    """`/v1/<plural>/{name}`: one document."""
+
+    def __init__(self, writer: Writer, kind: str) -> None:
+        self._writer, self._kind = writer, kind
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Read it, with its revision as ETag."""
+        stored = find(self._writer.ports, self._kind, name)
+        resp.etag = str(stored.revision)
+        send(resp, _document(stored))
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Create or replace it."""
+        expected = self._expected(req, name)
+        most = self._writer.limits.body_bytes
+        data = requests.body(req, most)
+        document = parse_single(data, kind=self._kind, name=name, source=_SOURCE, max_bytes=most)
+        result = self._writer.write(req, resp, [Put(document, expected)]).results[0]
+        resp.etag = str(result.revision)
+        if result.outcome is Outcome.CREATED and requests.text(req, "dry_run") != "1":
+            resp.status = falcon.HTTP_201
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Delete it."""
+        find(self._writer.ports, self._kind, name)
+        self._writer.write(req, resp, [Delete(self._kind, name, self._expected(req, name))])
+
+    def on_get_status(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Say how far the switches are with it."""
+        ports = self._writer.ports
+        stored = find(ports, self._kind, name)
+        send(resp, intent_status(ports, stored))
+
+    def _expected(self, req: falcon.Request, name: str) -> int | None:
+        stored = self._writer.ports.store.document(self._kind, name)
+        return requests.expected_revision(req, NEVER if stored is None else stored.revision)
+
+
+class Revisions:
+    """`/v1/revisions`."""
+
+    def __init__(self, ports: Ports, limits: Limits) -> None:
+        self._store, self._limits = ports.store, limits
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """List a page of them, newest first."""
+        given = requests.number(req, "limit", self._limits.revisions)
+        limit = min(_DEFAULT_PAGE, self._limits.revisions) if given is None else given
+        before = requests.number(req, "before", _MAX_REVISION)
+        found = self._store.revisions(before=before, limit=limit)
+        oldest = found[-1].number if found else 0
+        send(resp, RevisionsAnswer(items=[_revision(r) for r in found], before=oldest if oldest > 1 else None))
+
+
+def find(ports: Ports, kind: str, name: str) -> Stored:
+    """Return a current document.
+
+    Raises:
+        RequestError: 404.
+    """
+    stored = ports.store.document(kind, name)
+    if stored is None:
+        known = [other.document.name for other in ports.store.documents(kind)]
+        remedy = did_you_mean(name, known, "list the kind to see what there is")
+        raise RequestError(NOT_FOUND, f"{kind}/{name[:253]}", f"there is no {kind} {echo(name)}", remedy)
+    return stored
+
+
+def intent_status(ports: Ports, stored: Stored) -> IntentStatusAnswer:
+    """Return how far the switches are with one document."""
+    key = (stored.document.kind, stored.document.name)
+    progress = realized(ports.status, stored.revision, [key])
+    return IntentStatusAnswer(kind=key[0], name=key[1], revision=stored.revision, **progress.model_dump())
+
+
+def _document(stored: Stored) -> DocumentAnswer:
+    return DocumentAnswer(revision=stored.revision, document=dump_document(stored.document))
+
+
+def _revision(revision: Revision) -> RevisionAnswer:
+    changes = [
+        ChangeAnswer(kind=c.kind, name=c.name, before=_values(c.before), after=_values(c.after))
+        for c in revision.changes
+    ]
+    at = revision.at.isoformat().replace("+00:00", "Z")
+    return RevisionAnswer(
+        number=revision.number, at=at, author=revision.author, message=revision.message, changes=changes
+    )
+
+
+def _values(text: str | None) -> dict[str, Any] | None:
+    values: dict[str, Any] | None = None if text is None else json.loads(text)
+    return values
