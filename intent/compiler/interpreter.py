@@ -33,6 +33,7 @@ from intent.compiler.flow import (
 )
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, SCTP, TCP, UDP, Frame, Opening
 
+SOLICITATION = 135
 PORTLESS = frozenset({SCTP})
 """Protocols that OVS 3.1's userspace conntrack keys without ports."""
 
@@ -310,5 +311,7 @@ def _ip_state(frame: Frame) -> State:
         types, codes = (f.ICMPV4_TYPE, f.ICMPV4_CODE) if four else (f.ICMPV6_TYPE, f.ICMPV6_CODE)
         state.update({types: frame.icmp_type or 0, codes: frame.icmp_code or 0})
         if frame.nd_target is not None and not frame.icmp_code:
-            state.update({f.ND_TARGET: int(frame.nd_target), f.ND_SLL: _mac(frame.nd_sll or "0")})
+            state[f.ND_TARGET] = int(frame.nd_target)
+            if frame.icmp_type == SOLICITATION:
+                state[f.ND_SLL] = _mac(frame.nd_sll or "0")
     return state

@@ -1,0 +1,68 @@
+"""Open vSwitch itself agrees: it holds exactly the program, and traces every packet to where the semantics says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from intent.compiler.flow import IN_PORT
+from intent.semantics import Verdict, admit
+from tests.ovs.raw_switch import RawSwitch
+from tests.property.cases import NAMES, change_case, make_case
+from tests.property.choice import Seeded
+from tests.property.frames import make_frames, reply_to
+from tests.property.world import Switch
+from topology.packet import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from topology.packet import Frame
+
+SEEDS = 120
+SLICE = 40
+
+
+@pytest.fixture
+def switch(session_ovs, unique_bridge) -> Iterator[RawSwitch]:
+    """A bridge with a port for each endpoint that a random case may have."""
+    raw = RawSwitch(session_ovs, unique_bridge, len(NAMES))
+    yield raw
+    raw.close()
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, SLICE))
+def test_the_switch_holds_the_program_and_traces_as_the_semantics_says(switch: RawSwitch, first: int) -> None:
+    """Each case is installed as an update of the one before, and changed once under open connections."""
+    delivered = 0
+    for seed in range(first, first + SLICE):
+        choice = Seeded(f"ovs {seed}")
+        model = Switch(make_case(choice))
+        for _ in range(2):
+            switch.install(model.program)
+            assert switch.dump() == model.program
+            for frame in make_frames(choice, model.case, 12):
+                delivered += _agree(switch, model, frame)
+                if delivered:
+                    _agree(switch, model, reply_to(model.case, frame))
+            model.follow(change_case(choice, model.case))
+    assert delivered > SLICE
+
+
+def _agree(switch: RawSwitch, model: Switch, frame: Frame) -> bool:
+    verdict = model.expected(frame)
+    admitted = admit(model.case.intents, model.case.inventory, frame)
+    view = None
+    if not isinstance(admitted, Verdict):
+        zone = model.ids.number("network", admitted.source.network)
+        view = model.conntrack.view(zone, frame, None)
+    location = verdict.fate.location
+    wanted = {
+        Outcome.DROP: [],
+        Outcome.ANSWER: [IN_PORT],
+        Outcome.DELIVER: [location.ofport if location else None],
+    }[verdict.fate.outcome]
+    assert switch.trace(frame, view) == wanted, (frame, view, verdict)
+    model.actual(frame)
+    return verdict.fate.outcome is Outcome.DELIVER
