@@ -1,0 +1,30 @@
+"""Who is plugged in where: OVSDB rows and `Endpoint` documents merged into the inventory. Pure.
+
+    built = build(site, intents, claims, learned)     at every change of any of them
+    learning = learn(learned, sighting, intents, built)     when a switch saw an address
+
+Keep `built.claims` and `built.learned` durable: they are the only history that the next `build` needs.
+Whatever is unknown, invalid or disputed is left out (so it is default-deny) and reported.
+"""
+
+from intent.inventory.build import build
+from intent.inventory.learning import learn
+from intent.inventory.persist import dump_claims, dump_learned, load_claims, load_learned
+from intent.inventory.values import Built, ClaimKey, Claims, Learned, Learning, Sighting, address_key, attachment_of
+
+__all__ = [
+    "Built",
+    "ClaimKey",
+    "Claims",
+    "Learned",
+    "Learning",
+    "Sighting",
+    "address_key",
+    "attachment_of",
+    "build",
+    "dump_claims",
+    "dump_learned",
+    "learn",
+    "load_claims",
+    "load_learned",
+]

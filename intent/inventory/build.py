@@ -1,0 +1,44 @@
+"""`build`: from what exists and what was declared to who is there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+from intent.inventory.candidates import gather
+from intent.inventory.checks import sort_addresses
+from intent.inventory.disputes import Settled, settle
+from intent.inventory.drafts import Candidate
+from intent.inventory.values import Built, Claims, Learned
+from intent.model import Intents
+from topology.model import Endpoint, Inventory, UnaddressedPort
+from topology.site import Site
+
+
+def build(site: Site, intents: Intents, claims: Claims, learned: Learned) -> Built:
+    """Return the inventory, and the history that the next call needs.
+
+    Depends on nothing but its arguments: the order in which events made the site does not matter.
+    """
+    gathered = gather(site, intents)
+    declared = frozenset(gathered.declared)
+    settled = settle(gathered.candidates, claims, learned, declared, complete=site.complete)
+    endpoints = sorted((_endpoint(winner, settled) for winner in settled.winners), key=lambda e: e.name)
+    inventory = Inventory(
+        endpoints={e.name: e for e in endpoints if e.addresses},
+        unaddressed=tuple(_unaddressed(endpoints)),
+        reports=tuple(sorted({*gathered.reports, *settled.reports})),
+    )
+    return Built(inventory, settled.claims, settled.learned, declared)
+
+
+def _endpoint(candidate: Candidate, settled: Settled) -> Endpoint:
+    learned = settled.learned.get(candidate.attachment)
+    if not learned:
+        return candidate.endpoint
+    addresses = sort_addresses((*candidate.endpoint.addresses, *learned))
+    return dataclasses.replace(candidate.endpoint, addresses=addresses)
+
+
+def _unaddressed(endpoints: Iterable[Endpoint]) -> Iterator[UnaddressedPort]:
+    return (UnaddressedPort(e.name, e.network, e.mac, e.location) for e in endpoints if not e.addresses)

@@ -1,0 +1,182 @@
+"""Who would be an endpoint, were nobody else in the way: each row of ours with what it and the documents say."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator
+
+from intent.inventory.checks import RESERVED_PREFIX, sort_addresses
+from intent.inventory.declared import Declared, read
+from intent.inventory.drafts import Candidate, Draft, examine
+from intent.inventory.values import ClaimKey, address_key
+from intent.model import EndpointIntent, Intents
+from topology.model import Location, Report
+from topology.site import Site, SiteInterface
+
+MAX_OFPORT = 0xFEFF
+"""65279: above are OVS's reserved numbers, the bridge's own port among them."""
+
+
+@dataclasses.dataclass(slots=True)
+class Gathered:
+    """Collected while going through the site."""
+
+    candidates: list[Candidate] = dataclasses.field(default_factory=list)
+    reports: list[Report] = dataclasses.field(default_factory=list)
+    declared: set[ClaimKey] = dataclasses.field(default_factory=set)
+    plugged: set[str] = dataclasses.field(default_factory=set)
+    """Names of documents that found their port."""
+
+    def report(self, subject: str, problem: str, remedy: str) -> None:
+        """Add a report."""
+        self.reports.append(Report(subject, problem, remedy))
+
+
+class _Bindings:
+    """The documents by what binds them."""
+
+    def __init__(self, intents: Intents) -> None:
+        self._by_port: dict[tuple[str, str], list[EndpointIntent]] = defaultdict(list)
+        self._by_iface_id: dict[str, list[EndpointIntent]] = defaultdict(list)
+        for _, endpoint in sorted(intents.endpoints.items()):
+            binding = endpoint.binding
+            if binding.iface_id is not None:
+                self._by_iface_id[binding.iface_id].append(endpoint)
+            elif binding.bridge is not None and binding.interface is not None:
+                self._by_port[binding.bridge, binding.interface].append(endpoint)
+
+    def of(self, interface: SiteInterface, row: Declared) -> list[EndpointIntent]:
+        by_port = self._by_port.get((interface.bridge, interface.name), [])
+        return by_port + (self._by_iface_id.get(row.iface_id, []) if row.iface_id else [])
+
+
+def gather(site: Site, intents: Intents) -> Gathered:
+    """Go through every interface of our bridges and every document."""
+    gathered = Gathered()
+    bindings = _Bindings(intents)
+    _note_declared(gathered, intents)
+    for host, refused in site.refused():
+        subject = f"{refused.table.lower()} {refused.name}"
+        gathered.report(subject, f"on {host}: {refused.problem}", "mend the row; until then it counts as absent")
+    for interface in site.interfaces():
+        if interface.ours:
+            _consider(gathered, intents, bindings, interface)
+    for name in sorted(set(intents.endpoints) - gathered.plugged):
+        _report_unplugged(gathered, intents.endpoints[name])
+    return gathered
+
+
+def _note_declared(gathered: Gathered, intents: Intents) -> None:
+    """What a document declares is its endpoint's, plugged in or not: nobody may learn it."""
+    for endpoint in intents.endpoints.values():
+        if endpoint.network is not None:
+            gathered.declared.update(address_key(endpoint.network, a) for a in endpoint.addresses or ())
+
+
+def _consider(gathered: Gathered, intents: Intents, bindings: _Bindings, interface: SiteInterface) -> None:
+    row = read(interface.external_ids)
+    subject = subject_of(interface)
+    documents = bindings.of(interface, row)
+    location = _location(interface)
+    if location is None:
+        if interface.error and (documents or row.anything):
+            problem = f"the switch cannot open the device: {interface.error[:200]}"
+            gathered.report(subject, problem, "make the device, or remove the port")
+        return
+    gathered.plugged.update(document.name for document in documents)
+    if not documents and not row.anything:
+        remedy = "bind an Endpoint document to it, or set external_ids:ringfence:network and the like"
+        gathered.report(subject, "the port has no known identity, so it is denied both ways", remedy)
+        return
+    for key in row.refused_labels:
+        remedy = f"remove external_ids:ringfence:label/{key[:80]}"
+        gathered.report(subject, f"label {key[:80]!r} is implied and cannot be set; it is ignored", remedy)
+    if row.void:
+        gathered.report(subject, "; ".join(row.void), "correct the row's external_ids; until then the port is denied")
+        return
+    for draft in _drafts(gathered, interface, row, documents):
+        _propose(gathered, intents, draft, location)
+
+
+def _drafts(
+    gathered: Gathered, interface: SiteInterface, row: Declared, documents: list[EndpointIntent]
+) -> Iterator[Draft]:
+    for document in documents:
+        _report_losers(gathered, row, document)
+        yield _merged(row, document)
+    if not documents:
+        yield Draft(
+            subject=subject_of(interface),
+            name=row.iface_id or interface.name,
+            network=row.network,
+            labels=row.labels,
+            mac=row.mac,
+            addresses=row.addresses,
+            ports=row.ports,
+            from_api=False,
+        )
+
+
+def _merged(row: Declared, document: EndpointIntent) -> Draft:
+    """The document wins, field by field and label by label."""
+    labels = {key: value for key, value in document.labels.items() if not key.startswith(RESERVED_PREFIX)}
+    said = {(port.name, port.protocol): port for port in (*row.ports, *document.ports)}
+    return Draft(
+        subject=f"endpoint {document.name}",
+        name=document.name,
+        network=document.network or row.network,
+        labels=tuple(sorted({**dict(row.labels), **labels}.items())),
+        mac=document.mac or row.mac,
+        addresses=row.addresses if document.addresses is None else document.addresses,
+        ports=tuple(sorted(said.values())),
+        from_api=True,
+    )
+
+
+def _report_losers(gathered: Gathered, row: Declared, document: EndpointIntent) -> None:
+    subject, remedy = f"endpoint {document.name}", "make the row and the document agree"
+    labels = dict(row.labels)
+    for key in sorted(document.labels):
+        if key.startswith(RESERVED_PREFIX):
+            gathered.report(subject, f"label {key[:80]!r} is implied and cannot be set; it is ignored", "remove it")
+        elif labels.get(key, document.labels[key]) != document.labels[key]:
+            problem = f"label {key} is {document.labels[key]!r} by its document; {labels[key]!r} of the row loses"
+            gathered.report(subject, problem, remedy)
+    fields: dict[str, tuple[object, object]] = {
+        "network": (row.network, document.network),
+        "MAC": (row.mac, document.mac),
+        "addresses": (row.addresses or None, sort_addresses(document.addresses or ()) or None),
+    }
+    for field, (loser, winner) in fields.items():
+        if loser is not None and winner is not None and loser != winner:
+            gathered.report(subject, f"its document and its row give different {field}; the document wins", remedy)
+
+
+def _propose(gathered: Gathered, intents: Intents, draft: Draft, location: Location) -> None:
+    made = examine(draft, location, intents.networks.get(draft.network or ""))
+    if isinstance(made, Candidate):
+        gathered.candidates.append(made)
+        gathered.declared.update(made.address_keys)
+        return
+    gathered.report(draft.subject, *made)
+    if draft.network is not None:
+        gathered.declared.update(address_key(draft.network, address) for address in draft.addresses)
+
+
+def _location(interface: SiteInterface) -> Location | None:
+    """Return where an interface is plugged in; None while the switch has no port for it."""
+    if interface.dpid is None or interface.ofport is None or not 1 <= interface.ofport <= MAX_OFPORT:
+        return None
+    return Location(interface.dpid, interface.ofport, interface.name, interface.uid)
+
+
+def subject_of(interface: SiteInterface) -> str:
+    """Name an interface for a report."""
+    return f"interface {interface.bridge}/{interface.name}"
+
+
+def _report_unplugged(gathered: Gathered, document: EndpointIntent) -> None:
+    binding = document.binding
+    where = f"iface-id {binding.iface_id}" if binding.iface_id is not None else f"{binding.bridge}/{binding.interface}"
+    gathered.report(f"endpoint {document.name}", f"no port of ours is {where}: it is not plugged in", "plug it in")

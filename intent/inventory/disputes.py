@@ -1,0 +1,115 @@
+"""Settle who holds what two candidates want: the first holder keeps it, the other is left out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from intent.inventory.checks import address_problem
+from intent.inventory.drafts import Candidate
+from intent.inventory.values import ClaimKey, Claims, Learned, address_key
+from topology.model import IPAddress, Report
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settled:
+    """Who is in, and what each holds now."""
+
+    winners: tuple[Candidate, ...]
+    claims: Claims
+    learned: Learned
+    reports: tuple[Report, ...]
+
+
+def settle(
+    candidates: Iterable[Candidate], before: Claims, learned: Learned, declared: frozenset[ClaimKey], *, complete: bool
+) -> Settled:
+    """Settle all disputes.
+
+    `before` are the claims of the last time: those of attachments that are gone, or that want the
+    thing no more, are dropped. Unless the site is `complete`, an attachment we do not see may be one
+    we have not heard of yet: its claims and learned addresses stay, and hold against others.
+    """
+    present = {candidate.attachment: candidate for candidate in _in_order(candidates, before)}
+    held = _kept_claims(present, before, complete=complete)
+    winners, reports = _settle_declared(present, held)
+    kept_learned = _settle_learned(winners, held, before, learned, declared)
+    if not complete:
+        kept_learned |= {a: addresses for a, addresses in learned.items() if a not in present}
+    return Settled(winners, held, kept_learned, tuple(reports))
+
+
+def _in_order(candidates: Iterable[Candidate], before: Claims) -> list[Candidate]:
+    """Those who held something first, then documents before rows, then by name: never by arrival."""
+
+    def rank(candidate: Candidate) -> tuple[bool, bool, str, str]:
+        newcomer = not any(before.get(key) == candidate.attachment for key in candidate.keys)
+        return newcomer, not candidate.from_api, candidate.endpoint.name, candidate.attachment
+
+    unique = {c.attachment: c for c in sorted(candidates, key=lambda c: c.endpoint.location, reverse=True)}
+    return sorted(unique.values(), key=rank)
+
+
+def _kept_claims(present: Mapping[str, Candidate], before: Claims, *, complete: bool) -> dict[ClaimKey, str]:
+    kept = {} if complete else {key: holder for key, holder in before.items() if holder not in present}
+    for attachment, candidate in present.items():
+        kept.update((key, attachment) for key in candidate.keys if before.get(key) == attachment)
+    return kept
+
+
+def _settle_declared(
+    present: Mapping[str, Candidate], held: dict[ClaimKey, str]
+) -> tuple[tuple[Candidate, ...], list[Report]]:
+    """Let each candidate in whose every key is free or its own; one that loses any takes none."""
+    winners: list[Candidate] = []
+    reports: list[Report] = []
+    for attachment, candidate in present.items():
+        lost = [key for key in candidate.keys if held.get(key, attachment) != attachment]
+        if lost:
+            reports.extend(_loss(candidate, key, held[key]) for key in lost)
+            continue
+        held.update(dict.fromkeys(candidate.keys, attachment))
+        winners.append(candidate)
+    return tuple(winners), reports
+
+
+def _settle_learned(
+    winners: Iterable[Candidate],
+    held: dict[ClaimKey, str],
+    before: Claims,
+    learned: Learned,
+    declared: frozenset[ClaimKey],
+) -> dict[str, tuple[IPAddress, ...]]:
+    """Keep of the learned addresses those that nobody declares or holds; what was held first goes first."""
+    wishes = [
+        (address_key(c.network.name, address), c.attachment, address)
+        for c in winners
+        if c.attachment in learned
+        for address in _admissible(c, learned[c.attachment])
+    ]
+    kept: dict[ClaimKey, str] = {}
+    for key, attachment, _ in sorted(wishes, key=lambda w: before.get(w[0]) != w[1]):
+        if key not in declared and key not in held:
+            kept.setdefault(key, attachment)
+    held.update(kept)
+    still: dict[str, tuple[IPAddress, ...]] = {}
+    for key, attachment, address in wishes:
+        if kept.get(key) == attachment:
+            still[attachment] = (*still.get(attachment, ()), address)
+    return still
+
+
+def _admissible(candidate: Candidate, addresses: Iterable[IPAddress]) -> list[IPAddress]:
+    """What was learned earlier obeys the network as it is now."""
+    network = candidate.network
+    if not network.learn:
+        return []
+    fine = (a for a in addresses if a not in candidate.endpoint.addresses and address_problem(a, network) is None)
+    return list(dict.fromkeys(fine))[: network.learn_limit]
+
+
+def _loss(candidate: Candidate, key: ClaimKey, holder: str) -> Report:
+    _, _, other = holder.partition("/")
+    what = f"{key.thing} in network {key.scope}" if key.scope else key.thing.replace("/", " ", 1)
+    problem = f"{what} is held by endpoint {other} (interface row {holder.partition('/')[0]}), so it is left out"
+    return Report(f"endpoint {candidate.endpoint.name}", problem, f"change one of the two, or unplug {other}")
