@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 SCENARIO ?= three_tier
 
-.PHONY: help setup demo run test unit check format golden docs soak bench conformance
+.PHONY: help setup demo run test unit check format golden docs soak bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

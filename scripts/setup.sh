@@ -65,6 +65,7 @@ install_packages() {
 
 ensure_packages() {
     local missing
+    release_services # a run that was killed may have left its hold
     mapfile -t missing < <(missing_packages)
     [ "${#missing[@]}" = 0 ] || install_packages "${missing[@]}"
 }
