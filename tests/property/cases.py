@@ -139,7 +139,7 @@ def make_case(choice: Choice, features: Features = BASIC) -> Case:
 
 def _inventory(choice: Choice, networks: tuple[str, ...], features: Features) -> Inventory:
     free = {network: (list(V4), list(V6), list(LINK_LOCAL), list(MACS)) for network in networks}
-    count = choice.pick((3, 2, 4, 5, 6, 8, 4, 5, 6, 8, 1, 0))
+    count = choice.pick((2, 3, 4, 5, 6, 8, 4, 5, 6, 8, 1, 0))
     endpoints: dict[str, Endpoint] = {}
     unaddressed: list[UnaddressedPort] = []
     for number, name in enumerate(NAMES[:count]):
@@ -193,7 +193,7 @@ class _Author:
         for n in range(self._choice.pick((0, 1, 2))):
             self._services[f"s{n}"] = Service(f"s{n}", many(self._choice, 1, 3, self._service))
         tiers = self._choice.pick(TIER_LISTS)
-        policies = [self._policy(f"p{n}", tiers) for n in range(self._choice.pick((2, 1, 3, 0, 4, 6)))]
+        policies = [self._policy(f"p{n}", tiers) for n in range(self._choice.pick((1, 2, 3, 4, 6, 0)))]
         return Intents(
             networks={name: self._network(name, inventory) for name in networks},
             groups=self._groups,

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Protocol, TypeVar
 
 from hypothesis import strategies as st
 
 T = TypeVar("T")
+
+
+@cache
+def _up_to(most: int) -> st.SearchStrategy[int]:
+    """Making a strategy takes longer than drawing from it."""
+    return st.integers(0, most)
 
 
 class Choice(Protocol):
@@ -43,10 +50,10 @@ class Drawn:
         self._draw = draw
 
     def pick(self, options: Sequence[T]) -> T:
-        return options[self._draw(st.integers(0, len(options) - 1))]
+        return options[self._draw(_up_to(len(options) - 1))]
 
     def chance(self, percent: int) -> bool:
-        return self._draw(st.integers(0, 99)) >= 100 - percent
+        return self._draw(_up_to(99)) >= 100 - percent
 
 
 def many(choice: Choice, least: int, most: int, make: Callable[[], T]) -> tuple[T, ...]:

@@ -41,7 +41,7 @@ _Draw = Callable[[st.SearchStrategy[int]], int]
 
 @st.composite
 def cases(draw: _Draw, features: Features = BASIC) -> Case:
-    """Cases over the chosen part of the language; the simplest is three endpoints and two policies."""
+    """Cases over the chosen part of the language; the simplest is two endpoints and one rule."""
     return make_case(Drawn(draw), features)
 
 

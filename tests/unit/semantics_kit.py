@@ -1,5 +1,6 @@
 """A small site and short words for tests of the semantics."""
 
+import dataclasses
 from datetime import UTC, datetime
 from ipaddress import ip_address
 
@@ -39,7 +40,9 @@ def endpoint(name, number, network="lan", ports=(), **labels):
 
 WEB = endpoint("web", 1, app="web")
 DB = endpoint("db", 2, app="db", ports=(NamedPort("sql", TCP, 5432),))
-OTHER = endpoint("other", 1, network="far", app="web")
+OTHER = dataclasses.replace(
+    endpoint("other", 1, network="far", app="web"), mac="02:00:00:00:00:0a", location=Location(1, 10, "v10", "row-10")
+)
 INVENTORY = Inventory({e.name: e for e in (WEB, DB, OTHER)})
 
 

@@ -1,0 +1,123 @@
+"""Random cases are what they promise to be, and laws of the semantics hold on them."""
+
+import dataclasses
+from collections import Counter
+
+import pytest
+from hypothesis import find, given, settings
+
+from intent.model import Mode
+from intent.semantics import Admitted, Reason, admit, candidate_set, evaluate
+from tests.property.strategies import (
+    BASIC,
+    EVERYTHING,
+    NOW,
+    OFFSETS,
+    case_with_frames,
+    cases,
+    changes,
+    frames,
+    random_case,
+    random_change,
+    random_frames,
+)
+from topology.packet import ConnectionRole, Tracked
+
+NEW = Tracked(ConnectionRole.NEW)
+SEEDS = range(60)
+
+
+def fate(case, frame, intents=None):
+    return evaluate(intents or case.intents, case.inventory, frame, NEW, now=NOW, offsets=OFFSETS)
+
+
+def verdicts(features):
+    for seed in SEEDS:
+        case = random_case(seed, features)
+        for frame in random_frames(case, seed, 40):
+            yield fate(case, frame)
+
+
+def test_a_seed_is_one_case_and_one_list_of_frames():
+    assert random_case(7) == random_case(7) != random_case(8)
+    case = random_case(7)
+    assert random_frames(case, 1, 20) == random_frames(case, 1, 20) != random_frames(case, 2, 20)
+
+
+@pytest.mark.parametrize("features", [BASIC, EVERYTHING])
+def test_no_two_endpoints_of_a_network_share_an_address_or_mac_and_none_a_port(features):
+    for seed in SEEDS:
+        case = random_case(seed, features)
+        for inventory in (case.inventory, random_change(case, seed).inventory):
+            plugged = (*inventory.endpoints.values(), *inventory.unaddressed)
+            held = [(e.network, a) for e in inventory.endpoints.values() for a in e.addresses]
+            for keys in (held, [(e.network, e.mac) for e in plugged], [e.location for e in plugged]):
+                assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("features", [BASIC, EVERYTHING])
+def test_random_frames_meet_every_reason(features):
+    reasons = Counter(verdict.reason for verdict in verdicts(features))
+    expected = set(Reason) - {Reason.PORTS_UNKNOWN, Reason.CHANGED_HANDS}
+    assert reasons.keys() == expected - (set() if features.reject else {Reason.REJECTED})
+
+
+def test_random_policies_decide_in_every_way():
+    because = Counter(
+        (type(ruling.because).__name__, str(ruling.action))
+        for verdict in verdicts(EVERYTHING)
+        if verdict.judgement
+        for ruling in (verdict.judgement.egress, verdict.judgement.ingress)
+    )
+    rules = {("ByRules", action) for action in ("allow", "deny", "reject")}
+    assert because.keys() == {*rules, ("ByIsolation", "deny"), ("ByPosture", "allow"), ("ByPosture", "deny")}
+
+
+def test_the_case_that_others_shrink_to_is_small():
+    case = find(cases(), lambda _: True, settings=settings(database=None, derandomize=True))
+    assert sum(len(policy.rules) for policy in case.intents.policies.values()) <= 1
+    assert len(case.intents.networks) == 1
+    assert len(case.inventory.endpoints) <= 2
+    assert not case.intents.groups
+    assert not case.intents.services
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(case_with_frames(EVERYTHING, 4))
+def test_composition_does_not_depend_on_who_wrote_first(drawn):
+    case, sent = drawn
+    backwards = {
+        name: dataclasses.replace(policy, rules=policy.rules[::-1])
+        for name, policy in reversed(case.intents.policies.items())
+    }
+    reordered = dataclasses.replace(case.intents, policies=backwards)
+    assert [fate(case, frame) for frame in sent] == [fate(case, frame, reordered) for frame in sent]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(case_with_frames(EVERYTHING, 4))
+def test_observe_policies_and_those_that_are_off_never_change_the_verdict(drawn):
+    case, sent = drawn
+    enforced = {name: p for name, p in case.intents.policies.items() if p.mode is Mode.ENFORCE}
+    without = dataclasses.replace(case.intents, policies=enforced)
+    assert [fate(case, frame) for frame in sent] == [fate(case, frame, without) for frame in sent]
+    assert candidate_set(without) == without
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(case_with_frames(count=6).flatmap(lambda drawn: changes(drawn[0])).flatmap(frames))
+def test_frames_can_be_drawn_for_a_case_that_changed(sent):
+    assert len(sent) == 1
+
+
+def test_a_frame_that_is_delivered_was_sent_and_received_by_endpoints_of_one_network():
+    for seed in SEEDS:
+        case = random_case(seed, EVERYTHING)
+        for frame in random_frames(case, seed, 40):
+            admitted = admit(case.intents, case.inventory, frame)
+            if isinstance(admitted, Admitted):
+                source, destination = admitted
+                assert source.network == destination.network
+                assert (source.mac, destination.mac) == (frame.eth_src, frame.eth_dst)
+                assert frame.src in source.addresses
+                assert frame.dst in destination.addresses
