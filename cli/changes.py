@@ -23,22 +23,19 @@ if TYPE_CHECKING:
 STYLES = {"created": GREEN, "changed": YELLOW, "deleted": RED, "unchanged": DIM}
 USERS_FIRST = ("policies", "groups", "services", "tiers", "endpoints", "networks")
 """Kinds, those that name others before those that are named: in this order each can be deleted."""
-MAX_AUTHOR = 128
 
 
 def apply(client: Client, args: argparse.Namespace) -> Exit:
     """Send all files as one change-set; say what changed."""
-    read = sources.read(args.files)
-    started = time.monotonic()
-    query, patience_s = {}, 0.0
+    read, started = sources.read(args.files), time.monotonic()
+    query, patience_s = _context(args), 0.0
     if args.dry_run:
         query["dry_run"] = "1"
     elif args.wait:
         patience_s = min(args.timeout, SERVER_WAIT_S)
-        query |= {"wait": "realized", "timeout": f"{patience_s:g}"}
-    headers = {"Content-Type": "application/yaml", **_author(args)}
+        query |= {"wait": "realized", "timeout": f"{patience_s:.3f}"}
     try:
-        answer = client.post("/v1/apply", query, read.body, headers, patience_s=patience_s)
+        answer = client.post("/v1/apply", query, read.body, patience_s=patience_s)
     except Failure as failure:
         raise _placed(failure, read) from failure
     if args.json:
@@ -47,23 +44,26 @@ def apply(client: Client, args: argparse.Namespace) -> Exit:
         _print_applied(answer)
     if args.dry_run or not args.wait:
         return Exit.OK
-    realized = answer.part("realized")
-    left_s = args.timeout - (time.monotonic() - started)
+    return _wait_on(client, answer.part("realized"), args.timeout - (time.monotonic() - started), args)
+
+
+def _wait_on(client: Client, realized: Answer, left_s: float, args: argparse.Namespace) -> Exit:
+    """Wait on where the controller's own patience ended before the command's."""
     if realized.text("phase") == "pending" and left_s > 0:
         realized = until_realized(client, left_s).part("realized")
     return _print_progress(realized, args)
 
 
-def _author(args: argparse.Namespace) -> dict[str, str]:
+def _context(args: argparse.Namespace) -> dict[str, str]:
+    """Return who changes it and why, for the revision."""
     import getpass
 
     try:
         author = args.author or getpass.getuser()
     except (OSError, KeyError):
-        return {}  # a user without a name: the controller puts its own word
-    if len(author) > MAX_AUTHOR or not (author.isascii() and author.isprintable()):
-        raise Failure(Exit.USAGE, f"{author!r} is no author", f"use at most {MAX_AUTHOR} printable ASCII characters")
-    return {"X-Ringfence-Author": author}
+        author = None  # a user without a name: the controller puts its own word
+    given = {"author": author, "message": args.message}
+    return {key: value for key, value in given.items() if value}
 
 
 def _placed(failure: Failure, read: sources.Sources) -> Failure:
@@ -101,7 +101,7 @@ def delete(client: Client, args: argparse.Namespace) -> Exit:
     """Delete documents one by one, users before what they use; stop at the first that is refused."""
     answers: list[Json] = []
     for kinds, name in _wanted(args):
-        answers.append(client.delete(f"/v1/{kinds}/{segment(name)}", _author(args)).value)
+        answers.append(client.delete(f"/v1/{kinds}/{segment(name)}", _context(args)).value)
         if not args.json:
             _print_outcome(kinds, name, "deleted")
     if args.json:

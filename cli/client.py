@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import re
@@ -44,31 +45,26 @@ class Client:
         """Return what the controller says of `path`; `patience_s` more seconds than usual if it may wait."""
         return decode(self._request("GET", _target(path, query), patience_s=patience_s), path)
 
-    def post(
-        self, path: str, query: Mapping[str, str], body: bytes, headers: Mapping[str, str], *, patience_s: float = 0
-    ) -> Answer:
-        """Send `body` and return the answer."""
-        return decode(self._request("POST", _target(path, query), body, headers, patience_s), path)
+    def post(self, path: str, query: Mapping[str, str], body: bytes, *, patience_s: float = 0) -> Answer:
+        """Send documents, YAML or JSON, and return the answer."""
+        return decode(self._request("POST", _target(path, query), body, patience_s=patience_s), path)
 
-    def delete(self, path: str, headers: Mapping[str, str]) -> Answer:
+    def delete(self, path: str, query: Mapping[str, str]) -> Answer:
         """Delete one thing and return what became of it."""
-        return decode(self._request("DELETE", _target(path, None), b"", headers) or b"{}", path)
+        return decode(self._request("DELETE", _target(path, query)), path)
 
-    def _request(
-        self,
-        method: str,
-        target: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        patience_s: float = 0,
-    ) -> bytes:
+    def _request(self, method: str, target: str, body: bytes | None = None, *, patience_s: float = 0) -> bytes:
         token, why_not = _token(self._server.token_file)
-        sent = {"Accept": "application/json", "Connection": "close", **(headers or {})}
+        sent = {"Accept": "application/json", "Connection": "close"}
+        if body is not None:
+            sent["Content-Type"] = "application/yaml"
         if token:
             sent["Authorization"] = f"Bearer {token}"
         connection = self._connection(self._server.timeout_s + patience_s)
         try:
-            connection.request(method, target, body, sent)
+            # A body that is too long is refused before it is read: then sending fails, and the answer says why.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, target, body, sent)
             response = connection.getresponse()
             answer = response.read(MAX_ANSWER + 1)
             if response.length and len(answer) <= MAX_ANSWER:
@@ -157,15 +153,17 @@ CODE_OF = {401: Exit.UNAUTHORISED, 403: Exit.UNAUTHORISED, 404: Exit.NOT_FOUND, 
 
 def _refused(status: int, body: bytes, token: str) -> Failure:
     code = CODE_OF.get(status, Exit.REFUSED if 400 <= status < 500 else Exit.BROKEN)  # noqa: PLR2004 - HTTP: client error
-    problems = _problems(body)
-    title = _title(body) or http.client.responses.get(status, f"HTTP status {status}")
+    document = _document(body)
+    problems = _problems(document)
+    title = document.text("title", "") or http.client.responses.get(status, "no HTTP status")
+    title = f"the controller says {status} {title}"
     if code is Exit.UNAUTHORISED:
         remedy = (
             f"the token comes from a file ({token}); the controller writes it at its first start, readable "
             "by its own user only: run as that user, or name a copy with --token-file or RINGFENCE_TOKEN_FILE"
         )
         return Failure(code, title, remedy)
-    return Failure(code, title, "" if problems else _remedy(body), problems)
+    return Failure(code, title, "", problems)
 
 
 def _document(body: bytes) -> Answer:
@@ -177,17 +175,8 @@ def _document(body: bytes) -> Answer:
     return answer if isinstance(answer.value, dict) else Answer({}, "the problem")
 
 
-def _title(body: bytes) -> str:
-    document = _document(body)
-    return document.text("detail", "") or document.text("title", "")
-
-
-def _remedy(body: bytes) -> str:
-    return _document(body).text("remedy", "")
-
-
-def _problems(body: bytes) -> tuple[Problem, ...]:
-    entries = _document(body).items("errors")[:MAX_PROBLEMS]
+def _problems(document: Answer) -> tuple[Problem, ...]:
+    entries = document.items("errors")[:MAX_PROBLEMS]
     return tuple(
         Problem(e.text("path", ""), e.text("message", ""), e.text("remedy", ""), e.number("line", 0) or None)
         for e in entries

@@ -144,7 +144,7 @@ def _apply(commands: Commands) -> None:
     _files(command, "documents, YAML or JSON; - for standard input; a directory for its .yaml, .yml and .json files")
     command.add_argument("--dry-run", action="store_true", help="check and say what would change, change nothing")
     _wait(command, "until the switches confirmed it")
-    _author(command)
+    _context(command)
 
 
 def _get(commands: Commands) -> None:
@@ -160,16 +160,15 @@ def _get(commands: Commands) -> None:
 
 
 def _delete(commands: Commands) -> None:
-    examples = ["delete policy web-to-app", "delete groups web app", "delete -f shop.yaml --dry-run"]
-    command = _command(commands, "delete", "delete documents, all of them or none, as one revision", examples)
+    examples = ["delete policy web-to-app", "delete groups web app", "delete -f shop.yaml --wait"]
+    command = _command(commands, "delete", "delete documents, each as a revision of its own", examples)
     command.add_argument("kind", metavar="KIND", nargs="?", type=kind, help=f"one of {', '.join(KINDS)}")
     command.add_argument("names", metavar="NAME", nargs="*", help="documents of that kind")
     command.add_argument(
         "-f", "--file", metavar="FILE", action="append", dest="files", help="delete what these documents name"
     )
-    command.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
     _wait(command, "until the switches confirmed it")
-    _author(command)
+    _context(command)
 
 
 def _status(commands: Commands) -> None:
@@ -179,7 +178,8 @@ def _status(commands: Commands) -> None:
 
 
 def _endpoints(commands: Commands) -> None:
-    _command(commands, "endpoints", "show what is plugged in, and where", ["endpoints", "endpoints --json"])
+    command = _command(commands, "endpoints", "show what is plugged in, and where", ["endpoints", "endpoints --json"])
+    _network(command, "only this network")
 
 
 def _switches(commands: Commands) -> None:
@@ -191,12 +191,14 @@ def _verdict(commands: Commands) -> None:
     command = _command(commands, "verdict", "say whether a connection is allowed, and why", examples)
     command.add_argument("source", metavar="FROM", help="who opens the connection: an endpoint or an address")
     command.add_argument("destination", metavar="TO", help="to whom: an endpoint or an address")
-    command.add_argument("service", metavar="SERVICE", help="tcp/80, udp/53, icmp, icmp/8/0, icmpv6, proto/47")
+    command.add_argument("service", metavar="SERVICE", help="tcp/80, icmp, icmpv6, proto/47, or a Service")
+    _network(command, "which network, where addresses occur in several")
 
 
 def _matrix(commands: Commands) -> None:
     command = _command(commands, "matrix", "show who may open connections to whom", ["matrix --service tcp/80"])
     command.add_argument("--service", default="tcp/80", help="which service (default tcp/80)")
+    _network(command, "only this network")
 
 
 def _revisions(commands: Commands) -> None:
@@ -221,8 +223,13 @@ def _wait(command: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def _author(command: argparse.ArgumentParser) -> None:
+def _context(command: argparse.ArgumentParser) -> None:
     command.add_argument("--author", metavar="WHO", help="who changes it, for the revision (default: your user name)")
+    command.add_argument("-m", "--message", metavar="WHY", help="why, for the revision")
+
+
+def _network(command: argparse.ArgumentParser, text: str) -> None:
+    command.add_argument("--network", metavar="NAME", help=text)
 
 
 def commands_of(parser: argparse.ArgumentParser) -> list[tuple[str, str, argparse.ArgumentParser]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cli.exits import Exit
 from cli.terminal import BOLD, DIM, GREEN, RED, YELLOW, emit_json, paint, printable, say, width
+from cli.views import in_network
 
 if TYPE_CHECKING:
     import argparse
@@ -39,7 +40,7 @@ SAID = {
 
 def verdict(client: Client, args: argparse.Namespace) -> Exit:
     """Say whether a connection is allowed, and why."""
-    query = {"from": args.source, "to": args.destination, "service": args.service}
+    query = {"from": args.source, "to": args.destination, "service": args.service, **in_network(args)}
     answer = client.get("/v1/verdict", query)
     decision = answer.text("verdict")
     if args.json:
@@ -95,7 +96,7 @@ def _rule(rule: Answer) -> str:
 
 def matrix(client: Client, args: argparse.Namespace) -> Exit:
     """Show for every pair of endpoints whether one may open the service to the other."""
-    answer = client.get("/v1/matrix", {"service": args.service})
+    answer = client.get("/v1/matrix", {"service": args.service, **in_network(args)})
     if args.json:
         emit_json(answer.value)
         return Exit.OK

@@ -64,7 +64,7 @@ def _count(realized: Answer) -> str:
 
 def endpoints(client: Client, args: argparse.Namespace) -> Exit:
     """Show what is plugged in and identified, and what is wrong with the rest."""
-    answer = client.get("/v1/live/endpoints")
+    answer = client.get("/v1/live/endpoints", in_network(args))
     if args.json:
         emit_json(answer.value)
         return Exit.OK
@@ -72,6 +72,11 @@ def endpoints(client: Client, args: argparse.Namespace) -> Exit:
     _print_table(("NAME", "NETWORK", "ADDRESSES", "MAC", "WHERE", "LABELS"), rows)
     _print_reports(answer)
     return Exit.OK
+
+
+def in_network(args: argparse.Namespace) -> dict[str, str]:
+    """Return the query that narrows an answer to one network, if one was named."""
+    return {"network": args.network} if args.network else {}
 
 
 def _endpoint(e: Answer) -> tuple[str, ...]:

@@ -257,7 +257,7 @@ MISBEHAVING = [
     (reply(b'{"switches": "many", "items": 3, "intents": 7}'), Exit.BROKEN),
     (reply(b"<html>", "500 Oh"), Exit.BROKEN),
     (reply(b"", "302 Found"), Exit.BROKEN),
-    (reply(b'{"detail": 3}', "400 Bad Request"), Exit.BROKEN),
+    (reply(b'{"title": 3}', "400 Bad Request"), Exit.BROKEN),
     (reply(b"{}", "401 Unauthorized"), Exit.UNAUTHORISED),
     (reply(b"{}", "404 Not Found"), Exit.NOT_FOUND),
     (reply(b"{}", "409 Conflict"), Exit.REFUSED),
