@@ -30,6 +30,7 @@ PACKET_OUTGOING = 4
 ECHO = {4: (socket.IPPROTO_ICMP, 8, 0), 6: (socket.IPPROTO_ICMPV6, 128, 129)}
 """Protocol, request type and reply type of each address family."""
 RESEND_S = 0.45
+SETTLE_S = 0.3
 
 
 def family_of(address: str) -> int:
@@ -161,19 +162,17 @@ class Probe:
         elif self.protocol == "udp":
             sock.connect(self.target)
         self.loop.watch(sock, self.read)
-        self.resend()
         return sock
 
     def resend(self) -> None:
         """Send a datagram or an echo request again; TCP does so by itself."""
-        sock = getattr(self, "socket", None)
-        if sock is None or self.result is not None:
+        if self.result is not None:
             return
         try:
             if self.protocol == "udp":
-                sock.send(self.ident.to_bytes(4, "big"))
+                self.socket.send(self.ident.to_bytes(4, "big"))
             elif self.protocol == "icmp":
-                sock.sendto(echo_request(self.version, self.ident), (self.asked["dst"], 0))
+                self.socket.sendto(echo_request(self.version, self.ident), (self.asked["dst"], 0))
         except OSError as error:
             self.finish(error)
 
@@ -185,7 +184,7 @@ class Probe:
             self.finish(error)
             return
         if self.protocol != "icmp" or self._is_reply(data):
-            self.result = "open" if data else "closed"
+            self.end("open" if data else "closed")
 
     def _is_reply(self, data: bytes) -> bool:
         if self.version == 4:  # noqa: PLR2004 - raw IPv4 sockets give the IP header too
@@ -195,7 +194,13 @@ class Probe:
     def finish(self, error: OSError) -> None:
         """Note an error; refused means that somebody answered no."""
         if error.errno != errno.EAGAIN:
-            self.result = "refused" if error.errno == errno.ECONNREFUSED else errno.errorcode.get(error.errno or 0, "?")
+            self.end("refused" if error.errno == errno.ECONNREFUSED else errno.errorcode.get(error.errno or 0, "?"))
+
+    def end(self, result: str) -> None:
+        """Note the result, the first one only, and close."""
+        if self.socket.fileno() >= 0:
+            self.result = self.result or result
+            self.loop.forget(self.socket)
 
 
 class Stream:
@@ -316,8 +321,8 @@ class Agent:
                     probe.resend()
             self.loop.turn(min(deadline, resend_at) - now)
         for _, probe in probes:
-            self.loop.forget(probe.socket)
-        return [[number, probe.result or "silent", probe.ident] for number, probe in probes]
+            probe.end("silent")
+        return [[number, probe.result, probe.ident] for number, probe in probes]
 
     def on_arrivals(self, _asked: dict[str, Any]) -> list[Any]:
         """Return [protocol, source, destination, a, b, frames] of each flow that arrived since the last time."""
@@ -334,6 +339,15 @@ class Agent:
                 sock.send(bytes.fromhex(frame))
                 self.loop.turn(0.0002)
         return len(asked["frames"])
+
+    def on_settle(self, _asked: dict[str, Any]) -> int:
+        """Return when nothing has arrived for a while."""
+        deadline, before = time.monotonic() + SETTLE_S, -1
+        while before != len(self.capture.frames) or time.monotonic() < deadline:
+            if before != len(self.capture.frames):
+                deadline, before = time.monotonic() + SETTLE_S, len(self.capture.frames)
+            self.loop.turn(deadline - time.monotonic())
+        return before
 
     def on_seen(self, asked: dict[str, Any]) -> list[int]:
         """Return which of the needles (hexadecimal) occurred in a frame that arrived."""

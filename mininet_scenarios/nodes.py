@@ -13,6 +13,7 @@ from mininet_scenarios.scenario import Scenario, Workload
 
 BRIDGE_TIMEOUT_S = 30
 PREFIX_LENGTHS = {4: 24, 6: 64}
+ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 class RingfenceSwitch(OVSSwitch):  # type: ignore[misc]  # Mininet has no types
@@ -107,7 +108,7 @@ class WorkloadHost(Host):  # type: ignore[misc]  # Mininet has no types
             f"link set eth0 address {workload.mac} addrgenmode none",
             "link set eth0 up",
             *(_address(text) for text in workload.addresses),
-            *(f"-{version} route add default dev eth0" for version in _versions(workload)),
+            *(f"route add {ANYWHERE[version]} dev eth0" for version in sorted(_versions(workload))),
             *(f"neigh replace {address} lladdr {mac} dev eth0 nud permanent" for address, mac in neighbours),
         ]
         # The userspace datapath does not finish checksums: the sender must.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,8 @@ class Rest:
             raise RestError(f"{method} {path}: {response.status}: {raw.decode(errors='replace')[:4000]}")
         return json.loads(raw) if raw else None
 
-    def wait_healthy(self, timeout_s: float) -> None:
-        """Return when the API answers.
+    def wait_healthy(self, timeout_s: float, *, is_alive: Callable[[], bool]) -> None:
+        """Return when the API answers; `is_alive` says whether waiting still makes sense.
 
         Raises:
             RestError: it does not in time.
@@ -69,8 +69,8 @@ class Rest:
             try:
                 self.call("GET", "/v1/health")
             except (OSError, http.client.HTTPException, RestError) as error:
-                if time.monotonic() > deadline:
-                    raise RestError(f"no REST API after {timeout_s} s: {error}") from error
+                if time.monotonic() > deadline or not is_alive():
+                    raise RestError(f"no REST API within {timeout_s} s: {error}") from error
                 time.sleep(0.03)
             else:
                 return

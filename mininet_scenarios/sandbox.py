@@ -4,6 +4,8 @@ The run's first process is process 1 of the namespaces. When it ends, for whatev
 kills all others, and with the last of them interfaces, bridges and mounts vanish. It ends by itself as
 soon as the pipe from whoever started it closes, so killing the outer process is enough.
 Inside, `/run` is an empty file system of its own: the machine's Open vSwitch is out of reach.
+
+    python -m mininet_scenarios.sandbox MODULE [ARGUMENTS]      (MODULE has to call `enter`)
 """
 
 from __future__ import annotations
@@ -86,3 +88,7 @@ def _end_with(descriptor: int) -> None:
 def python(module: str, arguments: Sequence[str]) -> list[str]:
     """Return the command that runs a module of this project with this Python."""
     return [sys.executable, "-m", module, *arguments]
+
+
+if __name__ == "__main__":
+    sys.exit(run_inside(python(sys.argv[1], sys.argv[2:])))

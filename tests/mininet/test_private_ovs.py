@@ -58,10 +58,11 @@ def test_a_dead_switch_is_a_crash(janitor):
 
 
 def test_entered_changes_the_namespace_of_this_thread_and_back(janitor):
-    here = os.readlink("/proc/thread-self/ns/net")
+    mine = Path("/proc/thread-self/ns/net")
+    here = mine.readlink()
     with namespaces.entered(janitor.netns()):
-        assert os.readlink("/proc/thread-self/ns/net") != here
-    assert os.readlink("/proc/thread-self/ns/net") == here
+        assert mine.readlink() != here
+    assert mine.readlink() == here
 
 
 RUN = textwrap.dedent("""

@@ -1,0 +1,135 @@
+"""Measuring a matrix with real packets: every cell at once, each end asked what it saw."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+
+from mininet_scenarios.agents import Agent, ask_all
+from mininet_scenarios.expectation import ECHO_REQUEST, Cell, Expected, Judge
+from mininet_scenarios.forging import Forged
+from mininet_scenarios.scenario import PROTOCOLS
+from topology.packet import ICMP, ICMPV6, Outcome
+
+TIMEOUT_S = 1.3
+"""How long a probe waits for its answer; TCP sends its opening packet again after 1 s."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measured:
+    """What became of a cell's packet.
+
+    `outcome` is `open` (answered), `blocked` (nothing arrived anywhere), `refused` (answered with no,
+    and did not arrive), `one-way` (arrived, no answer came back) or `leaked` (arrived at somebody else).
+    """
+
+    outcome: str
+    detail: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Compared:
+    """A cell, what the semantics say and what packets did."""
+
+    cell: Cell
+    expected: Expected
+    measured: Measured
+
+    @property
+    def as_intended(self) -> bool:
+        """Say whether both agree."""
+        return self.expected.outcome == self.measured.outcome
+
+
+def matrix(agents: Mapping[str, Agent], cells: Sequence[Cell], timeout_s: float = TIMEOUT_S) -> dict[Cell, Measured]:
+    """Open every cell's connection, in parallel, and return what came of each."""
+    ask_all(agents.values(), "arrivals")
+    by_source: dict[str, list[dict[str, object]]] = {name: [] for name in agents}
+    for number, cell in enumerate(cells):
+        asked = {"id": number, "protocol": cell.probe.protocol, "src": cell.src, "dst": cell.dst}
+        by_source[cell.source].append({**asked, "port": cell.probe.port})
+    asking = [agents[name] for name, probes in by_source.items() if probes]
+    for agent in asking:
+        agent.post("probe", probes=by_source[agent.name], timeout_s=timeout_s)
+    answers = {number: (result, ident) for agent in asking for number, result, ident in agent.reply()}
+    arrived = {
+        name: {tuple(flow[:5]) for flow in flows} for name, flows in ask_all(agents.values(), "arrivals").items()
+    }
+    return {cell: _measured(cell, answers[number], arrived) for number, cell in enumerate(cells)}
+
+
+def compare(judge: Judge, measured: Mapping[Cell, Measured]) -> list[Compared]:
+    """Put what the semantics say beside what was measured."""
+    return [Compared(cell, judge.expect(cell), found) for cell, found in measured.items()]
+
+
+def _measured(cell: Cell, answer: tuple[str, int], arrived: Mapping[str, set[tuple[object, ...]]]) -> Measured:
+    result, ident = answer
+    flow = _flow(cell, ident)
+    places = {name for name, flows in arrived.items() if flow in flows}
+    if places - {cell.destination}:
+        return Measured("leaked", f"arrived at {', '.join(sorted(places))}")
+    if cell.destination in places:
+        return Measured("open" if result == "open" else "one-way", result)
+    if result == "open":
+        return Measured("leaked", "answered by somebody else")
+    return Measured("refused" if result == "refused" else "blocked", result)
+
+
+def _flow(cell: Cell, ident: int) -> tuple[object, ...]:
+    """Return the opening packet as the agents note what arrives."""
+    protocol = PROTOCOLS[cell.probe.protocol]
+    src, dst = (str(ipaddress.ip_address(text)) for text in (cell.src, cell.dst))
+    if protocol != ICMP:
+        return protocol, src, dst, ident, cell.probe.port
+    protocol = ICMP if cell.version == 4 else ICMPV6  # noqa: PLR2004 - IP version
+    return protocol, src, dst, ECHO_REQUEST[protocol], ident
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ComparedFrame:
+    """A raw frame, where the semantics let it arrive (None: nowhere) and where it did."""
+
+    forged: Forged
+    expected: str | None
+    arrived: tuple[str, ...]
+    why: str
+
+    @property
+    def as_intended(self) -> bool:
+        """Say whether it arrived there and nowhere else."""
+        return self.arrived == (() if self.expected is None else (self.expected,))
+
+
+def frames(agents: Mapping[str, Agent], forged: Sequence[Forged], judge: Judge) -> list[ComparedFrame]:
+    """Send raw frames and say where each arrived."""
+    for name in {one.sender for one in forged}:
+        agents[name].post("send", frames=[f.to_bytes().hex() for f in forged if f.sender == name])
+    for name in {one.sender for one in forged}:
+        agents[name].reply()
+    return [_compared_frame(one, judge, places) for one, places in zip(forged, _places(agents, forged), strict=True)]
+
+
+def _places(agents: Mapping[str, Agent], forged: Sequence[Forged]) -> list[tuple[str, ...]]:
+    """Return where each frame arrived, after all had the time to."""
+    ask_all(agents.values(), "settle")
+    needles = [one.needle.hex() for one in forged]
+    found: list[list[str]] = [[] for _ in forged]
+    for name, agent in sorted(agents.items()):
+        for number in agent.ask("seen", needles=needles):
+            found[number].append(name)
+    return [tuple(places) for places in found]
+
+
+def _compared_frame(forged: Forged, judge: Judge, arrived: tuple[str, ...]) -> ComparedFrame:
+    verdict = judge.verdict(forged.frame)
+    location = verdict.fate.location
+    delivered = verdict.fate.outcome is Outcome.DELIVER and location is not None
+    expected = location.interface if delivered and location is not None else None
+    return ComparedFrame(forged, expected, arrived, verdict.reason.value)
+
+
+def unintended(cells: Iterable[Compared]) -> list[Compared]:
+    """Return the cells where packets and semantics disagree."""
+    return [one for one in cells if not one.as_intended]

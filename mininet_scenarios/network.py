@@ -1,0 +1,172 @@
+"""A scenario's network in Mininet, on a private Open vSwitch, with the real controller and probe agents."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from mininet.net import Mininet
+
+from mininet_scenarios import sandbox
+from mininet_scenarios.agents import Agent
+from mininet_scenarios.controller import Controller, Settings
+from mininet_scenarios.expectation import World, initial
+from mininet_scenarios.janitor import Janitor
+from mininet_scenarios.nodes import RingfenceSwitch, ScenarioTopo
+from mininet_scenarios.private_ovs import PrivateOvs
+from mininet_scenarios.rest import RestError
+from mininet_scenarios.scenario import Scenario, Step
+
+SETTLE_TIMEOUT_S = 20.0
+QUIET_S = 0.15
+"""So long the flows must have stayed as they are."""
+
+
+def _mininet(scenario: Scenario) -> Mininet:
+    # Else Mininet would write to the machine's `fs.file-max` and `kernel.pty.max`.
+    Mininet.inited = True
+    return Mininet(topo=ScenarioTopo(scenario=scenario), controller=None, build=False)
+
+
+class Ground:
+    """A private Open vSwitch, a scenario's workloads in Mininet, an agent in each. A context manager.
+
+    Use it inside `sandbox` only. Who makes the bridge is up to the subclass.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        if not sandbox.is_inside():
+            raise RuntimeError("a scenario's network needs a sandbox: start it with sandbox.run_inside")
+        self.scenario = scenario
+        self.agents: dict[str, Agent] = {}
+        self._stack = contextlib.ExitStack()
+        self.janitor = self._stack.enter_context(Janitor())
+        self.ovs = PrivateOvs(self.janitor, isolated=False)
+
+    def __enter__(self) -> Self:
+        try:
+            self._build()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        with self._stack:
+            if kind is None:
+                self.ovs.check()
+
+    def _build(self) -> None:
+        self.ovs.start()
+        # Mininet runs ovs-vsctl without options; from here on that means the private instance.
+        os.environ.update(self.ovs.env)
+        self._begin_bridge()
+        self.mininet = _mininet(self.scenario)
+        self._stack.callback(self.mininet.stop)
+        self.mininet.build()
+        self._await_bridge()
+        self.mininet.start()
+        for name in self.scenario.workloads:
+            self.agents[name] = self._agent(name)
+            self._stack.callback(self.agents[name].close)
+
+    def _begin_bridge(self) -> None:
+        """Begin to make the bridge; the workloads are built meanwhile."""
+        switch = f"-- set Bridge {self.scenario.bridge} datapath_type=netdev"
+        self.ovs.vsctl("add-br", self.scenario.bridge, *switch.split())
+
+    def _await_bridge(self) -> None:
+        """Return when whoever makes the bridge is ready; ports come next."""
+
+    def _agent(self, name: str) -> Agent:
+        ports: dict[str, list[int]] = {}
+        for probe in self.scenario.probes:
+            ports.setdefault(probe.protocol, []).append(probe.port)
+        workload = self.scenario.workloads[name]
+        return Agent(name, self.mininet[name].launch, workload.addresses, ports=ports)
+
+    @property
+    def switch(self) -> RingfenceSwitch:
+        """The integration bridge."""
+        switch: RingfenceSwitch = self.mininet[self.scenario.bridge]
+        return switch
+
+
+class ScenarioNetwork(Ground):
+    """The ground with the real controller, which makes the bridge and its flows."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        self.world: World = initial(scenario)
+        self.controller = Controller(self.janitor, Settings(self.ovs.db_target, scenario.bridge))
+
+    def _begin_bridge(self) -> None:
+        self.controller.start()
+
+    def _await_bridge(self) -> None:
+        self.controller.wait()
+
+    # -- changes ------------------------------------------------------------------------------
+
+    def apply_initial(self) -> Mapping[str, Any]:
+        """Apply the scenario's intents as one change; return the API's answer once all is realized."""
+        answer = self.controller.rest.apply(self.world.documents.values())
+        self.settle()
+        return answer
+
+    def perform(self, part: Step, after: World) -> None:
+        """Make one part of a step happen, and return when the switch has it."""
+        if part.apply:
+            self.controller.rest.apply(part.apply)
+        for kind, name in part.delete:
+            self.controller.rest.delete(kind, name)
+        for name in part.relabel:
+            self.switch.relabel(name, after.workloads[name].external_ids())
+        if part.unplug:
+            self.switch.unplug(part.unplug)
+        if part.plug:
+            self.switch.plug({name: after.workloads[name].external_ids() for name in part.plug})
+        self.world = after
+        self.settle()
+
+    def settle(self) -> None:
+        """Return when the controller knows this state and the switch's flows have come to rest.
+
+        Raises:
+            RestError: not in time; the message says what is missing.
+        """
+        deadline = time.monotonic() + SETTLE_TIMEOUT_S
+        problem, before, quiet_since = self._unsettled(), "", time.monotonic()
+        while problem is not None or time.monotonic() < quiet_since + QUIET_S:
+            if time.monotonic() > deadline:
+                raise RestError(f"not realized after {SETTLE_TIMEOUT_S} s: {problem or 'the flows keep changing'}")
+            time.sleep(0.02)
+            # The API's `realized` counts revisions; a plugged port makes none, so the flows must tell.
+            problem, now = self._unsettled(), self._flows()
+            if now != before:
+                before, quiet_since = now, time.monotonic()
+        # The datapath may go on with older verdicts until its revalidators have seen the change.
+        self.ovs.appctl("revalidator/wait")
+
+    def _flows(self) -> str:
+        return "\n".join(sorted(self.ovs.ofctl("--no-stats", "dump-flows", self.scenario.bridge).splitlines()[1:]))
+
+    def _unsettled(self) -> str | None:
+        """Return in what the controller's view differs from this state, or None."""
+        realized = self.controller.rest.call("GET", "/v1/status")["realized"]
+        if realized["phase"] != "realized":
+            return f"revision is {realized['phase']}: {realized['reason']}"
+        listed = self.controller.rest.call("GET", "/v1/live/endpoints")
+        live = {item["name"]: item for item in listed["items"]}
+        if live.keys() != self.world.live():
+            reports = "; ".join(f"{r['subject']}: {r['problem']}" for r in listed["reports"])
+            return f"the controller sees {sorted(live)}, not {sorted(self.world.live())}: {reports}"
+        for name, item in live.items():
+            wanted = self.world.workloads[name].labels
+            if {key: item["labels"].get(key) for key in wanted} != wanted:
+                return f"labels of {name} are {item['labels']}, not {dict(wanted)}"
+        return None

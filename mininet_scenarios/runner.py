@@ -1,0 +1,112 @@
+"""Run a scenario: build, apply, measure, compare; then each step, measured again."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+
+from mininet_scenarios import measuring, streaming
+from mininet_scenarios.expectation import Judge, cells
+from mininet_scenarios.forging import forgeries
+from mininet_scenarios.measuring import Compared, ComparedFrame
+from mininet_scenarios.network import ScenarioNetwork
+from mininet_scenarios.scenario import Scenario, Step
+from mininet_scenarios.streaming import StreamResult
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Phase:
+    """One measurement of the whole matrix."""
+
+    title: str
+    cells: Sequence[Compared]
+    seconds: float
+
+
+@dataclasses.dataclass(slots=True)
+class Result:
+    """Everything a run measured."""
+
+    phases: list[Phase] = dataclasses.field(default_factory=list)
+    frames: list[ComparedFrame] = dataclasses.field(default_factory=list)
+    streams: list[StreamResult] = dataclasses.field(default_factory=list)
+
+    @property
+    def verdicts(self) -> list[bool]:
+        """Whether each cell, frame and judged stream was as intended."""
+        judged = [s for s in self.streams if s.expected != "changing"]
+        return [
+            *(one.as_intended for phase in self.phases for one in phase.cells),
+            *(one.as_intended for one in self.frames),
+            *(one.as_intended for one in judged),
+        ]
+
+    @property
+    def passed(self) -> bool:
+        """Say whether something was measured, and all of it as intended."""
+        return bool(self.verdicts) and all(self.verdicts)
+
+
+class Listener:
+    """Hears of a run's progress. The default says nothing."""
+
+    def say(self, text: str) -> None:
+        """Take one line of progress."""
+
+    def built(self, network: ScenarioNetwork) -> None:
+        """Take the network, up and realized."""
+
+    def measured(self, phase: Phase) -> None:
+        """Take a measured matrix."""
+
+
+def run(scenario: Scenario, listener: Listener | None = None) -> Result:
+    """Run a scenario inside a sandbox.
+
+    Raises:
+        CommandError, RestError, RuntimeError: a part does not start, or a change is not realized.
+        SwitchCrashedError: the switch died.
+    """
+    hearing = listener or Listener()
+    result = Result()
+    hearing.say("starting the switch, the controller and the workloads")
+    with ScenarioNetwork(scenario) as network:
+        hearing.say("applying the intents")
+        network.apply_initial()
+        hearing.built(network)
+        _measure(network, "the intents as written", result, hearing)
+        if scenario.forge is not None:
+            _forge(network, result, hearing)
+        if scenario.churn is not None:
+            result.streams = streaming.run(network, scenario.churn, hearing.say)
+            _measure(network, "after the churn", result, hearing)
+        else:
+            for step in scenario.steps:
+                _perform(network, step, hearing.say)
+                _measure(network, step.name, result, hearing)
+        hearing.say("taking everything down")
+    return result
+
+
+def _measure(network: ScenarioNetwork, title: str, result: Result, hearing: Listener) -> None:
+    asked = cells(network.world, network.scenario.probes)
+    hearing.say(f"measuring {len(asked)} cells with packets")
+    started = time.monotonic()
+    measured = measuring.matrix(network.agents, asked)
+    phase = Phase(title, measuring.compare(Judge(network.world), measured), time.monotonic() - started)
+    result.phases.append(phase)
+    hearing.measured(phase)
+
+
+def _forge(network: ScenarioNetwork, result: Result, hearing: Listener) -> None:
+    if network.scenario.forge is not None:
+        forged = list(forgeries(network.world, network.scenario.forge))
+        hearing.say(f"sending {len(forged)} raw frames")
+        result.frames = measuring.frames(network.agents, forged, Judge(network.world))
+
+
+def _perform(network: ScenarioNetwork, step: Step, say: Callable[[str], None]) -> None:
+    say(f"changing: {step.name}")
+    for part, after in network.world.after(step):
+        network.perform(part, after)
