@@ -14,14 +14,21 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from intent.schema import DocumentError
 from mininet_scenarios import private_ovs, report, runner, sandbox, scenario, system_mininet
+from mininet_scenarios.agents import AgentError
 from mininet_scenarios.measuring import Compared
 from mininet_scenarios.network import ScenarioNetwork
+from mininet_scenarios.private_ovs import SwitchCrashedError
 from mininet_scenarios.report import DIM, Paper
+from mininet_scenarios.rest import RestError
 from mininet_scenarios.runner import Listener, Phase, Result
 from mininet_scenarios.scenario import Scenario
+from mininet_scenarios.shell import CommandError
 
 FAILED, UNUSABLE = 1, 2
+FAILURES = (AgentError, CommandError, DocumentError, RestError, RuntimeError, SwitchCrashedError)
+"""What a run ends with when a part of it does not do its job; each message says which and why."""
 
 
 class Narrator(Listener):
@@ -87,7 +94,11 @@ def _complain(text: str) -> int:
 
 def _inside(chosen: Scenario, *, as_json: bool) -> int:
     paper = Paper(sys.stderr, colours=sys.stderr.isatty()) if as_json else report.to_terminal()
-    result = runner.run(chosen, Listener() if as_json else Narrator(paper, chosen))
+    try:
+        result = runner.run(chosen, Listener() if as_json else Narrator(paper, chosen))
+    except FAILURES as error:
+        sys.stderr.write(f"demo: failed: {error}\n")
+        return FAILED
     if as_json:
         sys.stdout.write(json.dumps(summary(chosen, result)) + "\n")
         return 0 if result.passed else FAILED
