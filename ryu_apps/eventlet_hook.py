@@ -7,7 +7,7 @@ waits for Ryu, puts the name back, and leaves the import itself to Python. Loads
 
 import sys
 
-FIRST, NEEDY = "ryu", "ryu.app.wsgi"
+FIRST, COMMAND, NEEDY = "ryu", "ryu.cmd.manager", "ryu.app.wsgi"
 
 
 class WaitForRyu:
@@ -18,6 +18,8 @@ class WaitForRyu:
         """Act if it is time; return None: "not found here", so that the next finder is asked."""
         if name == FIRST:
             quiet()
+        elif name == COMMAND:
+            patch()
         elif name == NEEDY:
             sys.meta_path.remove(cls)
             restore()
@@ -29,6 +31,15 @@ def quiet() -> None:
 
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     warnings.filterwarnings("ignore", category=SyntaxWarning, module=r".*[/.]ryu[/.]")
+
+
+def patch() -> None:
+    """Make threads green before the command's other imports make locks, of which eventlet would complain."""
+    if "--enable-debugger" in sys.argv:
+        return  # Ryu's own option: leave threads as they are
+    import eventlet  # noqa: PLC0415 - as above
+
+    eventlet.monkey_patch()
 
 
 def restore() -> None:

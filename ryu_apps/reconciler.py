@@ -18,6 +18,7 @@ from ryu_apps.changes import Bundle
 from ryu_apps.convergence import Desired, Goal, Progress, Step
 from ryu_apps.conversation import Disconnected, SessionError
 from ryu_apps.session import Dump, Role, Session, StaleGeneration
+from ryu_apps.telemetry import Counters
 from ryu_apps.wire import ForeignFlow, WireError
 
 log = logging.getLogger("ringfence.reconciler")
@@ -50,6 +51,7 @@ class Reconciler:
     """All switches: what is desired of each, and how far it is. Every method may be called by any thread."""
 
     def __init__(self, generation: int, verify_interval_s: float) -> None:
+        self.counters = Counters()
         self.generation = generation
         self.verify_interval_s = verify_interval_s
         self._changed = threading.Condition()
@@ -129,6 +131,11 @@ class Reconciler:
         with self._changed:
             return all((self._states[dpid].realized or -1) >= revision for dpid in self._desired)
 
+    def poke(self) -> None:
+        """Let those who wait look again."""
+        with self._changed:
+            self._changed.notify_all()
+
     def wait(self, done: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until a switch's progress makes `done` true; return whether it is."""
         with self._changed:
@@ -196,6 +203,7 @@ class Worker:
     def _read(self) -> None:
         """Read the tables. After the first time, what differs from what we wrote was done by others."""
         dump = self.session.dump()
+        self._reconciler.counters.take(self._dpid, dump.flows)
         actual = {stats.flow.key: stats.flow.body for stats in dump.flows}
         if self._progress.known:
             self._report(actual, dump)

@@ -1,0 +1,155 @@
+"""The controller, put together: store, OVSDB clients, planner, reconciler, REST. Knows no Ryu."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from intent.api.app import make_app
+from intent.api.ports import Limits, Ports
+from intent.store import Store, ensure_token
+from ovsdb import BridgeWish, Client
+from ovsdb.target import Tls
+from ryu_apps.keeper import Keeper
+from ryu_apps.learner import Learner
+from ryu_apps.memory import Memory
+from ryu_apps.planner import Planner
+from ryu_apps.reconciler import Reconciler
+from ryu_apps.session import Listener, Role, Session
+from ryu_apps.status import Clock, CurrentInventory, Faults, Status, Waiter
+from ryu_apps.switches import Switches
+from ryu_apps.web import Web
+
+if TYPE_CHECKING:
+    from intent.schema.changes import Applied, Wanted
+    from ryu_apps.config import Config, MutualTls
+    from topology.events import Event
+
+log = logging.getLogger("ringfence")
+
+
+class _Part(Protocol):
+    """Something with a thread of its own."""
+
+    def run(self) -> None:
+        """Work until stopped."""
+
+    def stop(self) -> None:
+        """End the thread soon."""
+
+
+class _WatchedStore(Store):
+    """A store that tells when a revision was made."""
+
+    on_applied: Callable[[], None]
+
+    def apply(
+        self,
+        changes: Sequence[Wanted],
+        *,
+        author: str,
+        at: datetime,
+        message: str = "",
+        expected_revision: int | None = None,
+    ) -> Applied:
+        applied = super().apply(changes, author=author, at=at, message=message, expected_revision=expected_revision)
+        self.on_applied()
+        return applied
+
+
+class Controller(Listener):
+    """Everything that runs. `start` and `stop` are called once, in this order."""
+
+    def __init__(self, config: Config, target: str) -> None:
+        """Open the store and bind the REST address; `target` is what bridges are to connect to.
+
+        Raises:
+            StoreError, Damaged: the store cannot be used.
+            OSError: the REST address cannot be had.
+            BadTarget: an OVSDB target cannot be right.
+        """
+        self.config = config
+        self.store = _WatchedStore(config.store_path)
+        memory = Memory(self.store)
+        self.reconciler = Reconciler(memory.generation, config.reconcile.verify_interval_s)
+        hosts = config.ovsdb.targets
+        self.planner = Planner(memory, self.reconciler, self.store.intents, hosts, config.bridge.name)
+        self.store.on_applied = self.planner.touch
+        admission = config.openflow.admission
+        self.switches = Switches(self.reconciler, self, admission.dpids, admission.names)
+        self.learner = Learner(self.planner)
+        wish = _wish(config, memory.owner, target)
+        self.clients = {host: Client(host, self._observe, tls=_tls(config.ovsdb.ssl)) for host in hosts}
+        self.keepers = {
+            host: Keeper(client, wish, lambda: self.planner.site, self._may_write)
+            for host, client in self.clients.items()
+        }
+        self._parts: tuple[_Part, ...] = (self.planner, self.learner, *self.keepers.values())
+        self.web = Web(config.rest, self._rest_app())
+        log.info("generation %d, store %s at revision %d", memory.generation, config.store_path, self.store.revision)
+
+    def _rest_app(self) -> Callable[..., Iterable[bytes]]:
+        ports = Ports(self.store, Status(self), CurrentInventory(self), Clock(), Waiter(self), Faults())
+        limits = Limits(body_bytes=self.config.rest.body_limit)
+        return make_app(ports, token=ensure_token(self.config.token_path), limits=limits)
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start every thread."""
+        for part in self._parts:
+            threading.Thread(target=part.run, name=type(part).__name__.lower(), daemon=True).start()
+        for client in self.clients.values():
+            client.start()
+        self.web.start()
+        log.info(
+            "REST on %s port %d, token in %s", self.config.rest.host, self.config.rest.port, self.config.token_path
+        )
+
+    def stop(self) -> None:
+        """Stop everything; the switches keep their flows."""
+        self.web.stop()
+        for part in self._parts:
+            part.stop()
+        for client in self.clients.values():
+            client.stop(0.5)
+        self.store.close()
+
+    # -- events --------------------------------------------------------------------------------
+
+    def _observe(self, event: Event) -> None:
+        if self.planner.observe(event):
+            self.keepers[event.host].look()
+
+    def ports_changed(self, session: Session) -> None:
+        """A port came or went: its switch's thread looks again."""
+        self.reconciler.wake(session.dpid)
+
+    def unasked_came(self, session: Session) -> None:
+        """A packet-in waits."""
+        self.learner.came(session)
+
+    def became_stale(self, session: Session) -> None:
+        """Another controller took over: its thread finds out and says so."""
+        self.reconciler.wake(session.dpid)
+
+    # -- answers -------------------------------------------------------------------------------
+
+    def _may_write(self) -> bool:
+        return all(state.role is not Role.STALE for state in self.reconciler.states())
+
+    def keeper_problem(self, host: str) -> str:
+        """Return why a host's bridge is not as it must be; empty when it is."""
+        return self.keepers[host].problem if host in self.keepers else ""
+
+
+def _wish(config: Config, owner: str, target: str) -> BridgeWish:
+    bridge = config.bridge
+    return BridgeWish(bridge.name, owner, (target,), datapath_type=bridge.datapath_type, adopt=bridge.adopt)
+
+
+def _tls(files: MutualTls | None) -> Tls | None:
+    return Tls(str(files.key), str(files.cert), str(files.ca)) if files else None

@@ -1,0 +1,157 @@
+"""From what people want and what is plugged in, to what each switch should hold.
+
+Events only mark this dirty; one thread looks at everything anew, however many events came. The numbers
+that a program uses are durable before any switch learns of the program.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from intent.compiler import CompileError, IdMap, OutOfNumbers, allocate, compile_program
+from intent.inventory import Built, Learned, build
+from intent.model import Intents
+from ryu_apps.convergence import Desired
+from ryu_apps.memory import Memory
+from ryu_apps.reach import flows_by_port
+from ryu_apps.reconciler import Reconciler
+from topology.events import Event
+from topology.model import Inventory
+from topology.site import Site, SiteBridge, empty_site, reduce
+
+log = logging.getLogger("ringfence.planner")
+
+LATE_S = 10.0
+"""After this wait for an OVSDB server at start, the log says which one keeps us waiting."""
+
+
+class Planner:
+    """One thread that compiles. Its other methods may be called by any thread, and do not block."""
+
+    def __init__(
+        self, memory: Memory, reconciler: Reconciler, intents: Callable[[], Intents], hosts: Iterable[str], bridge: str
+    ) -> None:
+        """Plan for the bridges named `bridge` of `hosts`; `intents` returns the newest revision."""
+        self._memory = memory
+        self._reconciler = reconciler
+        self._intents = intents
+        self._bridge = bridge
+        self._dirty = threading.Event()
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._site = empty_site(memory.owner, hosts)
+        self._learned = memory.learned
+        self._done: tuple[Intents, Inventory, IdMap, frozenset[int]] | None = None
+        self._epoch = 0
+        self.planned_revision = 0
+        """Newest revision that was compiled."""
+        self.failed_revision = -1
+        self.failure = ""
+        """Why the newest revision could not be compiled; empty when it could."""
+        self.built: Built | None = None
+        """What the newest compilation was made from; None before the first."""
+        self.built_from: Intents | None = None
+
+    # -- what changes --------------------------------------------------------------------------
+
+    @property
+    def site(self) -> Site:
+        """What OVSDB says."""
+        return self._site
+
+    def observe(self, event: Event) -> bool:
+        """Take an event of OVSDB; return whether it says something new."""
+        with self._lock:
+            site = reduce(self._site, event)
+            changed = site is not self._site
+            self._site = site
+        if changed:
+            self._dirty.set()
+        return changed
+
+    def touch(self) -> None:
+        """Look again: the intents changed."""
+        self._dirty.set()
+
+    @property
+    def learned(self) -> Learned:
+        """The addresses learned so far."""
+        return self._learned
+
+    def learn(self, learned: Learned) -> None:
+        """Take addresses that were learned since."""
+        self._learned = learned
+        self._dirty.set()
+
+    def bridges(self) -> list[SiteBridge]:
+        """Return our integration bridges that have a datapath."""
+        return [b for b in self._site.bridges() if b.ours and b.name == self._bridge and b.dpid is not None]
+
+    # -- the thread ----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Plan until stopped."""
+        told = False
+        while not self._stopped:
+            woken = self._dirty.wait(None if told or self._site.complete else LATE_S)
+            self._dirty.clear()
+            if self._site.complete and not self._stopped:
+                self.plan()
+            elif not woken:
+                self._say_who_is_late()
+                told = True
+
+    def stop(self) -> None:
+        """End the thread soon."""
+        self._stopped = True
+        self._dirty.set()
+
+    def _say_who_is_late(self) -> None:
+        late = [name for name, host in self._site.hosts.items() if not host.synced]
+        log.warning("nothing is changed on any switch before these OVSDB servers answer: %s", ", ".join(late))
+
+    def plan(self) -> None:
+        """Compile everything once and say what is desired of each switch."""
+        intents, learned = self._intents(), self._learned
+        try:
+            self._plan(intents, learned)
+        except (CompileError, OutOfNumbers) as error:
+            self.failure, self.failed_revision = str(error), intents.revision
+            self._reconciler.poke()
+            log.error("revision %d cannot be compiled: %s", intents.revision, error)  # noqa: TRY400 - no trace
+
+    def _plan(self, intents: Intents, learned: Learned) -> None:
+        built = build(self._site, intents, self._memory.claims, learned)
+        ids = allocate(intents, built.inventory, self._memory.ids, time.time())
+        self._memory.keep(ids, built.claims, built.learned)
+        dpids = frozenset(b.dpid for b in self.bridges() if b.dpid is not None)
+        self._say(built)
+        self.built, self.built_from = built, intents
+        inputs = (intents, built.inventory, ids, dpids)
+        if self._done is not None and self._done == inputs:
+            return
+        for dpid in sorted(dpids):
+            self._want(dpid, intents, built.inventory, ids)
+            time.sleep(0)  # echoes and other switches come first
+        self._reconciler.forget(self._reconciler.wanted_switches() - dpids)
+        self._done, self.planned_revision, self.failure = inputs, intents.revision, ""
+        self._reconciler.poke()
+
+    def _want(self, dpid: int, intents: Intents, inventory: Inventory, ids: IdMap) -> None:
+        program = compile_program(intents, inventory, dpid, ids)
+        before = self._reconciler.desired(dpid)
+        places = [e.location for e in inventory.endpoints.values()] + [p.location for p in inventory.unaddressed]
+        ports = {place.ofport: place.interface for place in places if place.dpid == dpid}
+        if before and (before.revision, before.program, before.ports) == (intents.revision, program, ports):
+            return
+        self._epoch += 1
+        self._reconciler.want(dpid, Desired(self._epoch, intents.revision, program, ports, flows_by_port(program)))
+
+    def _say(self, built: Built) -> None:
+        known = self.built.inventory.reports if self.built else ()
+        for report in built.inventory.reports:
+            if report not in known:
+                log.warning("%s: %s (%s)", report.subject, report.problem, report.remedy)

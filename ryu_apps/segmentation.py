@@ -1,0 +1,91 @@
+"""The Ryu application: `ryu-manager ryu_apps.segmentation`, or `ringfence run`, which starts the same.
+
+It only starts and stops the controller. The configuration comes from RINGFENCE_CONFIG or
+/etc/ringfence/config.yaml; Ryu's own options win for the OpenFlow listener.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+from typing import Any, NoReturn
+
+from intent.store import StoreError, StoreLocked
+from ovsdb import BadTarget
+from ryu_apps import framework, logs
+from ryu_apps.config import Config, ConfigError, load
+from ryu_apps.controller import Controller
+from ryu_apps.link import Listen, TlsFiles
+from ryu_apps.memory import Damaged
+
+_REQUIRED_APP = ["ryu.controller.ofp_handler"]
+
+BAD_CONFIG, STORE_LOCKED, BAD_STORE, NO_ADDRESS = 2, 3, 4, 5
+"""Exit codes."""
+
+log = logging.getLogger("ringfence")
+
+
+class Segmentation(framework.App):
+    """Micro-segmentation of Open vSwitch by intents."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Ryu's signature
+        super().__init__(*args, **kwargs)
+        try:
+            config = load(None, os.environ)
+            logs.set_up(config.log_level)
+            listen = framework.effective_listen(_listen(config))
+            self.controller = Controller(config, _target(config, listen))
+            self.server = self.serve(self.controller.switches, listen)
+        except ConfigError as error:
+            _refuse(BAD_CONFIG, str(error))
+        except StoreLocked as error:
+            _refuse(STORE_LOCKED, str(error))
+        except (StoreError, Damaged) as error:
+            _refuse(BAD_STORE, str(error))
+        except BadTarget as error:
+            _refuse(BAD_CONFIG, f"ovsdb.targets: {error}")
+        except OSError as error:
+            _refuse(NO_ADDRESS, f"cannot listen ({error}): is another instance running? Change the port, or stop it")
+        log.info("switches connect to %s port %d", listen.host, listen.port)
+
+    def start(self) -> None:
+        """Start everything; called by Ryu once all applications are made."""
+        super().start()
+        framework.on_signals(self.end)
+        self.controller.start()
+
+    def end(self) -> None:
+        """Stop everything; then Ryu's manager ends, because its services did."""
+        log.info("stopping; the switches keep their flows")
+        self.controller.stop()
+        self.server.stop()
+        framework.end_services()
+
+
+def _refuse(code: int, message: str) -> NoReturn:
+    """Say why this cannot start, without a traceback."""
+    for line in message.splitlines():
+        log.error("%s", line)
+    raise SystemExit(code)
+
+
+def _listen(config: Config) -> Listen:
+    tls = config.openflow.tls
+    files = TlsFiles(str(tls.key), str(tls.cert), str(tls.ca)) if tls else None
+    return Listen(config.openflow.host, config.openflow.port, files)
+
+
+def _target(config: Config, listen: Listen) -> str:
+    """Return what bridges connect to: what the configuration says, else where we really listen."""
+    if config.bridge.controller_target:
+        return config.bridge.controller_target
+    try:
+        address = ipaddress.ip_address(listen.host)
+    except ValueError:
+        return f"{'ssl' if listen.tls else 'tcp'}:{listen.host}:{listen.port}"
+    if address.is_unspecified:
+        address = ipaddress.ip_address("::1" if ":" in listen.host else "127.0.0.1")
+    host = f"[{address}]" if ":" in str(address) else str(address)
+    return f"{'ssl' if listen.tls else 'tcp'}:{host}:{listen.port}"

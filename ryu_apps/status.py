@@ -1,0 +1,104 @@
+"""What the REST API asks the controller; implements the protocols of `intent.api.ports`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from intent.api.ports import SwitchStatus
+from topology.model import Inventory
+
+if TYPE_CHECKING:
+    from ryu_apps.controller import Controller
+
+log = logging.getLogger("ringfence.api")
+
+
+class Status:
+    """How far the switches are: `StatusPort`."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def switches(self) -> Sequence[SwitchStatus]:
+        """Return every bridge of ours, with its switch's progress; and hosts whose bridge cannot be made."""
+        controller = self._controller
+        states = {state.dpid: state for state in controller.reconciler.states()}
+        found = []
+        for bridge in controller.planner.bridges():
+            dpid = bridge.dpid or 0
+            state = states.get(dpid)
+            problem = controller.keeper_problem(bridge.host) or (state.problem if state else "")
+            found.append(
+                SwitchStatus(
+                    dpid=dpid,
+                    bridge=bridge.name,
+                    host=bridge.host,
+                    connected=bool(state and state.connected),
+                    revision=state.realized if state else None,
+                    flows=state.flows if state else None,
+                    problem=problem,
+                )
+            )
+        return found
+
+    def failures(self) -> Mapping[tuple[str, str], str]:
+        """Return the documents that are newer than what could be compiled, and why it could not."""
+        planner, store = self._controller.planner, self._controller.store
+        if not planner.failure:
+            return {}
+        newer = (s for s in store.documents() if s.revision > planner.planned_revision)
+        return {(s.document.kind, s.document.name): planner.failure for s in newer}
+
+
+class CurrentInventory:
+    """Who is plugged in: `InventoryPort`."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def current(self) -> Inventory:
+        """Return the inventory of the newest compilation."""
+        built = self._controller.planner.built
+        return built.inventory if built else Inventory()
+
+
+class Clock:
+    """The time: `ClockPort`."""
+
+    def now(self) -> datetime:
+        """Return the instant, in UTC."""
+        return datetime.now(UTC)
+
+
+class Waiter:
+    """Waiting for switches: `WaiterPort`."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def wait(self, revision: int, timeout_s: float) -> None:
+        """Return when every switch of ours confirmed `revision`, when it cannot be compiled, or after `timeout_s`."""
+        planner, reconciler = self._controller.planner, self._controller.reconciler
+        planner.touch()
+
+        def done() -> bool:
+            failed = bool(planner.failure) and planner.failed_revision >= revision
+            return failed or (planner.planned_revision >= revision and reconciler.is_realized(revision))
+
+        reconciler.wait(done, timeout_s)
+
+    def breathe(self) -> None:
+        """Let others run."""
+        time.sleep(0)
+
+
+class Faults:
+    """Where the API's own faults go: `FaultPort`."""
+
+    def report(self, error: BaseException) -> None:
+        """Log a fault with its traceback."""
+        log.error("a request failed by a fault of ours: report it with these lines", exc_info=error)

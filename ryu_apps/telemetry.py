@@ -1,0 +1,39 @@
+"""What flows counted, by cookie: the id of the rule or guard that a flow belongs to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ryu_apps.wire import FlowStats
+
+
+class Count(NamedTuple):
+    """Sums over the flows of one cookie."""
+
+    packets: int
+    bytes: int
+
+
+class Counters:
+    """The newest counters of each switch, as of its last verification."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._switches: dict[int, dict[int, Count]] = {}
+
+    def take(self, dpid: int, flows: Iterable[FlowStats]) -> None:
+        """Replace a switch's counters by those of a dump."""
+        sums: dict[int, Count] = {}
+        for stats in flows:
+            cookie = stats.flow.body.cookie
+            before = sums.get(cookie, Count(0, 0))
+            sums[cookie] = Count(before.packets + stats.packets, before.bytes + stats.bytes)
+        with self._lock:
+            self._switches[dpid] = sums
+
+    def of(self, dpid: int) -> dict[int, Count]:
+        """Return a switch's counters by cookie; empty before its first verification."""
+        with self._lock:
+            return dict(self._switches.get(dpid, {}))

@@ -1,0 +1,64 @@
+"""Serves the REST application with eventlet's WSGI server; bounded, and silent about itself."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import ssl
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import eventlet
+import eventlet.wsgi
+
+if TYPE_CHECKING:
+    from ryu_apps.config import Rest
+
+log = logging.getLogger("ringfence.rest")
+
+MAX_REQUESTS = 64
+"""Requests served at a time, `?wait=` included; more wait in the listen queue."""
+IDLE_S = 30.0
+"""A client that sends nothing for so long is cut off."""
+
+
+class Web:
+    """A listening socket, bound when this is made so that an address in use is found early."""
+
+    def __init__(self, rest: Rest, app: Callable[..., Iterable[bytes]]) -> None:
+        """Bind.
+
+        Raises:
+            OSError: the address cannot be had, or a TLS file cannot be read.
+        """
+        self._app = app
+        family = eventlet.green.socket.AF_INET6 if ":" in rest.host else eventlet.green.socket.AF_INET
+        self._socket: Any = eventlet.listen((rest.host, rest.port), family=family, backlog=128)
+        if rest.tls:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(rest.tls.cert, rest.tls.key)
+            self._socket = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
+        self._pool = eventlet.GreenPool(MAX_REQUESTS)
+        self._thread: Any = None
+
+    def start(self) -> None:
+        """Serve until stopped."""
+        self._thread = eventlet.spawn(
+            eventlet.wsgi.server,
+            self._socket,
+            self._app,
+            custom_pool=self._pool,
+            log=log,
+            log_output=False,
+            debug=False,
+            socket_timeout=IDLE_S,
+        )
+
+    def stop(self) -> None:
+        """End at once, requests under way included."""
+        if self._thread is not None:
+            self._thread.kill()
+        for request in list(self._pool.coroutines_running):
+            request.kill()
+        with contextlib.suppress(OSError):
+            self._socket.close()
