@@ -100,12 +100,15 @@ def _print_progress(realized: Answer, args: argparse.Namespace) -> Exit:
 def delete(client: Client, args: argparse.Namespace) -> Exit:
     """Delete documents one by one, users before what they use; stop at the first that is refused."""
     answers: list[Json] = []
-    for kinds, name in _wanted(args):
-        answers.append(client.delete(f"/v1/{kinds}/{segment(name)}", _context(args)).value)
-        if not args.json:
-            _print_outcome(kinds, name, "deleted")
-    if args.json:
-        emit_json(answers)
+    wanted = _wanted(args)
+    try:
+        for kinds, name in wanted:
+            answers.append(client.delete(f"/v1/{kinds}/{segment(name)}", _context(args)).value)
+            if not args.json:
+                _print_outcome(kinds, name, "deleted")
+    finally:
+        if args.json:
+            emit_json(answers)
     return _print_progress(until_realized(client, args.timeout).part("realized"), args) if args.wait else Exit.OK
 
 

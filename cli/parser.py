@@ -23,6 +23,14 @@ MAX_WAIT_S = 3600.0
 
 EXIT_CODES = "exit codes:\n" + "\n".join(f"  {int(code):<4}{meaning}" for code, meaning in MEANING.items())
 
+RUN_EXIT_CODES = """\
+exit codes, the controller's own:
+  0   stopped as asked (Ctrl-C, SIGTERM), or the configuration was printed
+  2   the command line or the configuration is wrong
+  3   another instance holds the store
+  4   the store cannot be used
+  5   an address to listen on is in use"""
+
 ENVIRONMENT = """\
 environment:
   RINGFENCE_SERVER      address of the controller (default http://127.0.0.1:8181)
@@ -130,6 +138,7 @@ def _common(parser: argparse.ArgumentParser, *, top: bool) -> None:
 def _run(commands: Commands) -> None:
     examples = ["run", "run --config /etc/ringfence/config.yaml", "run --print-config > config.yaml"]
     command = _command(commands, "run", "start the controller in the foreground", examples)
+    command.epilog = f"{command.epilog}\n\n{RUN_EXIT_CODES}"
     command.add_argument("--config", metavar="FILE", help="configuration (YAML); see docs/configuration.md")
     command.add_argument("--print-config", action="store_true", help="print the effective configuration and end")
 

@@ -18,6 +18,8 @@ Errors go to standard error, with what to do about them.
 
 ## Exit codes
 
+Those of `ringfence run` are the controller's own, below. All other commands:
+
 | code | meaning |
 |---|---|
 {codes}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_NAME = 30
 """Columns of an endpoint's name in the matrix; longer ones are cut."""
+LEGEND_WIDTH = 60
+"""Columns below which the legend takes a line a word."""
 PLAIN_WIDTH = 100
 """Columns of the matrix where the output is no terminal."""
 SIGNS = {
@@ -106,7 +108,7 @@ def matrix(client: Client, args: argparse.Namespace) -> Exit:
     say(f"{printable(answer.text('service'))} from row to column, revision {answer.number('revision')}")
     for line in _grid(names, cells):
         say(line)
-    say(f"{_legend()}")
+    say(_legend())
     return Exit.OK
 
 
@@ -130,4 +132,6 @@ def _cell(row: Sequence[str], column: int, digits: int) -> str:
 
 
 def _legend() -> str:
-    return "\n" + "   ".join(f"{paint(sign, style)} {word}" for word, (sign, style) in SIGNS.items() if word != "-")
+    words = [f"{paint(sign, style)} {word}" for word, (sign, style) in SIGNS.items() if word != "-"]
+    between = "\n" if (width() or PLAIN_WIDTH) < LEGEND_WIDTH else "   "
+    return "\n" + between.join(words)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from cli.exits import Exit, Failure
+
 if TYPE_CHECKING:
     from cli.answer import Answer
     from cli.client import Client
@@ -20,12 +22,27 @@ def is_realized(realized: Answer) -> bool:
 
 
 def until_realized(client: Client, timeout_s: float) -> Answer:
-    """Return the status as soon as everything is realized, or as it is after `timeout_s`."""
+    """Return the status as soon as everything is realized, or as it is after `timeout_s`.
+
+    A controller that cannot be reached may be about to start, so it is asked again.
+
+    Raises:
+        Failure: it cannot be reached in time, or answers with an error.
+    """
     deadline, pause_s = time.monotonic() + timeout_s, FIRST_PAUSE_S
     while True:
-        answer = client.get("/v1/status")
+        answer = _status(client, is_last=time.monotonic() >= deadline)
         left_s = deadline - time.monotonic()
-        if is_realized(answer.part("realized")) or left_s <= 0:
+        if answer is not None and (is_realized(answer.part("realized")) or left_s <= 0):
             return answer
-        time.sleep(min(pause_s, left_s))
+        time.sleep(max(0.0, min(pause_s, left_s)))
         pause_s = min(2 * pause_s, LAST_PAUSE_S)
+
+
+def _status(client: Client, *, is_last: bool) -> Answer | None:
+    try:
+        return client.get("/v1/status")
+    except Failure as failure:
+        if is_last or failure.code is not Exit.UNREACHABLE:
+            raise
+        return None

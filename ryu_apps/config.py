@@ -59,10 +59,7 @@ class ConfigError(Exception):
     def __init__(self, source: str, problems: list[Problem]) -> None:
         self.source = source
         self.problems = tuple(problems)
-        lines = [
-            f"{source}: {p.path}: {p.message} ({p.remedy})" if p.path else f"{source}: {p.message} ({p.remedy})"
-            for p in problems
-        ]
+        lines = (": ".join(filter(None, (source, p.path, f"{p.message} ({p.remedy})"))) for p in problems)
         super().__init__("\n".join(lines))
 
 

@@ -4,11 +4,11 @@ import io
 import json
 import os
 import pty
+import resource
 import socket
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,13 +77,17 @@ def test_every_exit_code_is_explained(capsys):
 
 
 def test_help_comes_quickly():
-    def seconds() -> float:
-        before = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "cli.main", "--help"], cwd=ROOT, check=True, capture_output=True)
-        return time.perf_counter() - before
+    def spent_s() -> float:
+        """CPU time, so that a busy machine does not fail it."""
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
 
-    best = min(seconds() for _ in range(5))
-    assert best < 0.25, "late imports keep it near 0.05 s on an idle machine"
+    def help_s() -> float:
+        before = spent_s()
+        subprocess.run([sys.executable, "-m", "cli.main", "--help"], cwd=ROOT, check=True, capture_output=True)
+        return spent_s() - before
+
+    assert min(help_s() for _ in range(5)) < 0.1
 
 
 def test_help_loads_nothing_heavy():
