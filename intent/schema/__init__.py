@@ -1,6 +1,21 @@
 """The intent language as people write it: reading, checking, meaning, and writing back."""
 
-from intent.schema.changes import Applied, Change, Delete, Outcome, Put, Result, Revision, Stored
+from intent.schema.changes import (
+    NEVER,
+    Applied,
+    Change,
+    ChangeError,
+    ConflictError,
+    Delete,
+    Outcome,
+    Put,
+    Result,
+    Revision,
+    Stored,
+    StoreUnavailableError,
+    UnknownDocumentError,
+    Wanted,
+)
 from intent.schema.checks import to_intents
 from intent.schema.documents import KINDS, Document
 from intent.schema.dump import document_text, dump_document, dump_yaml, json_schema
@@ -11,8 +26,11 @@ from intent.schema.reading import parse_documents, parse_single
 __all__ = [
     "KINDS",
     "MAX_BYTES",
+    "NEVER",
     "Applied",
     "Change",
+    "ChangeError",
+    "ConflictError",
     "Delete",
     "Document",
     "DocumentError",
@@ -21,8 +39,11 @@ __all__ = [
     "Put",
     "Result",
     "Revision",
+    "StoreUnavailableError",
     "Stored",
     "SyntaxRefusedError",
+    "UnknownDocumentError",
+    "Wanted",
     "document_text",
     "dump_document",
     "dump_yaml",

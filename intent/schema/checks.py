@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from intent.schema.documents import (
     TiersDoc,
 )
 from intent.schema.problems import MAX_PROBLEMS, DocumentError, Place, Problem, did_you_mean, echo
+from intent.schema.references import reference_problems
 from intent.schema.support import unsupported
 
 D = TypeVar("D", bound=Document)
@@ -67,8 +68,7 @@ class _Site:
         yield from _duplicates(self.documents)
         for doc in self.documents:
             yield from self._problems_of(doc)
-        yield from _cycles(self.groups, _group_references, "group")
-        yield from _cycles(self.services, _service_references, "service")
+        yield from reference_problems(self.groups, self.services)
         yield from _shared_places(self.endpoints.values())
 
     def _problems_of(self, doc: Document) -> Iterator[Problem]:
@@ -195,37 +195,3 @@ def _claims(doc: EndpointDoc) -> Iterator[tuple[Place, tuple[str | None, ...], s
         yield ("mac",), ("mac", doc.network, doc.mac), doc.mac
     for index, text in enumerate(doc.addresses or ()):
         yield ("addresses", index), ("address", doc.network, text), text
-
-
-# -- cycles -----------------------------------------------------------------------------------
-
-
-def _group_references(doc: GroupDoc) -> Iterator[tuple[Place, str]]:
-    for index, member in enumerate(doc.members):
-        if member.group is not None:
-            yield ("members", index, "group"), member.group
-
-
-def _service_references(doc: ServiceDoc) -> Iterator[tuple[Place, str]]:
-    for index, item in enumerate(doc.matches):
-        if isinstance(item, ServiceReference):
-            yield ("matches", index, "service"), item.service
-
-
-def _cycles(docs: Mapping[str, D], refers: Callable[[D], Iterator[tuple[Place, str]]], what: str) -> Iterator[Problem]:
-    """Report each reference that closes a cycle; a walk of its own stack, as chains may be long."""
-    finished: set[str] = set()
-    for start in docs:
-        trail: dict[str, Iterator[tuple[Place, str]]] = {} if start in finished else {start: refers(docs[start])}
-        while trail:
-            name = next(reversed(trail))
-            place, target = next(trail[name], ((), ""))
-            if not place:
-                finished.add(name)
-                del trail[name]
-            elif target in trail:
-                chain = [*trail][[*trail].index(target) :]
-                shown = " -> ".join([*chain[:8], *(["…"] if len(chain) > 8 else []), target])  # noqa: PLR2004 (readable)
-                yield docs[name].problem(place, f"the {what} contains itself: {shown}", "break the circle")
-            elif target in docs and target not in finished:
-                trail[target] = refers(docs[target])
