@@ -1,6 +1,9 @@
 """The configuration: what is accepted, what is refused and how, and that it can be written and read back."""
 
+import contextlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from ryu_apps import config_reference
 from ryu_apps.config import MAX_BYTES, Config, ConfigError, load, parse, render_commented
 
+ROOT = Path(__file__).parents[2]
 TLS = "{key: /k, cert: /c, ca: /a}"
 
 REFUSED = [
@@ -178,5 +182,24 @@ def test_every_key_has_a_comment():
 
 
 def test_the_page_is_current():
-    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    page = ROOT / "docs" / "configuration.md"
     assert page.read_text() == config_reference.page(), "regenerate it with python -m ryu_apps.config_reference"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=60) | st.text("{}[]:,-#&*!|>'\"% \n\t?ab1.", max_size=60).map(str.encode))
+def test_any_bytes_are_a_configuration_or_refused(raw):
+    with contextlib.suppress(ConfigError):
+        assert isinstance(parse(raw, source="f"), Config)
+
+
+def test_the_command_prints_the_effective_configuration(tmp_path):
+    (tmp_path / "c.yaml").write_text("log_level: debug")
+    argv = [sys.executable, "-m", "cli.main", "run", "--config", str(tmp_path / "c.yaml"), "--print-config"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, check=True)
+    assert parse(done.stdout, source="stdout").log_level == "debug"
+    assert not done.stderr
+    (tmp_path / "c.yaml").write_text("log_lvel: debug")
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"{tmp_path / 'c.yaml'}: log_lvel: unknown key (did you mean log_level?)\n"
