@@ -14,7 +14,10 @@ from intent.compiler.flow import Flow, Program
 from intent.compiler.ids import IdMap
 from intent.compiler.policy import PolicyTables, conjunction_key, rule_key
 from intent.compiler.resolve import CompileError, Identity, Membership, Vocabulary
-from intent.model import Intents
+from intent.compiler.tables import Lane, Priority, Table
+from intent.compiler.terms import flow
+from intent.compiler.verdict import Verdicts, reject_flows, tally_flows
+from intent.model import Action, Intents, Mode
 from topology.model import Endpoint, Inventory, IPAddress, UnaddressedPort
 
 
@@ -31,6 +34,7 @@ def allocate(intents: Intents, inventory: Inventory, ids: IdMap, now_s: float) -
     Raises:
         OutOfNumbers: a space is used up.
     """
+    intents = resolve.candidate(intents)
     words = resolve.vocabulary(intents)
     here = [(e, a) for e in inventory.endpoints.values() for a in e.addresses]
     identities = {words.identity(e, a) for e, a in here}
@@ -38,7 +42,7 @@ def allocate(intents: Intents, inventory: Inventory, ids: IdMap, now_s: float) -
     ids = ids.with_space("network", intents.networks, now_s)
     ids = ids.with_space("identity", (i.key for i in identities), now_s)
     ids = ids.with_space("attachment", (attachment_key(e, a) for e, a in here), now_s)
-    policies = resolve.in_force(intents)
+    policies = intents.policies.values()
     ids = ids.with_space("rule", (rule_key(p, r) for p in policies for r in p.rules), now_s)
     parts = (
         conjunction_key(p, r, v) for p in policies for r in p.rules for v in resolve.variants(intents, members, p, r)
@@ -68,7 +72,7 @@ class _Switch:
     """One switch's part of intents and inventory."""
 
     def __init__(self, intents: Intents, inventory: Inventory, dpid: int, ids: IdMap) -> None:
-        self._intents = intents
+        self._intents = intents = resolve.candidate(intents)
         self._ids = ids
         self._dpid = dpid
         self._inventory = inventory
@@ -79,13 +83,33 @@ class _Switch:
         }
 
     def flows(self) -> Iterator[Flow]:
-        yield from pipeline.static_flows()
+        observing = resolve.observes(self._intents)
+        yield from pipeline.static_flows(Table.CANDIDATE_EGRESS if observing else Table.EGRESS)
         for endpoint in self._local:
             yield from self._endpoint(endpoint)
         yield from self._remote_answers()
         yield from self._services()
+        yield from self._policies(observing=observing)
+
+    def _policies(self, *, observing: bool) -> Iterator[Flow]:
+        """Yield the enforced lane, and the candidate lane with its tally if anything is observed."""
         members = Membership(self._intents, sorted(set(self._identity.values()), key=lambda i: i.key))
-        yield from PolicyTables(self._intents, members, self._ids).flows()
+        enforced = resolve.enforced(self._intents)
+        yield from PolicyTables(enforced, members, self._ids, Verdicts(Lane.ENFORCED, observing)).flows()
+        if observing:
+            yield from PolicyTables(self._intents, members, self._ids, Verdicts(Lane.CANDIDATE)).flows()
+            yield from tally_flows(self._observed())
+        if any(r.action is Action.REJECT for p in enforced.policies.values() for r in p.rules):
+            yield from reject_flows(sorted({e.location.ofport for e in self._local}), observing=observing)
+        elif observing:
+            yield flow(Table.REJECT, Priority.LAST, (), ())
+
+    def _observed(self) -> Iterator[tuple[int, Action]]:
+        for policy in self._intents.policies.values():
+            if policy.mode is Mode.OBSERVE:
+                for rule in policy.rules:
+                    if rule.action is not Action.PASS:
+                        yield self._ids.number("rule", rule_key(policy, rule)), rule.action
 
     def _numbers(self, endpoint: Endpoint, address: IPAddress) -> Numbers:
         return Numbers(

@@ -3,12 +3,12 @@
 ```
  63      56 55      48 47      40 39      32 31                              0
 +----------+----------+----------+----------+---------------------------------+
-|  0x52    |   kind   | direction|    0     |             number              |
+|  0x52    |   kind   | direction|  detail  |             number              |
 +----------+----------+----------+----------+---------------------------------+
 ```
 
 0x52 marks flows of Ringfence. `number` is a guard, an attachment, a rule, a tier or a network,
-by `kind`. `direction` is 1 for egress, 2 for ingress, 0 where there is none.
+by `kind`. `direction` is 1 for egress, 2 for ingress, 0 where there is none; `detail` is a tally's column.
 """
 
 from __future__ import annotations
@@ -32,6 +32,11 @@ class Kind(enum.IntEnum):
     ISOLATION = 6
     POSTURE = 7
     LEARN = 8
+    CANDIDATE = 9
+    """Decided in the candidate set; changes no verdict."""
+    TALLY = 10
+    """Counts what the candidate set would change."""
+    REJECT = 11
 
 
 class Guard(enum.IntEnum):
@@ -64,6 +69,8 @@ class Origin(NamedTuple):
     kind: Kind
     number: int
     direction: Direction | None = None
+    detail: int = 0
+    """0..255."""
 
 
 _DIRECTION_CODE = {None: 0, Direction.EGRESS: 1, Direction.INGRESS: 2}
@@ -73,15 +80,16 @@ _DIRECTION = {code: direction for direction, code in _DIRECTION_CODE.items()}
 
 def encode(origin: Origin) -> int:
     """Return the 64-bit cookie of an origin."""
-    return MARK << 56 | origin.kind << 48 | _DIRECTION_CODE[origin.direction] << 40 | origin.number
+    kind, number, direction, detail = origin
+    return MARK << 56 | kind << 48 | _DIRECTION_CODE[direction] << 40 | detail << 32 | number
 
 
 def decode(cookie: int) -> Origin | None:
     """Return what a cookie says, None if it is not Ringfence's."""
     kind, direction, number = cookie >> 48 & 0xFF, cookie >> 40 & 0xFF, cookie & 0xFFFFFFFF
-    if cookie >> 56 != MARK or cookie >> 32 & 0xFF or direction not in _DIRECTION or kind not in _KIND:
+    if cookie >> 56 != MARK or direction not in _DIRECTION or kind not in _KIND:
         return None
-    return Origin(_KIND[kind], number, _DIRECTION[direction])
+    return Origin(_KIND[kind], number, _DIRECTION[direction], cookie >> 32 & 0xFF)
 
 
 PIPELINE = encode(Origin(Kind.PIPELINE, 0))

@@ -184,6 +184,14 @@ COMPARE_A = Slice(REG[11], 0, 32)
 COMPARE_B = Slice(REG[12], 0, 32)
 FOUND_ID = Slice(REG[13], 0, 32)
 """Identity of the attachment that was compared last and found."""
+CANDIDATE = Slice(REG[10], 5, 2)
+"""What the candidate set says: ALLOWED or DENIED; 0 while nothing is observed."""
+VERDICT = Slice(REG[10], 7, 2)
+"""What the enforced policies say, for the tally."""
+REJECTING = Slice(REG[10], 9, 1)
+"""1: the sender is to be told."""
+CANDIDATE_RULE = Slice(REG[14], 0, 32)
+"""Number of the rule that decided in the candidate set, 0 if isolation or a posture did."""
 SCRATCH = Slice(REG[11], 0, 32)
 """For swapping addresses in ARP replies; those frames never reach a comparison."""
 
@@ -193,6 +201,9 @@ LABEL_SERVER = Slice(CT_LABEL, 32, 32)
 
 FORWARD, REPLY, RELATED = 0, 1, 2
 """Values of DIRECTION."""
+
+ALLOWED, DENIED = 1, 2
+"""Values of CANDIDATE and VERDICT."""
 
 WORLD_BIT = 1 << 31
 

@@ -22,13 +22,13 @@ DHCP_REPLIES = ((IPV4, 67, 68), (IPV6, 547, 546))
 MULTICAST_BIT = 0x010000000000
 
 
-def static_flows() -> Iterator[Flow]:
-    """Yield the flows that depend on nothing."""
+def static_flows(judge: Table = Table.EGRESS) -> Iterator[Flow]:
+    """Yield the flows that depend on nothing but where the judgement begins: EGRESS or CANDIDATE_EGRESS."""
     yield from _source()
     yield from _neighbour()
     yield from _guard()
-    yield from _orient()
-    yield from _connection()
+    yield from _orient(judge)
+    yield from _connection(judge)
     yield from _deliver()
 
 
@@ -107,7 +107,7 @@ def _compare(label: f.Slice, against: f.Slice) -> tuple[Act, ...]:
     return (Move(against, f.COMPARE_A), Move(label, f.COMPARE_B), Resubmit(int(Table.SAME)))
 
 
-def _orient() -> Iterator[Flow]:
+def _orient(judge: Table) -> Iterator[Flow]:
     forward: tuple[Act, ...] = (
         Move(f.SRC_ID, f.CLIENT_ID),
         Move(f.DST_ID, f.SERVER_ID),
@@ -135,7 +135,7 @@ def _orient() -> Iterator[Flow]:
         quoted = (_state(plus=f.CS_REL), family, exact(f.CT_NW_PROTO, SCTP))
         yield flow(orient, 45, quoted, (), guard(Guard.INVALID))
     yield flow(orient, 40, (_state(plus=f.CS_REL),), goto(connection, *related))
-    yield flow(orient, 30, (_state(plus=f.CS_NEW),), goto(Table.EGRESS, *forward, Load(f.COMMIT, 1)))
+    yield flow(orient, 30, (_state(plus=f.CS_NEW),), goto(judge, *forward, Load(f.COMMIT, 1)))
     yield flow(orient, 20, (_state(plus=f.CS_RPL),), goto(connection, *reply, *compare))
     yield flow(orient, 10, (_state(plus=0),), goto(connection, *forward, *compare))
     yield flow(orient, Priority.LAST, (), (), guard(Guard.INVALID))
@@ -149,11 +149,11 @@ def same_actions(identity: int) -> tuple[Act, ...]:
     return (Move(f.SAME_FIRST, f.SAME_SECOND), Load(f.SAME_FIRST, 1), Load(f.FOUND_ID, identity))
 
 
-def _connection() -> Iterator[Flow]:
+def _connection(judge: Table) -> Iterator[Flow]:
     table = Table.CONNECTION
-    yield flow(table, 20, (is_(f.SAME, BOTH_SAME),), goto(Table.EGRESS))
+    yield flow(table, 20, (is_(f.SAME, BOTH_SAME),), goto(judge))
     # The side that opens is judged by what it is now; what it sends is an opening in its own right.
-    yield flow(table, 10, (is_(f.DIRECTION, f.FORWARD),), goto(Table.EGRESS, Load(f.COMMIT, 1)))
+    yield flow(table, 10, (is_(f.DIRECTION, f.FORWARD),), goto(judge, Load(f.COMMIT, 1)))
     yield flow(table, Priority.LAST, (), (), guard(Guard.CHANGED_HANDS))
 
 

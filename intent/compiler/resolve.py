@@ -61,14 +61,29 @@ class Identity:
         return f"{self.network}|{labels}|{ports}|{self.atom or ''}"
 
 
-def in_force(intents: Intents) -> list[Policy]:
-    """Return the policies that decide, by name."""
-    return [p for _, p in sorted(intents.policies.items()) if p.mode is Mode.ENFORCE]
+def enforced(intents: Intents) -> Intents:
+    """Return the intents with only the policies that decide."""
+    return _with_modes(intents, {Mode.ENFORCE})
+
+
+def candidate(intents: Intents) -> Intents:
+    """Return the intents with the policies of the candidate set: those that decide and those that are observed."""
+    return _with_modes(intents, {Mode.ENFORCE, Mode.OBSERVE})
+
+
+def _with_modes(intents: Intents, modes: set[Mode]) -> Intents:
+    kept = {name: policy for name, policy in sorted(intents.policies.items()) if policy.mode in modes}
+    return dataclasses.replace(intents, policies=kept)
+
+
+def observes(intents: Intents) -> bool:
+    """Whether any policy is in `observe`."""
+    return any(p.mode is Mode.OBSERVE for p in intents.policies.values())
 
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """Everything that the policies in force read of an endpoint."""
+    """Everything that policies read of an endpoint."""
 
     label_keys: frozenset[str]
     endpoint_names: frozenset[str]
@@ -148,9 +163,9 @@ class _Reader:
 
 
 def vocabulary(intents: Intents) -> Vocabulary:
-    """Return what the policies in force read."""
+    """Return what the policies read, those in `off` too: switch them off before."""
     reader = _Reader(intents)
-    for policy in in_force(intents):
+    for policy in intents.policies.values():
         if policy.subject is not None:
             reader.selector(policy.subject)
         for rule in policy.rules:

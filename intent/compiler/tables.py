@@ -3,6 +3,8 @@
 A frame enters at SOURCE. Neighbour queries go SOURCE, NEIGHBOUR, ANSWER and back out of the port.
 IP goes SOURCE, GUARD, conntrack, DESTINATION, ORIENT, CONNECTION, then the egress tiers (the judgement
 of the endpoint that opened the connection), the ingress tiers (of the one it was opened to), DELIVER.
+While policies are observed, the same packet first passes the candidate tiers, which only note their
+verdict, and at last TALLY, which counts it beside the real one.
 
 To add a table: give it a number between its neighbours, say here what it matches, add it to the
 sets of tables that may lead to it, and run `make golden docs`.
@@ -27,11 +29,19 @@ class Table(enum.IntEnum):
     ORIENT = 5
     SAME = 6
     CONNECTION = 7
-    EGRESS = 8
-    EGRESS_POSTURE = 26
-    INGRESS = 28
-    INGRESS_POSTURE = 46
-    DELIVER = 60
+    CANDIDATE_EGRESS = 8
+    CANDIDATE_EGRESS_POSTURE = 26
+    CANDIDATE_INGRESS = 28
+    CANDIDATE_INGRESS_POSTURE = 46
+    EGRESS = 48
+    EGRESS_POSTURE = 66
+    INGRESS = 68
+    INGRESS_POSTURE = 86
+    TALLY = 90
+    TALLY_SET = 91
+    REJECT = 93
+    REJECT_SWITCH = 94
+    DELIVER = 96
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,40 +63,71 @@ STAGES: dict[Table, Stage] = {
     Table.DESTINATION: Stage("Whom is this for? Loads identity and port of the destination.", (Table.ORIENT,)),
     Table.ORIENT: Stage(
         "Turns the packet into the orientation of its connection: who opened it, to whom.",
-        (Table.SAME, Table.CONNECTION, Table.EGRESS),
+        (Table.SAME, Table.CONNECTION, Table.CANDIDATE_EGRESS, Table.EGRESS),
     ),
     Table.SAME: Stage("Equality of two registers: one flow for each attachment number in use.", ()),
-    Table.CONNECTION: Stage("A reply must belong to the two attachments that are here now.", (Table.EGRESS,)),
+    Table.CONNECTION: Stage(
+        "A reply must belong to the two attachments that are here now.", (Table.CANDIDATE_EGRESS, Table.EGRESS)
+    ),
+    Table.CANDIDATE_EGRESS: Stage(
+        "As EGRESS, over the enforced and the observed policies; only notes what it would do.",
+        (Table.CANDIDATE_EGRESS_POSTURE, Table.CANDIDATE_INGRESS),
+    ),
+    Table.CANDIDATE_EGRESS_POSTURE: Stage("As EGRESS_POSTURE.", (Table.CANDIDATE_INGRESS, Table.EGRESS)),
+    Table.CANDIDATE_INGRESS: Stage("As INGRESS.", (Table.CANDIDATE_INGRESS_POSTURE, Table.EGRESS)),
+    Table.CANDIDATE_INGRESS_POSTURE: Stage("As INGRESS_POSTURE.", (Table.EGRESS,)),
     Table.EGRESS: Stage("Begins the egress judgement; world has none.", (Table.EGRESS_POSTURE, Table.INGRESS)),
-    Table.EGRESS_POSTURE: Stage("No egress rule decided: the network's posture does.", (Table.INGRESS,)),
-    Table.INGRESS: Stage("Begins the ingress judgement; world has none.", (Table.INGRESS_POSTURE, Table.DELIVER)),
-    Table.INGRESS_POSTURE: Stage("No ingress rule decided: the network's posture does.", (Table.DELIVER,)),
+    Table.EGRESS_POSTURE: Stage("No egress rule decided: the network's posture does.", (Table.INGRESS, Table.TALLY)),
+    Table.INGRESS: Stage(
+        "Begins the ingress judgement; world has none.", (Table.INGRESS_POSTURE, Table.TALLY, Table.DELIVER)
+    ),
+    Table.INGRESS_POSTURE: Stage("No ingress rule decided: the network's posture does.", (Table.TALLY, Table.DELIVER)),
+    Table.TALLY: Stage("Counts for the observed rule that decided in the candidate set.", (Table.TALLY_SET,)),
+    Table.TALLY_SET: Stage("Counts for the whole candidate set.", (Table.REJECT, Table.DELIVER)),
+    Table.REJECT: Stage(
+        "Only what would open a connection is answered, at most 10 a second a port.", (Table.REJECT_SWITCH,)
+    ),
+    Table.REJECT_SWITCH: Stage("At most 100 a second a switch; the controller writes the answer.", ()),
     Table.DELIVER: Stage("Writes the connection's label if it is new or changed hands, and outputs.", ()),
 }
 
-FIRST_TIER = {Direction.EGRESS: Table.EGRESS + 1, Direction.INGRESS: Table.INGRESS + 1}
-ENTRY = {Direction.EGRESS: Table.EGRESS, Direction.INGRESS: Table.INGRESS}
-POSTURE = {Direction.EGRESS: Table.EGRESS_POSTURE, Direction.INGRESS: Table.INGRESS_POSTURE}
-AFTER = {Direction.EGRESS: Table.INGRESS, Direction.INGRESS: Table.DELIVER}
-"""Where a packet goes that the judgement of a direction allowed."""
+_TIERS = {
+    "": {Direction.EGRESS: Table.EGRESS + 1, Direction.INGRESS: Table.INGRESS + 1},
+    "candidate_": {Direction.EGRESS: Table.CANDIDATE_EGRESS + 1, Direction.INGRESS: Table.CANDIDATE_INGRESS + 1},
+}
 
 
-def tier_table(direction: Direction, tier_index: int) -> int:
-    """Return the number of the policy table of one tier.
+class Lane(enum.Enum):
+    """A set of policies with policy tables of its own."""
 
-    Raises:
-        ValueError: `tier_index` is not below `MAX_TIERS`.
-    """
-    if not 0 <= tier_index < MAX_TIERS:
-        raise ValueError(f"tier {tier_index} is beyond the {MAX_TIERS} that the pipeline has tables for")
-    return FIRST_TIER[direction] + tier_index
+    ENFORCED = ""
+    CANDIDATE = "candidate_"
+
+    def tier(self, direction: Direction, tier_index: int) -> int:
+        """Return the number of the policy table of one tier.
+
+        Raises:
+            ValueError: `tier_index` is not below `MAX_TIERS`.
+        """
+        if not 0 <= tier_index < MAX_TIERS:
+            raise ValueError(f"tier {tier_index} is beyond the {MAX_TIERS} that the pipeline has tables for")
+        return _TIERS[self.value][direction] + tier_index
+
+    def entry(self, direction: Direction) -> Table:
+        """Return the table where the judgement of a direction begins."""
+        return Table[f"{self.value}{direction}".upper()]
+
+    def posture(self, direction: Direction) -> Table:
+        """Return the table that decides when no rule did."""
+        return Table[f"{self.value}{direction}_posture".upper()]
 
 
 def table_name(number: int) -> str:
     """Return the name of a table, `egress_tier_3` for those of tiers."""
-    for direction, first in FIRST_TIER.items():
-        if first <= number < first + MAX_TIERS:
-            return f"{direction}_tier_{number - first}"
+    for prefix, first_tables in _TIERS.items():
+        for direction, first in first_tables.items():
+            if first <= number < first + MAX_TIERS:
+                return f"{prefix}{direction}_tier_{number - first}"
     try:
         return Table(number).name.lower()
     except ValueError:

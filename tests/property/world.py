@@ -13,9 +13,21 @@ from intent.compiler import fields as f
 from intent.compiler.cookie import Kind
 from intent.compiler.delta import apply
 from intent.compiler.flow import IN_PORT, Program
-from intent.compiler.interpreter import Conntrack, Interpreter, Result, View
-from intent.model import Direction
-from intent.semantics import ByIsolation, ByPosture, ByRules, Ruling, Verdict, admit, evaluate
+from intent.compiler.interpreter import PORTLESS, Conntrack, Interpreter, Result, View
+from intent.compiler.verdict import Column
+from intent.model import Action, Direction, Mode
+from intent.semantics import (
+    ByIsolation,
+    ByPosture,
+    ByRules,
+    Reason,
+    Ruling,
+    Verdict,
+    admit,
+    candidate_set,
+    evaluate,
+    judge,
+)
 from tests.property.cases import NOW, OFFSETS, Case
 from topology.packet import Connection, ConnectionRole, Frame, Opening, Outcome, Tracked
 
@@ -29,6 +41,7 @@ class Switch:
         self.program: Program = {}
         self.conntrack = Conntrack()
         self.attachments: dict[int, str] = {}
+        self.judged: Opening | None = None
         self.clock_s = 0.0
         self.follow(case)
 
@@ -49,12 +62,14 @@ class Switch:
     def expected(self, frame: Frame, quoted: Opening | None = None) -> Verdict:
         """Ask the semantics."""
         case = self.case
+        self.judged = None
         admitted = admit(case.intents, case.inventory, frame)
         if isinstance(admitted, Verdict):
             return admitted
         network = admitted.source.network
         view = self.conntrack.view(self.ids.number("network", network), frame, quoted)
         tracked = self._tracked(view, network)
+        self.judged = _judged(frame, tracked, network)
         return evaluate(case.intents, case.inventory, frame, tracked, now=NOW, offsets=OFFSETS)
 
     def actual(self, frame: Frame, quoted: Opening | None = None) -> Result:
@@ -72,8 +87,36 @@ class Switch:
             Outcome.DELIVER: [location.ofport if location else None],
         }[verdict.fate.outcome]
         assert result.ports == wanted, (verdict, result.trail[-1:], self.story(result))
+        told = verdict.reason is Reason.REJECTED
+        assert result.to_controller == told or verdict.reason is Reason.ITSELF
         self._check_deciders(verdict, result)
+        self._check_tally(frame, verdict, result)
         return verdict
+
+    def _check_tally(self, frame: Frame, verdict: Verdict, result: Result) -> None:
+        """What is observed is counted in exactly one column, and for a rule that is a correct decider."""
+        intents = self.case.intents
+        observed = {p.name for p in intents.policies.values() if p.mode is Mode.OBSERVE}
+        origins = [o for o in map(cookie.decode, result.cookies) if o and o.kind is Kind.TALLY]
+        if not observed or verdict.judgement is None:
+            # A frame to its own sender is judged like any other and then goes nowhere.
+            assert not origins or verdict.reason is Reason.ITSELF
+            return
+        opening = self.judged
+        assert opening is not None
+        would = judge(candidate_set(intents), self.case.inventory, opening, now=NOW, offsets=OFFSETS)
+        *by_rule, by_set = origins
+        column = Column.of_detail(by_set.detail)
+        assert (column.enforced == f.ALLOWED) == (verdict.judgement.verdict is Action.ALLOW)
+        assert (column.candidate == f.ALLOWED) == (would.verdict is Action.ALLOW)
+        assert {o.detail for o in by_rule} <= {by_set.detail}
+        because = would.deciding.because if would.deciding else None
+        deciders = {f"{d.policy}/{d.rule}" for d in because.deciders} if isinstance(because, ByRules) else set()
+        named = {self.ids.key_of("rule", o.number) for o in by_rule}
+        assert len(by_rule) <= 1
+        assert named <= {d for d in deciders if d.split("/")[0] in observed}
+        if deciders and all(d.split("/")[0] in observed for d in deciders):
+            assert named
 
     def story(self, result: Result) -> list[str]:
         """Return where a frame went, for a failing test's message."""
@@ -101,7 +144,7 @@ class Switch:
         for value in result.cookies:
             origin = cookie.decode(value)
             assert origin is not None
-            if origin.direction is not None:
+            if origin.direction is not None and origin.kind is not Kind.CANDIDATE:
                 decided[origin.direction] = origin  # a pass is followed by what decides
         for direction, origin in decided.items():
             ruling = rulings[direction]
@@ -121,3 +164,28 @@ class Switch:
             case ByPosture(network):
                 assert origin.kind is Kind.POSTURE
                 assert self.ids.number("network", network) == origin.number
+
+
+def _judged(frame: Frame, tracked: Tracked, network: str) -> Opening | None:
+    """Return the opening that a frame is judged as, before anyone asks whether it belongs to who is here."""
+    if tracked.connection is None or tracked.role is ConnectionRole.ORIGINAL:
+        return _own(frame, network)
+    opening = tracked.connection.opening
+    if opening.protocol in PORTLESS:
+        return dataclasses.replace(opening, sport=frame.dport, dport=frame.sport)
+    return opening
+
+
+def _own(frame: Frame, network: str) -> Opening | None:
+    if frame.src is None or frame.dst is None or frame.protocol is None:
+        return None
+    return Opening(
+        network,
+        frame.src,
+        frame.dst,
+        frame.protocol,
+        frame.sport,
+        frame.dport,
+        frame.icmp_type,
+        frame.icmp_code,
+    )

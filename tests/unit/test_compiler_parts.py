@@ -15,7 +15,7 @@ from intent.compiler.delta import Delta
 from intent.compiler.flow import FlowBody, FlowKey, Goto, Term, exact, match_of
 from intent.compiler.ids import IdMap, OutOfNumbers, Space, band_priority
 from intent.compiler.pipeline import static_flows
-from intent.compiler.tables import STAGES, Table, table_name, tier_table
+from intent.compiler.tables import STAGES, Lane, Table, table_name
 from intent.compiler.terms import masks
 from intent.model import MAX_TIERS, Action, Direction
 
@@ -99,7 +99,7 @@ def test_masks_cover_exactly_the_range_without_overlap(a: int, b: int) -> None:
 
 @given(st.sampled_from(cookie.Kind), st.integers(0, 2**32 - 1), st.sampled_from([None, *Direction]))
 def test_a_cookie_leads_back_to_its_origin(kind: cookie.Kind, number: int, direction: Direction | None) -> None:
-    origin = cookie.Origin(kind, number, direction)
+    origin = cookie.Origin(kind, number, direction, number & 0xFF)
     assert cookie.decode(cookie.encode(origin)) == origin
 
 
@@ -110,13 +110,13 @@ def test_a_foreign_cookie_is_nobodys(value: int) -> None:
 
 
 def test_every_table_has_a_number_of_its_own() -> None:
-    tiers = [tier_table(d, t) for d in Direction for t in range(MAX_TIERS)]
+    tiers = [lane.tier(d, t) for lane in Lane for d in Direction for t in range(MAX_TIERS)]
     numbers = [*tiers, *(int(t) for t in Table)]
     assert len(set(numbers)) == len(numbers)
     assert max(numbers) < 255
     assert len({table_name(n) for n in numbers}) == len(numbers)
     with pytest.raises(ValueError, match="beyond"):
-        tier_table(Direction.EGRESS, MAX_TIERS)
+        Lane.ENFORCED.tier(Direction.EGRESS, MAX_TIERS)
 
 
 def test_the_static_flows_go_only_where_the_declaration_says() -> None:

@@ -1,0 +1,125 @@
+"""What follows a decision: on to the next judgement, delivery, drop, an answer to the sender, a count."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+from intent.compiler import fields as f
+from intent.compiler.cookie import Kind, Origin, encode
+from intent.compiler.flow import CONTROLLER, Act, Actions, Flow, Load, Meter, Output, Term, exact
+from intent.compiler.tables import Lane, Priority, Table
+from intent.compiler.terms import flow, goto, is_
+from intent.model import Action, Direction
+
+REJECT_BYTES = 1500
+"""Of the refused packet: what an ICMP error may quote, and all of a TCP header."""
+SWITCH_METER = 1
+"""Limits the answers of a switch; ports have the meters from `FIRST_PORT_METER` on, by ofport."""
+FIRST_PORT_METER = 1 << 16
+SWITCH_REJECTS, PORT_REJECTS = 100, 10
+"""Answers a second (DESIGN, "Reject")."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The actions that end a judgement, in one lane; `observing` if the other lane is there too."""
+
+    lane: Lane
+    observing: bool = False
+
+    def of(self, action: Action, direction: Direction, rule: int = 0) -> Actions:
+        """Return what a packet goes through that was decided upon; `rule` 0 for isolation and postures."""
+        if self.lane is Lane.CANDIDATE:
+            return self._noted(action, direction, rule)
+        if action is Action.ALLOW:
+            return self._allowed(direction)
+        told = action is Action.REJECT
+        if self.observing:
+            return goto(Table.TALLY, Load(f.VERDICT, f.DENIED), *((Load(f.REJECTING, 1),) if told else ()))
+        return goto(Table.REJECT) if told else ()
+
+    def skip(self, direction: Direction) -> Actions:
+        """Return where a packet goes whose side is no endpoint: it has no judgement."""
+        if self.lane is Lane.ENFORCED:
+            return self._allowed(direction)
+        if direction is Direction.EGRESS:
+            return goto(Table.CANDIDATE_INGRESS)
+        return goto(Table.EGRESS, Load(f.CANDIDATE, f.ALLOWED))
+
+    def _allowed(self, direction: Direction) -> Actions:
+        if direction is Direction.EGRESS:
+            return goto(Table.INGRESS)
+        return goto(Table.TALLY, Load(f.VERDICT, f.ALLOWED)) if self.observing else goto(Table.DELIVER)
+
+    def _noted(self, action: Action, direction: Direction, rule: int) -> Actions:
+        decider = Load(f.CANDIDATE_RULE, rule)
+        if action is Action.ALLOW and direction is Direction.EGRESS:
+            return goto(Table.CANDIDATE_INGRESS, decider)
+        verdict = f.ALLOWED if action is Action.ALLOW else f.DENIED
+        return goto(Table.EGRESS, decider, Load(f.CANDIDATE, verdict))
+
+
+# -- the tally of what is observed -------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Column:
+    """One kind of packet that is counted."""
+
+    enforced: int
+    candidate: int
+    opening: bool
+    """The packet opens a connection."""
+
+    @property
+    def detail(self) -> int:
+        """The column in a cookie."""
+        return self.enforced << 4 | self.candidate << 2 | self.opening
+
+    @classmethod
+    def of_detail(cls, detail: int) -> Column:
+        """Return the column that a cookie names."""
+        return cls(detail >> 4, detail >> 2 & 3, bool(detail & 1))
+
+    def terms(self) -> Iterable[Term]:
+        """Return the match of the column."""
+        mask = f.VERDICT.mask | f.CANDIDATE.mask
+        yield Term(f.VERDICT.field, self.enforced << f.VERDICT.offset | self.candidate << f.CANDIDATE.offset, mask)
+        yield Term(f.CT_STATE, (f.CS_NEW if self.opening else 0) | f.CS_TRK, f.CS_NEW | f.CS_TRK)
+
+
+COLUMNS = tuple(Column(e, c, o) for e in (f.ALLOWED, f.DENIED) for c in (f.ALLOWED, f.DENIED) for o in (True, False))
+
+
+def tally_flows(rules: Iterable[tuple[int, Action]]) -> Iterator[Flow]:
+    """Yield the counters of the observed rules (number, action) and of the candidate set."""
+    for number, action in rules:
+        verdict = f.ALLOWED if action is Action.ALLOW else f.DENIED
+        for column in COLUMNS:
+            if column.candidate == verdict:
+                terms = (*column.terms(), is_(f.CANDIDATE_RULE, number))
+                origin = encode(Origin(Kind.TALLY, number, None, column.detail))
+                yield flow(Table.TALLY, 10, terms, goto(Table.TALLY_SET), origin)
+    yield flow(Table.TALLY, Priority.LAST, (), goto(Table.TALLY_SET))
+    for column in COLUMNS:
+        origin = encode(Origin(Kind.TALLY, 0, None, column.detail))
+        allowed = column.enforced == f.ALLOWED
+        yield flow(Table.TALLY_SET, 10, tuple(column.terms()), goto(Table.DELIVER if allowed else Table.REJECT), origin)
+
+
+# -- telling the sender ------------------------------------------------------------------------------
+
+
+def reject_flows(ofports: Iterable[int], *, observing: bool) -> Iterator[Flow]:
+    """Yield the flows that show the controller which packet to answer, through two meters."""
+    opens: tuple[Term, ...] = (Term(f.CT_STATE, f.CS_NEW | f.CS_TRK, f.CS_NEW | f.CS_TRK),)
+    if observing:
+        opens = (*opens, is_(f.REJECTING, 1))
+    origin = encode(Origin(Kind.REJECT, 0))
+    for ofport in ofports:
+        limited: tuple[Act, ...] = (Meter(FIRST_PORT_METER + ofport),)
+        yield flow(Table.REJECT, 10, (*opens, exact(f.IN_PORT, ofport)), goto(Table.REJECT_SWITCH, *limited), origin)
+    yield flow(Table.REJECT, Priority.LAST, (), ())
+    show = (Meter(SWITCH_METER), Output(CONTROLLER, REJECT_BYTES))
+    yield flow(Table.REJECT_SWITCH, Priority.LAST, (), show, origin)
