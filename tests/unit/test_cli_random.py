@@ -11,8 +11,9 @@ from cli.exits import Exit
 from cli.main import main
 
 FIELDS = (
-    "addresses at before by changes connected document documents dpid dryRun egress endpoints errors from intents items "
-    "kind labels location name openings outcome phase realized reports results revision rules service switches to verdict"
+    "addresses at before by changes connected document documents dpid dryRun egress endpoints errors from "
+    "intents items kind labels location name openings outcome phase realized reports results revision rules "
+    "service switches to verdict"
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("pending")
 ANSWERS = st.recursive(
