@@ -141,12 +141,16 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
                 return
             self.heard_at = time.monotonic()
             buffer += chunk
-            for frame in frames.split(buffer):
-                frames.check(frame)
-                self._take(frame)
-                if self.state == handler.DEAD_DISPATCHER:
-                    return
-            hub.sleep(0)  # a switch that never stops talking must not starve the others
+            while whole := frames.split(buffer):
+                self._take_all(whole)
+                hub.sleep(0)  # a switch that never stops talking must not starve the others
+
+    def _take_all(self, whole: list[bytes]) -> None:
+        for frame in whole:
+            if self.state == handler.DEAD_DISPATCHER:
+                return
+            frames.check(frame)
+            self._take(frame)
 
     def _read(self) -> bytes | None:
         """Return bytes, nothing at the end, None when none came yet."""
@@ -162,8 +166,6 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
 
     def _take(self, frame: bytes) -> None:
         kind = frame[1]
-        if frame[0] != VERSION and kind != HELLO:
-            raise frames.BadFrame(f"version {frame[0]} after the handshake chose {VERSION}: allow OpenFlow14 there")
         if kind == ECHO_REQUEST:
             self.send(PREFIX + frame[2:])
         elif kind == ECHO_REPLY:
