@@ -210,3 +210,9 @@ def test_a_time_that_occurs_twice_counts_as_both():
 def test_now_needs_a_zone():
     with pytest.raises(ValueError, match="aware"):
         judge(intents(), INVENTORY, opening(), now=NOW.replace(tzinfo=None))
+
+
+def test_a_window_that_ends_when_it_starts_lasts_a_day():
+    window = Window(WEDNESDAY, 9 * 60, 9 * 60)
+    seen = [holds_at(window, f"2024-05-{day}:00Z", 0) for day in ("15T08:59", "15T09:00", "16T08:59", "16T09:00")]
+    assert seen == [False, True, True, False]
