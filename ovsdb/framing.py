@@ -6,6 +6,7 @@ brackets, and leaves the reading to the standard library's json once an object i
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ _STRING_END = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*+"', re.DOTALL)
 _STRING_PART = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*+', re.DOTALL)
 _NO_SPACE = re.compile(rb"[^ \t\r\n]")
 _OPENING, _CLOSING, _QUOTE = b"{[", b"}]", b'"'
+_STEPS = {**dict.fromkeys(_OPENING, 1), **dict.fromkeys(_CLOSING, -1)}
+_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
 
 
 class Splitter:
@@ -42,18 +45,38 @@ class Splitter:
             ProtocolError: not JSON objects, nested too deeply, or one larger than the bound.
         """
         self._buffer += data
+        if self._skim():
+            self._check_size(len(self._buffer))
+            return
         while (end := self._scan()) is not None:
             text = bytes(self._buffer[:end])
             del self._buffer[:end]
             self._at = 0
             yield _decode(text)
-        if len(self._buffer) > self._max:
-            raise ProtocolError(f"a message of over {self._max} bytes")
+        self._check_size(len(self._buffer))
+
+    def _skim(self) -> bool:
+        """Step over all that has come, if no object ends in it: what most of a large message is.
+
+        The work is done by a few calls over the whole piece; `_scan` gives the same, token by token.
+        """
+        self._begin()
+        if self._in_string and not self._close_string():
+            return True
+        unescaped = self._buffer[self._at :].replace(b"\\\\", b"").replace(b'\\"', b"")
+        parts = unescaped.split(_QUOTE)  # outside and inside of strings in turn
+        brackets = b"".join(parts[::2]).translate(None, _NOT_BRACKETS)
+        depths = list(itertools.accumulate(map(_STEPS.__getitem__, brackets), initial=self._depth))
+        if min(depths[1:], default=self._depth) <= 0 or max(depths) > MAX_DEPTH:
+            return False
+        self._depth = depths[-1]
+        self._in_string = len(parts) % 2 == 0
+        self._at = len(self._buffer) - (self._in_string and parts[-1].endswith(b"\\"))
+        return True
 
     def _scan(self) -> int | None:
         """Scan on; return where the first object ends, None if it is not whole yet."""
-        if not self._depth:
-            self._skip_space()
+        self._begin()
         if self._in_string and not self._close_string():
             return None
         depth = self._depth
@@ -66,7 +89,8 @@ class Splitter:
                 depth -= 1
                 if not depth:
                     self._depth = 0
-                    return self._bounded(token.end())
+                    self._check_size(token.end())
+                    return token.end()
             elif text == _QUOTE:
                 self._leave_in_string(depth, token.end())
                 return None
@@ -80,7 +104,10 @@ class Splitter:
         self._at = start
         self._close_string()
 
-    def _skip_space(self) -> None:
+    def _begin(self) -> None:
+        """Between objects, step over space to where the next must begin."""
+        if self._depth:
+            return
         start = _NO_SPACE.search(self._buffer)
         del self._buffer[: start.start() if start else len(self._buffer)]
         self._at = 0
@@ -99,10 +126,9 @@ class Splitter:
             self._at = part.end()  # at most a lone backslash stays, for the next byte to complete
         return False
 
-    def _bounded(self, end: int) -> int:
-        if end > self._max:
+    def _check_size(self, size: int) -> None:
+        if size > self._max:
             raise ProtocolError(f"a message of over {self._max} bytes")
-        return end
 
 
 def _check_depth(depth: int) -> None:
