@@ -94,8 +94,8 @@ class Apply:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Put every document of the body, as one revision."""
-        most = self._writer.limits.body_bytes
-        documents = parse_documents(requests.body(req, most), source=_SOURCE, max_bytes=most)
+        most, breathe = self._writer.limits.body_bytes, self._writer.ports.waiter.breathe
+        documents = parse_documents(requests.body(req, most), source=_SOURCE, max_bytes=most, breathe=breathe)
         if not documents:
             raise RequestError(BAD_REQUEST, "body", "there is no document in the body", "send at least one")
         self._writer.write(req, resp, [Put(document) for document in documents])
@@ -128,9 +128,9 @@ class Item:
     def on_put(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Create or replace it."""
         expected = self._expected(req, name)
-        most = self._writer.limits.body_bytes
-        data = requests.body(req, most)
-        document = parse_single(data, kind=self._kind, name=name, source=_SOURCE, max_bytes=most)
+        most, breathe = self._writer.limits.body_bytes, self._writer.ports.waiter.breathe
+        data, key = requests.body(req, most), (self._kind, name)
+        document = parse_single(data, key, source=_SOURCE, max_bytes=most, breathe=breathe)
         result = self._writer.write(req, resp, [Put(document, expected)]).results[0]
         resp.etag = str(result.revision)
         if result.outcome is Outcome.CREATED and requests.text(req, "dry_run") != "1":

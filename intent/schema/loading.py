@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from typing import NoReturn, TypeAlias
 
 import yaml
 
@@ -38,6 +38,15 @@ _WORDS: dict[str, bool | None] = {
     "False": False,
     "FALSE": False,
 }
+
+
+Breathe: TypeAlias = Callable[[], None]
+_BREATH = 1000
+"""YAML events between two breaths: a few milliseconds."""
+
+
+def go_on() -> None:
+    """Let nobody run in between."""
 
 
 class LinedMap(dict[str, object]):
@@ -92,8 +101,10 @@ def _step(value: object, step: str | int) -> tuple[int | None, object]:
     return None, None
 
 
-def load(text: bytes | str, *, source: str, max_bytes: int = MAX_BYTES) -> list[Raw]:
+def load(text: bytes | str, *, source: str, max_bytes: int = MAX_BYTES, breathe: Breathe = go_on) -> list[Raw]:
     """Read every document of a text; empty ones are skipped, a top-level list is a list of documents.
+
+    `breathe` is called now and then, so that others may run while a large text is read.
 
     Raises:
         SyntaxRefusedError: too large, not UTF-8, no YAML or JSON, or one of the refused constructions.
@@ -101,7 +112,7 @@ def load(text: bytes | str, *, source: str, max_bytes: int = MAX_BYTES) -> list[
     decoded = _decode(text, source, max_bytes)
     values = _from_json(decoded, source) if decoded.lstrip()[:1] in ("{", "[") else None
     if values is None:
-        values = list(_YamlBuilder(source).documents(decoded))
+        values = list(_YamlBuilder(source).documents(decoded, breathe))
     flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
     return [Raw(value, source, index) for index, value in enumerate(v for v in flat if v is not None)]
 
@@ -196,9 +207,11 @@ class _YamlBuilder:
         self.root: object = None
         self.count = 0
 
-    def documents(self, text: str) -> Iterator[object]:
+    def documents(self, text: str, breathe: Breathe) -> Iterator[object]:
         try:
-            for event in yaml.parse(text, Loader=_LOADER):
+            for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+                if not number % _BREATH:
+                    breathe()
                 if isinstance(event, yaml.DocumentEndEvent):
                     yield self.root
                     self.root, self.count = None, self.count + 1

@@ -8,21 +8,27 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from intent.schema.documents import KINDS, Document
-from intent.schema.loading import MAX_BYTES, Raw, load
+from intent.schema.loading import MAX_BYTES, Breathe, Raw, go_on, load
 from intent.schema.problems import MAX_PROBLEMS, DocumentError, Place, Problem, did_you_mean, echo, path_of
 
+_BREATH = 20
+"""Documents between two breaths: a few milliseconds for usual ones."""
 _EMPTY = "leave the field out to mean every one, or list at least one"
 
 
-def parse_documents(text: bytes | str, *, source: str, max_bytes: int = MAX_BYTES) -> list[Document]:
-    """Read the documents of a YAML or JSON text. `source` names it in problems.
+def parse_documents(
+    text: bytes | str, *, source: str, max_bytes: int = MAX_BYTES, breathe: Breathe = go_on
+) -> list[Document]:
+    """Read the documents of a YAML or JSON text. `source` names it in problems; `breathe` is as for `load`.
 
     Raises:
         DocumentError: with every problem; `SyntaxRefusedError` where the text could not be read at all.
     """
     documents: list[Document] = []
     problems: list[Problem] = []
-    for raw in load(text, source=source, max_bytes=max_bytes):
+    for raw in load(text, source=source, max_bytes=max_bytes, breathe=breathe):
+        if not raw.index % _BREATH:
+            breathe()
         if len(problems) >= MAX_PROBLEMS:
             break
         try:
@@ -34,21 +40,23 @@ def parse_documents(text: bytes | str, *, source: str, max_bytes: int = MAX_BYTE
     return documents
 
 
-def parse_single(text: bytes | str, *, kind: str, name: str, source: str, max_bytes: int = MAX_BYTES) -> Document:
-    """Read the one document of a text that goes to a known place; it may leave out `kind` and `name`.
+def parse_single(
+    text: bytes | str, key: tuple[str, str], *, source: str, max_bytes: int = MAX_BYTES, breathe: Breathe = go_on
+) -> Document:
+    """Read the one document of a text that goes to a known kind and name (`key`); it may leave both out.
 
     Raises:
         DocumentError: as `parse_documents`, or not one document, or of another kind or name.
     """
-    raws = load(text, source=source, max_bytes=max_bytes)
+    raws = load(text, source=source, max_bytes=max_bytes, breathe=breathe)
     if len(raws) != 1 or not isinstance(raws[0].value, dict):
         raise DocumentError([Problem("documents", f"the body is not one document but {len(raws)}", "send one", source)])
     value = raws[0].value
-    for field, wanted in (("kind", kind), ("name", name)):
+    for field, wanted in zip(("kind", "name"), key, strict=True):
         if value.setdefault(field, wanted) != wanted:
             message = f"the {field} is {echo(value[field])} but the address says {wanted!r}"
             place: Place = (field,)
-            path = path_of(f"{kind}/{name}", place)
+            path = path_of("/".join(key), place)
             raise DocumentError([Problem(path, message, "make them agree", source, raws[0].line_of(place))])
     return read_document(raws[0])
 

@@ -286,7 +286,7 @@ def test_groups_that_would_mean_billions_are_refused():
 
 
 def test_a_document_may_leave_out_what_the_address_says():
-    document = parse_single("posture: allow", kind="Network", name="n", source="body")
+    document = parse_single("posture: allow", ("Network", "n"), source="body")
     assert dump_document(document) == {"kind": "Network", "name": "n", "posture": "allow"}
 
 
@@ -302,7 +302,7 @@ def test_a_document_may_leave_out_what_the_address_says():
 )
 def test_a_document_for_another_place_is_refused(text, path):
     with pytest.raises(DocumentError) as caught:
-        parse_single(text, kind="Network", name="n", source="body")
+        parse_single(text, ("Network", "n"), source="body")
     assert caught.value.problems[0].path == path
 
 
@@ -315,6 +315,29 @@ def test_the_number_of_problems_is_bounded():
 def test_a_text_over_the_limit_is_not_looked_at():
     with pytest.raises(SyntaxRefusedError, match="larger"):
         parse_documents(b"x" * (MAX_BYTES + 1), source="t")
+
+
+def test_others_run_while_a_large_text_is_read():
+    breaths = []
+    text = "---\n".join(f"kind: Network\nname: n{i}\n" for i in range(500))
+    parse_documents(text, source="t", breathe=lambda: breaths.append(1))
+    assert len(breaths) > 20
+
+
+def test_a_value_that_is_no_scalar_of_the_language_is_refused():
+    endpoint = "kind: Endpoint\nname: e\nbinding: {ifaceId: e}\n"
+    for field in ("addresses: [nonsense]", "addresses: ['fe80::1%eth0']", "addresses: ['::ffff:10.0.0.1']"):
+        assert problems(endpoint + field)[0].path == "Endpoint/e.addresses[0]"
+    assert problems(endpoint + "ports: {UPPER: tcp/80}")[0].path == "Endpoint/e.ports.UPPER"
+    for cidr in ("nonsense", "10.0.0.0/255.0.0.0", "1:2:3/64"):
+        text = f"{{kind: Network, name: n, subnets: ['{cidr}']}}"
+        assert problems(text)[0].path == "Network/n.subnets[0]"
+    for instant in ("2027-13-01T00:00:00Z", "2027-01-01"):
+        assert problems(f"{{kind: Policy, name: p, rules: [{{action: deny}}], expires: {instant}}}")[0].path.endswith(
+            "expires"
+        )
+    for match in ("icmp/8/0/0", "proto", "any/1", "tcp/", "tcp/ 80", "TCP/80", "tcp/80/", "tcp/٣", "proto/٣"):
+        assert problems(f"{{kind: Service, name: s, matches: ['{match}']}}")[0].path == "Service/s.matches[0]"
 
 
 @pytest.mark.parametrize("unit", ["[", "{a: ", "- ", "? ", "a: [b, ", '"', "&a [", "!!x "])
