@@ -49,11 +49,13 @@ _REG_LOAD = struct.Struct("!HHIHH4sQ")
 _REG_MOVE = struct.Struct("!HHIHHHH4s4s")
 _RESUBMIT = struct.Struct("!HHIHHB3x")
 _OUTPUT_REG = struct.Struct("!HHIHH4sH6x")
-_CONJUNCTION = struct.Struct("!HHIHBBI")
+_CONJUNCTION = struct.Struct("!10sBBI")
 _CT = struct.Struct("!HHIHH4sHB3xH")
 _SHORT = struct.Struct("!HHB3x")
 _METER = struct.Struct("!HHI")
 _APPLY = struct.Struct("!HH4x")
+
+_CONJUNCTION_HEAD = struct.pack("!HHIH", EXPERIMENTER, 16, NICIRA, CONJUNCTION)
 
 _Encoder: TypeAlias = Callable[..., bytes]
 
@@ -95,7 +97,9 @@ def _conjunctions(actions: Actions) -> bytes:
             raise WireError(f"conjunction: {act} beside it; a clause flow holds nothing else")
         if not 1 <= act.clause <= act.of <= MAX_CLAUSES or act.of < 2:  # noqa: PLR2004 - a conjunction has 2 clauses
             raise WireError(f"conjunction {act.id}: clause {act.clause} of {act.of}; 2 to {MAX_CLAUSES} are possible")
-        packed.append(_CONJUNCTION.pack(EXPERIMENTER, 16, NICIRA, CONJUNCTION, act.clause - 1, act.of, act.id))
+        if not 0 <= act.id < 1 << 32:
+            raise WireError(f"conjunction {act.id}: an id has 32 bits")
+        packed.append(_CONJUNCTION.pack(_CONJUNCTION_HEAD, act.clause - 1, act.of, act.id))
     return _apply(b"".join(packed))
 
 

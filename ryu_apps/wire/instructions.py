@@ -7,6 +7,7 @@ Several encodings of one meaning give one value (a set-field and a load of the s
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable
 from typing import TypeAlias
@@ -164,7 +165,7 @@ def _set_field(raw: bytes, at: int) -> Load:
     bits = mask.bit_length() - low
     if mask >> low != (1 << bits) - 1:
         raise ForeignError(f"set_field {field.name}: mask {mask:#x} has gaps")
-    return Load(Slice(field, low, bits), value >> low)
+    return Load(_part(field, low, bits), value >> low)
 
 
 def _reg_load(raw: bytes) -> Load:
@@ -236,15 +237,17 @@ def _exec(raw: bytes) -> tuple[Load | Move, ...]:
     return tuple(found)
 
 
+@functools.lru_cache(maxsize=4096)
 def _slice(header: bytes, offset: int, bits: int) -> Slice:
     field, reach = oxm.field_of(header)
-    _within(field, offset, bits, reach)
-    return Slice(field, offset, bits)
-
-
-def _within(field: Field, offset: int, bits: int, reach: int) -> None:
     if bits < 1 or offset + bits > reach:
         raise ForeignError(f"{field.name}[{offset}..{offset + bits - 1}] is no slice of it")
+    return _part(field, offset, bits)
+
+
+@functools.lru_cache(maxsize=4096)
+def _part(field: Field, offset: int, bits: int) -> Slice:
+    return Slice(field, offset, bits)
 
 
 _NICIRA: dict[int, _Decoder] = {

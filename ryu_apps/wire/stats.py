@@ -5,8 +5,9 @@ A flow that none of our programs could hold becomes a `ForeignFlow`, which can s
 
 from __future__ import annotations
 
+import gc
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from intent.compiler.flow import Flow, FlowBody, FlowKey
@@ -113,6 +114,25 @@ def decode_flow_stats(body: bytes) -> Iterator[FlowStats | ForeignFlow]:
             raise WireError(f"flow stats: entry of {size} bytes at {at} of {end}")
         yield _entry(body, at, head)
         at += size
+
+
+def decode_dump(bodies: Iterable[bytes]) -> list[FlowStats | ForeignFlow]:
+    """Return the flows of all parts of one dump.
+
+    The garbage collector rests meanwhile: nothing here makes cycles, and its passes over the new
+    values would double the time. Takes about 10 us a flow without a pause; a green thread that must
+    stay responsive decodes part by part instead.
+
+    Raises:
+        WireError: broken framing.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return [entry for body in bodies for entry in decode_flow_stats(body)]
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _entry(body: bytes, at: int, head: tuple[int, ...]) -> FlowStats | ForeignFlow:
