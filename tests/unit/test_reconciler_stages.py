@@ -1,0 +1,137 @@
+"""A staged change is, at every moment, the old program or the new one, for every packet; decisions are pure."""
+
+from __future__ import annotations
+
+import pytest
+
+from intent.compiler import IdMap, allocate, compile_program
+from intent.compiler.fields import CONJ_ID, IN_PORT, REG, Slice
+from intent.compiler.flow import Conjunction, FlowBody, FlowKey, Goto, Load, Move, Output, OutputReg, exact, match_of
+from intent.compiler.interpreter import Conntrack, Interpreter
+from ryu_apps.changes import Bundle, apply, changes_between, stages
+from ryu_apps.convergence import Desired, Goal, Progress, Step
+from ryu_apps.reach import Reach, flows_by_port
+from ryu_apps.wire import ForeignFlow
+from tests.property.strategies import random_case, random_change, random_frames
+
+LIMIT = 4
+A, B = Slice(REG[1], 0, 16), Slice(REG[1], 16, 16)
+
+
+def key(table: int, *terms) -> FlowKey:
+    return FlowKey(table, 1, match_of(terms))
+
+
+def fates(program, frames, conntrack):
+    switch = Interpreter(program)
+    results = [switch.run(frame, Conntrack(conntrack.entries)) for frame in frames]
+    return [(result.ports, result.to_controller) for result in results]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_packet_meets_the_old_program_or_the_new_one_and_all_turn_at_once(seed):
+    case = random_case(seed)
+    changed = random_change(random_change(case, seed), seed + 1000) if seed % 5 else random_case(seed + 500)
+    ids = allocate(case.intents, case.inventory, IdMap(), 0.0)
+    old = compile_program(case.intents, case.inventory, case.dpid, ids) if seed % 7 else {}
+    new = compile_program(
+        changed.intents, changed.inventory, case.dpid, allocate(changed.intents, changed.inventory, ids, 1.0)
+    )
+    frames = random_frames(case, seed, 20) + random_frames(changed, seed, 20)
+    conntrack = Conntrack()
+    for frame in frames[::3]:
+        Interpreter(old).run(frame, conntrack)
+    before, after = fates(old, frames, conntrack), fates(new, frames, conntrack)
+    program, turned = dict(old), False
+    parts = stages(Bundle(changes=changes_between(old, new)), old, new, LIMIT)
+    for part in parts:
+        apply(program, part.changes)
+        now = fates(program, frames, conntrack)
+        turned = turned or now != before
+        assert now == (after if turned else before)
+    assert program == new
+    assert sum(len(part) > LIMIT for part in parts) <= 1, "only the flip may be large"
+
+
+def test_a_first_installation_flips_with_the_first_table_only():
+    case = random_case(3)
+    new = compile_program(case.intents, case.inventory, case.dpid, allocate(case.intents, case.inventory, IdMap(), 0.0))
+    parts = stages(Bundle(changes=changes_between({}, new)), {}, new, 10)
+    tables = [{flow.key.table for _, flow in part.changes} for part in parts]
+    assert tables[-1] == {0}
+    assert all(0 not in t for t in tables[:-1])
+
+
+def test_foreign_flows_go_before_a_staged_change():
+    foreign = tuple(ForeignFlow(0, n, b"", 0, "", None) for n in range(3))
+    new = {key(n): FlowBody((), 0) for n in range(5)}
+    parts = stages(Bundle(foreign, changes_between({}, new)), {}, new, 2)
+    assert [len(part.foreign) for part in parts[:2]] == [2, 1]
+    assert not any(part.foreign for part in parts[2:])
+
+
+@pytest.mark.parametrize(
+    ("flow", "met"),
+    [
+        (key(1, exact(REG[1], 0x00050000)), False),
+        (key(1, exact(REG[1], 0x00020000)), True),
+        (key(1, exact(REG[1], 0)), True),
+        (key(1, exact(REG[2], 1)), False),
+        (key(1, exact(REG[3], 1)), True),
+        (key(1, exact(IN_PORT, 9)), True),
+        (key(1, exact(CONJ_ID, 5)), True),
+        (key(1, exact(CONJ_ID, 6)), False),
+        (key(2), False),
+    ],
+    ids=["never loaded", "loaded", "zero at first", "never written", "copied", "packet", "conj", "no conj", "no way"],
+)
+def test_what_a_packet_may_meet(flow, met):
+    program = {
+        key(0): FlowBody((Load(B, 2), Load(A, 0), Move(A, Slice(REG[3], 0, 16)), Goto(1)), 0),
+        key(1): FlowBody((Conjunction(5, 1, 2),), 0),
+        key(3): FlowBody((Load(B, 5), Goto(2)), 0),
+    }
+    assert Reach(program).may_meet(flow) is met
+
+
+def test_slices_that_overlap_leave_doubt():
+    wide = Slice(REG[1], 0, 32)
+    program = {key(0): FlowBody((Load(B, 2), Load(wide, 7), Goto(1)), 0)}
+    assert Reach(program).may_meet(key(1, exact(REG[1], 0x00030007)))
+
+
+def test_flows_of_a_port():
+    out = Slice(REG[4], 0, 16)
+    program = {
+        key(0, exact(IN_PORT, 3)): FlowBody((Goto(1),), 0),
+        key(1): FlowBody((Load(out, 3), Goto(2)), 0),
+        key(2): FlowBody((OutputReg(out),), 0),
+        key(3): FlowBody((Output(4),), 0),
+        key(4): FlowBody((Load(A, 3),), 0),
+    }
+    assert flows_by_port(program) == {3: {key(0, exact(IN_PORT, 3)), key(1)}, 4: {key(3)}}
+
+
+def test_the_next_step_depends_on_what_is_known_and_wanted():
+    goal, other = Goal(1, frozenset()), Goal(2, frozenset())
+    progress = Progress()
+    assert progress.next_step(None, 0.0) == (Step.WAIT, None), "nothing wanted: the switch keeps what it has"
+    assert progress.next_step(goal, 0.0)[0] is Step.READ
+    progress.read(0.0, 5.0)
+    assert progress.next_step(goal, 0.0)[0] is Step.WRITE
+    progress.confirmed(goal)
+    assert progress.next_step(goal, 1.0) == (Step.WAIT, 4.0)
+    assert progress.next_step(other, 1.0)[0] is Step.WRITE
+    assert progress.next_step(goal, 5.0)[0] is Step.READ, "verification"
+    progress.failed(other, 6.0)
+    assert progress.next_step(other, 6.0)[0] is Step.READ, "a refused bundle says little: look"
+    progress.read(6.0, 5.0)
+    assert progress.next_step(other, 6.0) == (Step.WAIT, 1.0)
+    assert progress.next_step(other, 7.0)[0] is Step.WRITE
+    assert progress.next_step(goal, 6.0)[0] is Step.WRITE, "another goal need not wait"
+
+
+def test_a_port_that_is_another_interface_is_withheld():
+    desired = Desired(1, 1, {}, {1: "v1", 2: "a-name-that-openflow-cuts-off", 3: "v3"})
+    assert desired.withheld({1: "v1", 2: "a-name-that-ope", 3: "v4"}) == {3}
+    assert desired.withheld({}) == {1, 2, 3}
