@@ -11,8 +11,8 @@ from types import MappingProxyType
 from intent.compiler import endpoints, pipeline, resolve
 from intent.compiler.endpoints import Numbers
 from intent.compiler.flow import Flow, Program
-from intent.compiler.ids import IdMap
-from intent.compiler.policy import PolicyTables, conjunction_key, rule_key
+from intent.compiler.ids import IdMap, band_key
+from intent.compiler.policy import PolicyTables, conjunction_key, expires_at, rule_key
 from intent.compiler.resolve import CompileError, Identity, Membership, Vocabulary
 from intent.compiler.tables import Lane, Priority, Table
 from intent.compiler.terms import flow
@@ -48,7 +48,13 @@ def allocate(intents: Intents, inventory: Inventory, ids: IdMap, now_s: float) -
         conjunction_key(p, r, v) for p in policies for r in p.rules for v in resolve.variants(intents, members, p, r)
     )
     ids = ids.with_space("conjunction", parts, now_s)
-    for tier in {*ids.slots, *(t.name for t in intents.tiers)}:
+    timed: dict[str, list[str]] = {}
+    for policy in policies:
+        rules = [rule_key(policy, r) for r in policy.rules if expires_at(policy, r)]
+        if rules:
+            timed.setdefault(band_key(policy.tier, policy.order), []).extend(rules)
+    ids = ids.with_timers(timed)
+    for tier in {*ids.bands, *(t.name for t in intents.tiers)}:
         ids = ids.with_orders(tier, (p.order for p in policies if p.tier == tier), now_s)
     return ids
 

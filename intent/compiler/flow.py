@@ -122,7 +122,9 @@ class FlowBody(NamedTuple):
     actions: Actions
     cookie: int
     hard_timeout: int = 0
-    """Seconds, 0 for none."""
+    """Seconds from when it is added, 0 for none; only flows on the wire have it."""
+    expires_at: int = 0
+    """When it ends by itself, in seconds since the epoch, 0 for never; only programs have it."""
 
 
 class Flow(NamedTuple):

@@ -7,9 +7,10 @@ a live connection or a counter that still carries it can never be taken for the 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from intent.model import Action
 
@@ -21,20 +22,50 @@ LIMITS = {"network": 2**16 - 1, "rule": 2**32 - 1, "identity": 2**31 - 1, "attac
 """Greatest number of each space: what its register or label slice holds."""
 
 MAX_SLOT = 8000
+"""Slots of a tier; a band in use has one, or several when more allow rules in it have timers."""
 SLOT_STRIDE = 8
+"""Priorities in a slot."""
 TOP_PRIORITY = 65_000
+TIMERS_IN_SLOT = 4
+"""Priorities that one slot leaves for timers, beside deny, reject, allow and pass."""
 _SLOT_GAP = 64
-
-_ACTION_OFFSET = {Action.DENY: 7, Action.REJECT: 5, Action.ALLOW: 3, Action.PASS: 1}
 
 
 class OutOfNumbers(Exception):
     """A space of numbers is used up; the message names the remedy."""
 
 
-def band_priority(slot: int, action: Action) -> int:
-    """Return the flow priority of an action in a band; within a slot deny > reject > allow > pass."""
-    return TOP_PRIORITY - slot * SLOT_STRIDE + _ACTION_OFFSET[action]
+class Band(NamedTuple):
+    """The priorities of one order of a tier: `width` slots from `slot` on."""
+
+    slot: int
+    width: int = 1
+
+    @property
+    def end(self) -> int:
+        """The first slot after it."""
+        return self.slot + self.width
+
+    def priority(self, action: Action, timer: int | None = None) -> int:
+        """Return the priority of an action: deny > reject > allow, timed or not > pass.
+
+        `timer` is the place of an allow rule that ends by itself; it shares its priority with no other.
+        """
+        top = TOP_PRIORITY - self.slot * SLOT_STRIDE + SLOT_STRIDE - 1
+        match action:
+            case Action.DENY:
+                return top
+            case Action.REJECT:
+                return top - 1
+            case Action.ALLOW:
+                return top - 2 if timer is None else top - 3 - timer
+            case Action.PASS:
+                return top - self.width * SLOT_STRIDE + 1
+
+
+def width_for(timers: int) -> int:
+    """Return how many slots a band needs for that many timers."""
+    return 1 + max(0, timers - TIMERS_IN_SLOT + SLOT_STRIDE - 1) // SLOT_STRIDE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,12 +107,15 @@ class Space:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class IdMap:
-    """All numbers. `slots` maps a tier to the slot of each order in use, those at rest under `resting_slots`."""
+    """All numbers: of things by space, of bands by tier, of timers by tier and order."""
 
     spaces: Mapping[str, Space] = dataclasses.field(default_factory=dict)
-    slots: Mapping[str, Mapping[int, int]] = dataclasses.field(default_factory=dict)
+    bands: Mapping[str, Mapping[int, Band]] = dataclasses.field(default_factory=dict)
+    """By tier and order."""
     resting_slots: Mapping[str, Mapping[int, float]] = dataclasses.field(default_factory=dict)
     """Slots freed, by tier, and when."""
+    timers: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+    """By band (`tier/order`) and rule: its place among the timers of the band."""
 
     def number(self, space: str, key: str) -> int:
         """Return the number of a key.
@@ -104,29 +138,45 @@ class IdMap:
             raise OutOfNumbers(f"{space}: {error}") from None
         return dataclasses.replace(self, spaces={**self.spaces, space: fresh})
 
+    def with_timers(self, wanted: Mapping[str, Iterable[str]]) -> IdMap:
+        """Return the map with exactly these rules timed, by band; a rule keeps its place."""
+        timers = {band: _seated(self.timers.get(band, {}), set(rules)) for band, rules in sorted(wanted.items())}
+        return dataclasses.replace(self, timers=timers)
+
     def with_orders(self, tier: str, orders: Iterable[int], now_s: float) -> IdMap:
-        """Return the map with a slot for exactly these orders of a tier, smaller orders in smaller slots.
+        """Return the map with a band for exactly these orders of a tier, smaller orders in smaller slots.
 
         A new order takes the middle of the gap between its neighbours; when there is no gap the
-        whole tier is spread anew, which changes the priority of all its flows.
+        whole tier is spread anew, which changes the priority of all its flows. Call `with_timers` first.
 
         Raises:
-            OutOfNumbers: more than `MAX_SLOT` orders in the tier.
+            OutOfNumbers: the orders need more than `MAX_SLOT` slots.
         """
-        wanted = sorted(set(orders))
-        before = self.slots.get(tier, {})
-        kept = {o: s for o, s in before.items() if o in set(wanted)}
+        wanted = {order: self._width(tier, order) for order in sorted(set(orders))}
+        before = self.bands.get(tier, {})
+        kept = {o: b for o, b in before.items() if wanted.get(o) == b.width}
         resting = {s: t for s, t in self.resting_slots.get(tier, {}).items() if t + REST_S > now_s}
-        resting.update((s, now_s) for o, s in before.items() if o not in kept)
-        slots = _place(wanted, kept, set(resting)) or _spread(wanted, tier)
-        resting = {s: t for s, t in resting.items() if s not in slots.values()}
+        resting.update((s, now_s) for o, b in before.items() if o not in kept for s in range(b.slot, b.end))
+        bands = _place(wanted, kept, set(resting)) or _spread(wanted, tier)
+        used = {s for b in bands.values() for s in range(b.slot, b.end)}
+        resting = {s: t for s, t in resting.items() if s not in used}
         return dataclasses.replace(
-            self, slots={**self.slots, tier: slots}, resting_slots={**self.resting_slots, tier: resting}
+            self, bands={**self.bands, tier: bands}, resting_slots={**self.resting_slots, tier: resting}
         )
+
+    def _width(self, tier: str, order: int) -> int:
+        places = self.timers.get(band_key(tier, order), {}).values()
+        return width_for(max(places, default=-1) + 1)
 
     def to_json(self) -> str:
         """Return the persistent form."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        raw = {
+            "spaces": {name: dataclasses.asdict(space) for name, space in self.spaces.items()},
+            "bands": self.bands,
+            "resting_slots": self.resting_slots,
+            "timers": self.timers,
+        }
+        return json.dumps(raw, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> IdMap:
@@ -140,42 +190,55 @@ class IdMap:
             name: Space(dict(s["live"]), {int(n): t for n, t in s["resting"].items()}, int(s["next"]))
             for name, s in raw["spaces"].items()
         }
-        slots = {tier: {int(o): s for o, s in m.items()} for tier, m in raw["slots"].items()}
+        bands = {tier: {int(o): Band(*b) for o, b in m.items()} for tier, m in raw["bands"].items()}
         resting = {tier: {int(s): t for s, t in m.items()} for tier, m in raw["resting_slots"].items()}
-        return cls(spaces, slots, resting)
+        return cls(spaces, bands, resting, raw["timers"])
 
 
-def _place(wanted: list[int], kept: dict[int, int], taken: set[int]) -> dict[int, int] | None:
+def band_key(tier: str, order: int) -> str:
+    """Return the name of a band in the id map."""
+    return f"{tier}/{order}"
+
+
+def _seated(before: Mapping[str, int], rules: set[str]) -> dict[str, int]:
+    """Keep the place of those who have one, give the others the least free places."""
+    seats = {rule: place for rule, place in before.items() if rule in rules}
+    free = (place for place in itertools.count() if place not in set(seats.values()))
+    places = list(itertools.islice(free, len(rules)))
+    return seats | dict(zip(sorted(rules - seats.keys()), places, strict=False))
+
+
+def _place(wanted: dict[int, int], kept: dict[int, Band], taken: set[int]) -> dict[int, Band] | None:
     """Fit new orders between the kept ones; None where there is no gap."""
-    slots = dict(kept)
-    used = set(kept.values()) | taken
-    above = _slots_above(wanted, kept)
+    bands = dict(kept)
+    used = {s for b in kept.values() for s in range(b.slot, b.end)} | taken
     low = 0
-    for order, high in zip(wanted, above, strict=True):
-        if order not in slots:
-            free = _middle(low, high, used)
+    for (order, width), high in zip(wanted.items(), _slots_above(wanted, kept), strict=True):
+        if order not in bands:
+            free = _middle(low, high - width + 1, used, width)
             if free is None:
                 return None
-            slots[order] = free
-            used.add(free)
-        low = slots[order]
-    return slots
+            bands[order] = Band(free, width)
+            used.update(range(free, free + width))
+        low = bands[order].end - 1
+    return bands
 
 
-def _slots_above(wanted: list[int], kept: dict[int, int]) -> list[int]:
+def _slots_above(wanted: dict[int, int], kept: dict[int, Band]) -> list[int]:
     """Return for each order the least slot of a greater kept order."""
     above, high = [], MAX_SLOT + 1
     for order in reversed(wanted):
         above.append(high)
-        high = kept.get(order, high)
+        high = kept[order].slot if order in kept else high
     return above[::-1]
 
 
-def _middle(low: int, high: int, used: set[int]) -> int | None:
-    """Return a free slot strictly between, near the middle but not far from a neighbour at an open end."""
-    if low == 0 and high > MAX_SLOT:
+def _middle(low: int, high: int, used: set[int], width: int) -> int | None:
+    """Return free slots strictly between, near the middle but not far from a neighbour at an open end."""
+    open_end = high + width - 1 > MAX_SLOT
+    if low == 0 and open_end:
         middle = MAX_SLOT // 2
-    elif high > MAX_SLOT:
+    elif open_end:
         middle = min(low + _SLOT_GAP, (low + high) // 2)
     elif low == 0:
         middle = max(high - _SLOT_GAP, high // 2)
@@ -183,13 +246,20 @@ def _middle(low: int, high: int, used: set[int]) -> int | None:
         middle = (low + high) // 2
     for distance in range(high - low):
         for slot in (middle - distance, middle + distance):
-            if low < slot < high and slot not in used:
+            if low < slot < high and not any(s in used for s in range(slot, slot + width)):
                 return slot
     return None
 
 
-def _spread(wanted: list[int], tier: str) -> dict[int, int]:
-    if len(wanted) > MAX_SLOT:
-        raise OutOfNumbers(f"tier {tier} uses {len(wanted)} orders; at most {MAX_SLOT}: give policies the same order")
-    step = MAX_SLOT / (len(wanted) + 1)
-    return {order: max(i + 1, int((i + 1) * step)) for i, order in enumerate(wanted)}
+def _spread(wanted: dict[int, int], tier: str) -> dict[int, Band]:
+    total = sum(wanted.values())
+    if total > MAX_SLOT:
+        raise OutOfNumbers(
+            f"tier {tier} uses {len(wanted)} orders and needs {total} slots; at most {MAX_SLOT}: "
+            "give policies the same order"
+        )
+    bands, used, gap = {}, 0, (MAX_SLOT - total) / (len(wanted) + 1)
+    for index, (order, width) in enumerate(wanted.items(), start=1):
+        bands[order] = Band(1 + used + int(index * gap), width)
+        used += width
+    return bands

@@ -91,6 +91,8 @@ def _guard() -> Iterator[Flow]:
     for family, source, destination in DHCP_REPLIES:
         pair = (exact(f.UDP_SRC, source), exact(f.UDP_DST, destination))
         yield flow(Table.GUARD, Priority.FORBIDDEN + 2, (family, protocol(UDP), *pair), (), guard(Guard.DHCP))
+    for family, foreign in ((IPV4, ICMPV6), (IPV6, ICMP)):  # conntrack would take them for what they are not
+        yield flow(Table.GUARD, Priority.FORBIDDEN + 3, (family, protocol(foreign)), (), guard(Guard.INVALID))
     for family in (IPV4, IPV6):
         yield flow(Table.GUARD, Priority.LAST, (family,), (TRACK,))
     yield flow(Table.DESTINATION, Priority.LAST, (), (), guard(Guard.DESTINATION))

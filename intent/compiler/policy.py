@@ -14,7 +14,7 @@ from intent.compiler import cookie, resolve
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind, Origin
 from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Term, exact, match_of
-from intent.compiler.ids import IdMap, band_priority
+from intent.compiler.ids import IdMap, band_key
 from intent.compiler.resolve import CompileError, Identity, Membership, Variant
 from intent.compiler.services import service_alternatives
 from intent.compiler.tables import Lane, Priority
@@ -36,6 +36,7 @@ class Placed:
     priority: int
     conjunction: int
     variant: Variant
+    expires_at: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,6 +52,13 @@ class Decision:
 def rule_key(policy: Policy, rule: Rule) -> str:
     """Return the stable name of a rule in the id map."""
     return f"{policy.name}/{rule.name}"
+
+
+def expires_at(policy: Policy, rule: Rule) -> int:
+    """Return when the flows of a rule end by themselves; only an allow does (DESIGN, "Time")."""
+    if policy.expires is None or rule.action is not Action.ALLOW:
+        return 0
+    return int(policy.expires.timestamp())
 
 
 def conjunction_key(policy: Policy, rule: Rule, variant: Variant) -> str:
@@ -72,6 +80,8 @@ class PolicyTables:
         self._clauses: dict[FlowKey, set[Conjunction]] = {}
         self._used: set[tuple[Direction, int]] = set()
         self._decisions: list[Decision] = []
+        self._timed: dict[tuple[int, int], int] = {}
+        """When the flows of a priority end by themselves; it belongs to one rule."""
 
     def flows(self) -> Iterator[Flow]:
         """Yield every flow of the egress and ingress stages."""
@@ -86,14 +96,16 @@ class PolicyTables:
             yield from self._chain(direction)
 
     def _add_policy(self, policy: Policy, tier: int) -> None:
-        slot = self._ids.slots[policy.tier][policy.order]
+        band = self._ids.bands[policy.tier][policy.order]
+        seats = self._ids.timers.get(band_key(policy.tier, policy.order), {})
         for rule in policy.rules:
             rule_variants = resolve.variants(self._intents, self._members, policy, rule)
             for direction in RULE_SIDES[rule.direction]:
                 for variant in rule_variants:
                     number = self._ids.number("conjunction", conjunction_key(policy, rule, variant))
                     table = self._lane.tier(direction, tier)
-                    placed = Placed(table, band_priority(slot, rule.action), number, variant)
+                    priority = band.priority(rule.action, seats.get(rule_key(policy, rule)))
+                    placed = Placed(table, priority, number, variant, expires_at(policy, rule))
                     if self._place(placed):
                         self._used.add((direction, tier))
                         self._decisions.append(Decision(placed, policy, rule, direction))
@@ -105,6 +117,7 @@ class PolicyTables:
             return False
         if not dimensions:
             dimensions = [[(is_(f.DIRECTION, d),) for d in (f.FORWARD, f.REPLY, f.RELATED)]]
+        self._timed[placed.table, placed.priority] = placed.expires_at
         if len(dimensions) == 1:
             dimensions.append([()])  # a conjunction has at least two clauses; the second holds always
         for clause, alternatives in enumerate(dimensions, start=1):
@@ -130,7 +143,8 @@ class PolicyTables:
                     f"{MAX_CONJUNCTIONS}: give some of these policies another order"
                 )
             ordered = tuple(sorted(conjunctions, key=lambda c: (c.id, c.clause)))
-            yield Flow(key, FlowBody(ordered, cookie.CLAUSE))
+            ends = self._timed.get((key.table, key.priority), 0)
+            yield Flow(key, FlowBody(ordered, cookie.CLAUSE, expires_at=ends))
 
     def _decision(self, decision: Decision) -> Flow:
         placed, direction = decision.placed, decision.direction
@@ -140,7 +154,8 @@ class PolicyTables:
             actions = goto(self._after_tier(direction, placed.table))
         else:
             actions = self._verdicts.of(decision.rule.action, direction, number)
-        return flow(placed.table, placed.priority, match, actions, self._origin(Kind.RULE, number, direction))
+        found = flow(placed.table, placed.priority, match, actions, self._origin(Kind.RULE, number, direction))
+        return found._replace(body=found.body._replace(expires_at=placed.expires_at))
 
     def _origin(self, kind: Kind, number: int, direction: Direction) -> int:
         if self._lane is Lane.CANDIDATE:

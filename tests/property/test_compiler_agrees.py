@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from intent.clockwork import effective
 from intent.compiler import IdMap, allocate, compile_program
 from intent.compiler.flow import Conjunction, Goto
 from intent.compiler.tables import STAGES, Table, table_name
-from tests.property.cases import BASIC, Case, Features, change_case, make_case
+from tests.property.cases import BASIC, EVERYTHING, NOW, OFFSETS, Case, Features, change_case, make_case
 from tests.property.choice import Drawn, Seeded
 from tests.property.frames import make_frames, reply_to
 from tests.property.strategies import cases
@@ -24,7 +25,7 @@ from topology.packet import ICMP, ICMPV6, Frame, Opening, Outcome
 
 SEEDS = 600
 SLICE = 50
-WHOLE = Features(unaddressed=True, sctp=True, reject=True, observe=True)
+WHOLE = EVERYTHING
 FEATURES = (BASIC, WHOLE)
 
 
@@ -130,3 +131,20 @@ def test_given_the_id_map_the_table_is_the_same_whatever_order_things_are_named_
     assert allocate(intents, inventory, IdMap(), 0) == ids
     again = compile_program(intents, inventory, case.dpid, ids)
     assert again == program
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases(WHOLE))
+def test_a_flow_that_ends_by_itself_shares_its_priority_with_no_other_rule(case: Case) -> None:
+    """Only an allow ends by itself, whole: its clauses and its decision, all at the policy's expiry."""
+    intents = effective(case.intents, NOW, OFFSETS)
+    ids = allocate(intents, case.inventory, IdMap(), 0)
+    by_priority: dict[tuple[int, int], set[int]] = {}
+    for key, body in compile_program(intents, case.inventory, case.dpid, ids).items():
+        by_priority.setdefault((key.table, key.priority), set()).add(body.expires_at)
+        if body.expires_at:
+            assert any(p.expires and int(p.expires.timestamp()) == body.expires_at for p in intents.policies.values())
+            numbers = {a.id for a in body.actions if isinstance(a, Conjunction)}
+            rules = {k.split("#")[0] for n in numbers if (k := ids.key_of("conjunction", n))}
+            assert len(rules) <= 1
+    assert all(len(ends) == 1 for ends in by_priority.values())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from intent.clockwork import effective
 from intent.compiler import IdMap, allocate, attachment_key, compile_program, cookie, diff
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind
@@ -48,9 +49,10 @@ class Switch:
     def follow(self, case: Case) -> None:
         """Bring the program to a case by diff; afterwards it must equal a fresh compile."""
         self.case, self.clock_s = case, self.clock_s + 1
-        self.ids = allocate(case.intents, case.inventory, self.ids, self.clock_s)
+        intents = effective(case.intents, NOW, OFFSETS)
+        self.ids = allocate(intents, case.inventory, self.ids, self.clock_s)
         assert IdMap.from_json(self.ids.to_json()) == self.ids
-        desired = compile_program(case.intents, case.inventory, case.dpid, self.ids)
+        desired = compile_program(intents, case.inventory, case.dpid, self.ids)
         self.program = apply(self.program, diff(self.program, desired))
         assert self.program == desired
         self.interpreter = Interpreter(self.program)
@@ -95,7 +97,7 @@ class Switch:
 
     def _check_tally(self, frame: Frame, verdict: Verdict, result: Result) -> None:
         """What is observed is counted in exactly one column, and for a rule that is a correct decider."""
-        intents = self.case.intents
+        intents = effective(self.case.intents, NOW, OFFSETS)
         observed = {p.name for p in intents.policies.values() if p.mode is Mode.OBSERVE}
         origins = [o for o in map(cookie.decode, result.cookies) if o and o.kind is Kind.TALLY]
         if not observed or verdict.judgement is None:

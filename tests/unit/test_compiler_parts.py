@@ -13,7 +13,7 @@ from intent.compiler import delta as diff
 from intent.compiler import fields as f
 from intent.compiler.delta import Delta
 from intent.compiler.flow import FlowBody, FlowKey, Goto, Term, exact, match_of
-from intent.compiler.ids import IdMap, OutOfNumbers, Space, band_priority
+from intent.compiler.ids import Band, IdMap, OutOfNumbers, Space, width_for
 from intent.compiler.pipeline import static_flows
 from intent.compiler.tables import STAGES, Lane, Table, table_name
 from intent.compiler.terms import masks
@@ -51,35 +51,50 @@ def test_slots_follow_the_orders_and_survive_json(history: list[list[int]]) -> N
     id_map = IdMap()
     for step, orders in enumerate(history):
         id_map = id_map.with_orders("application", orders, step)
-        slots = id_map.slots["application"]
-        assert sorted(slots) == sorted(set(orders))
-        assert all(slots[a] < slots[b] for a, b in itertools.pairwise(sorted(slots)))
-        assert all(1 <= s <= ids.MAX_SLOT for s in slots.values())
+        bands = id_map.bands["application"]
+        assert sorted(bands) == sorted(set(orders))
+        assert all(bands[a].end <= bands[b].slot for a, b in itertools.pairwise(sorted(bands)))
+        assert all(b.slot >= 1 and b.end <= ids.MAX_SLOT + 1 for b in bands.values())
         assert IdMap.from_json(id_map.to_json()) == id_map
 
 
 def test_inserting_between_neighbours_moves_nobody_until_there_is_no_gap() -> None:
     id_map = IdMap().with_orders("t", [10, 20], 0)
-    slots = dict(id_map.slots["t"])
-    grown = id_map.with_orders("t", [10, 15, 20], 0).slots["t"]
-    assert {o: grown[o] for o in (10, 20)} == slots
+    bands = dict(id_map.bands["t"])
+    grown = id_map.with_orders("t", [10, 15, 20], 0).bands["t"]
+    assert {o: grown[o] for o in (10, 20)} == bands
     for extra in range(150):
-        id_map = id_map.with_orders("t", {*id_map.slots["t"], 1000 - extra}, 0)
-    assert sorted(id_map.slots["t"].values()) == [s for _, s in sorted(id_map.slots["t"].items())]
+        id_map = id_map.with_orders("t", {*id_map.bands["t"], 1000 - extra}, 0)
+    assert sorted(id_map.bands["t"].values()) == [s for _, s in sorted(id_map.bands["t"].items())]
 
 
 def test_more_bands_than_priorities_are_refused() -> None:
     with pytest.raises(OutOfNumbers, match="tier t uses 8001 orders"):
         IdMap().with_orders("t", range(8001), 0)
-    assert len(set(IdMap().with_orders("t", range(8000), 0).slots["t"].values())) == 8000
+    assert len(set(IdMap().with_orders("t", range(8000), 0).bands["t"].values())) == 8000
 
 
-def test_in_a_band_deny_beats_reject_beats_allow_beats_pass_and_all_beat_the_next_band() -> None:
-    order = [Action.DENY, Action.REJECT, Action.ALLOW, Action.PASS]
-    first, second = ([band_priority(slot, a) for a in order] for slot in (1, 2))
-    assert first == sorted(first, reverse=True)
-    assert min(first) > max(second)
-    assert 2 < band_priority(ids.MAX_SLOT, Action.PASS) < band_priority(1, Action.DENY) < 2**16
+@given(st.integers(1, 7000), st.integers(0, 40))
+def test_in_a_band_deny_beats_reject_beats_every_allow_beats_pass_and_all_beat_the_next_band(
+    slot: int, timers: int
+) -> None:
+    band = Band(slot, width_for(timers))
+    allows = [band.priority(Action.ALLOW), *(band.priority(Action.ALLOW, t) for t in range(timers))]
+    order = [band.priority(Action.DENY), band.priority(Action.REJECT), *allows, band.priority(Action.PASS)]
+    assert order == sorted(set(order), reverse=True), "each timer has a priority of its own"
+    assert min(order) > Band(band.end).priority(Action.DENY)
+    assert 2 < min(order) < max(order) < 2**16
+
+
+def test_a_timed_rule_keeps_its_place_and_its_band_grows_when_there_are_many() -> None:
+    id_map = IdMap().with_timers({"t/1": ["b", "c"]}).with_orders("t", [0, 1, 2], 0)
+    assert id_map.timers["t/1"] == {"b": 0, "c": 1}
+    more = id_map.with_timers({"t/1": ["a", "c"]})
+    assert more.timers["t/1"] == {"a": 0, "c": 1}
+    many = id_map.with_timers({"t/1": [f"r{n}" for n in range(30)]}).with_orders("t", [0, 1, 2], 1)
+    assert many.bands["t"][1].width == 5
+    assert many.bands["t"][0] == id_map.bands["t"][0]
+    assert IdMap.from_json(many.to_json()) == many
 
 
 # -- masks, cookies, tables ------------------------------------------------------------------------
