@@ -17,6 +17,7 @@ from topology.events import Event, HostLost, HostResynced
 _log = logging.getLogger("ringfence.ovsdb")
 
 MONITOR_ID = "ringfence"
+_MAX_LOGGED = 8
 
 
 class Client:
@@ -43,6 +44,7 @@ class Client:
         self._thread = threading.Thread(target=self._keep_connected, name=f"ovsdb {target}", daemon=True)
         self._reason: str | None = None
         """Why we are not connected; None while we are."""
+        self._logged: set[str] = set()
         self._delay_s = limits.backoff_first_s
 
     def start(self) -> None:
@@ -109,11 +111,13 @@ class Client:
             late.cancel()
 
     def _lose(self, reason: str) -> None:
-        if reason == self._reason:
-            return
-        _log.warning("OVSDB %s", reason if reason.startswith(self.host) else f"{self.host}: {reason}")
-        self._reason = reason
-        self._emit(HostLost(self.host, reason))
+        """Tell a loss once, and log each reason once, until all is well again."""
+        if reason not in self._logged and len(self._logged) < _MAX_LOGGED:
+            self._logged.add(reason)
+            _log.warning("OVSDB %s", reason if reason.startswith(self.host) else f"{self.host}: {reason}")
+        first, self._reason = self._reason is None, reason
+        if first:
+            self._emit(HostLost(self.host, reason))
 
     def _emit(self, event: Event) -> None:
         if self._stopped.is_set():
@@ -121,6 +125,7 @@ class Client:
         self._sink(event)
         if isinstance(event, HostResynced):
             self._reason = None
+            self._logged.clear()
             _log.info("OVSDB %s: connected, %d rows", self.host, len(event.rows))
 
 
