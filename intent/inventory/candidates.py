@@ -95,6 +95,11 @@ def _consider(gathered: Gathered, intents: Intents, bindings: _Bindings, interfa
     if row.void:
         gathered.report(subject, "; ".join(row.void), "correct the row's external_ids; until then the port is denied")
         return
+    name = row.iface_id or interface.name
+    if not documents and name in intents.endpoints:
+        problem = f"it calls itself {name}, but the Endpoint document of that name binds another port"
+        gathered.report(subject, problem, "change its iface-id, or the binding of the document")
+        return
     for draft in _drafts(gathered, interface, row, documents):
         _propose(gathered, intents, draft, location)
 

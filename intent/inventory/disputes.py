@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from intent.inventory.checks import address_problem
 from intent.inventory.drafts import Candidate
@@ -62,15 +62,22 @@ def _settle_declared(
 ) -> tuple[tuple[Candidate, ...], list[Report]]:
     """Let each candidate in whose every key is free or its own; one that loses any takes none."""
     winners: list[Candidate] = []
-    reports: list[Report] = []
+    losers: list[Candidate] = []
     for attachment, candidate in present.items():
-        lost = [key for key in candidate.keys if held.get(key, attachment) != attachment]
-        if lost:
-            reports.extend(_loss(candidate, key, held[key]) for key in lost)
+        if any(held.get(key, attachment) != attachment for key in candidate.keys):
+            losers.append(candidate)
             continue
         held.update(dict.fromkeys(candidate.keys, attachment))
         winners.append(candidate)
-    return tuple(winners), reports
+    return tuple(winners), [report for loser in losers for report in _losses(loser, held)]
+
+
+def _losses(loser: Candidate, held: Claims) -> Iterator[Report]:
+    """Tell each key that somebody else holds, once all is settled."""
+    for key in loser.keys:
+        holder = held.get(key, loser.attachment)
+        if holder != loser.attachment:
+            yield _loss(loser, key, holder)
 
 
 def _settle_learned(

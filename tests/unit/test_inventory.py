@@ -208,6 +208,14 @@ def test_a_document_without_a_port_is_reported():
     assert "endpoint web-2: no port of ours is br/v7" in problems(built)
 
 
+def test_a_row_cannot_take_the_name_of_a_document_that_binds_another_port():
+    document = EndpointIntent("e1", Binding(bridge="br", interface="v2"), addresses=(ip_address("10.0.0.7"),))
+    for site in (plugged(interface(1)), plugged(interface(1), interface(2))):
+        built = made(site, with_documents(document), made(plugged(interface(1))).claims)
+        assert all(e.location.interface == "v2" for e in built.inventory.endpoints.values())
+        assert "interface br/v1: it calls itself e1" in problems(built)
+
+
 # -- disputes --------------------------------------------------------------------------------------
 
 
