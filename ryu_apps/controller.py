@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeVar
+
+from eventlet import tpool
 
 from intent.api.app import make_app
 from intent.api.ports import Limits, Ports
 from intent.store import Store, ensure_token
 from ovsdb import BridgeWish, Client
 from ovsdb.target import Tls
+from ryu_apps import threads
 from ryu_apps.keeper import Keeper
 from ryu_apps.learner import Learner
 from ryu_apps.memory import Memory
@@ -22,6 +24,7 @@ from ryu_apps.session import Listener, Role, Session
 from ryu_apps.status import Clock, CurrentInventory, Faults, Status, Waiter
 from ryu_apps.switches import Switches
 from ryu_apps.web import Web
+from topology.site import empty_site
 
 if TYPE_CHECKING:
     from intent.schema.changes import Applied, Wanted
@@ -29,16 +32,9 @@ if TYPE_CHECKING:
     from topology.events import Event
 
 log = logging.getLogger("ringfence")
+T = TypeVar("T")
 
-
-class _Part(Protocol):
-    """Something with a thread of its own."""
-
-    def run(self) -> None:
-        """Work until stopped."""
-
-    def stop(self) -> None:
-        """End the thread soon."""
+tpool.set_num_threads(1)  # one compilation at a time
 
 
 class _WatchedStore(Store):
@@ -76,7 +72,9 @@ class Controller(Listener):
         memory = Memory(self.store)
         self.reconciler = Reconciler(memory.generation, config.reconcile.verify_interval_s)
         hosts = config.ovsdb.targets
-        self.planner = Planner(memory, self.reconciler, self.store.intents, hosts, config.bridge.name)
+        site = empty_site(memory.owner, hosts)
+        self.planner = Planner(memory, self.reconciler, self.store.intents, site, config.bridge.name)
+        self.planner.aside = _aside
         self.store.on_applied = self.planner.touch
         admission = config.openflow.admission
         self.switches = Switches(self.reconciler, self, admission.dpids, admission.names)
@@ -87,7 +85,7 @@ class Controller(Listener):
             host: Keeper(client, wish, lambda: self.planner.site, self._may_write)
             for host, client in self.clients.items()
         }
-        self._parts: tuple[_Part, ...] = (self.planner, self.learner, *self.keepers.values())
+        self._parts: tuple[threads.Part, ...] = (self.planner, self.learner, *self.keepers.values())
         self.web = Web(config.rest, self._rest_app())
         log.info("generation %d, store %s at revision %d", memory.generation, config.store_path, self.store.revision)
 
@@ -101,7 +99,7 @@ class Controller(Listener):
     def start(self) -> None:
         """Start every thread."""
         for part in self._parts:
-            threading.Thread(target=part.run, name=type(part).__name__.lower(), daemon=True).start()
+            threads.start(part)
         for client in self.clients.values():
             client.start()
         self.web.start()
@@ -144,6 +142,12 @@ class Controller(Listener):
     def keeper_problem(self, host: str) -> str:
         """Return why a host's bridge is not as it must be; empty when it is."""
         return self.keepers[host].problem if host in self.keepers else ""
+
+
+def _aside(function: Callable[[], T]) -> T:
+    """Run something long in a thread of the system's, so that echoes are answered meanwhile."""
+    result: T = tpool.execute(function)
+    return result
 
 
 def _wish(config: Config, owner: str, target: str) -> BridgeWish:

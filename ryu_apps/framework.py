@@ -120,12 +120,12 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
         try:
             self._receive()
         except (frames.BadFrame, WireError) as error:
-            host = self.peer.rsplit(":", 1)[0]
+            host = _host(self.peer)
             if host in bad_frames or len(bad_frames) < MAX_CONNECTIONS:
                 bad_frames[host] = bad_frames.get(host, 0) + 1
-            limited.warning(host, "%s: closed for a malformed frame: %s", self.peer, error)
+            limited.warning(f"frame {host}", "%s: closed for a malformed frame: %s", self.peer, error)
         except Refused as error:
-            limited.warning(self.peer.rsplit(":", 1)[0], "%s: refused: %s", self.peer, error)
+            limited.warning(f"refused {_host(self.peer)}", "%s: refused: %s", self.peer, error)
         finally:
             self.close()
             with contextlib.suppress(OSError):
@@ -210,6 +210,10 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
                 self.write(bytes((VERSION, ECHO_REQUEST, 0, 8, 0, 0, 0, 0)))
 
 
+def _host(peer: str) -> str:
+    return peer.rsplit(":", 1)[0]
+
+
 def _is_port_desc(frame: bytes) -> bool:
     return frame[1] == MULTIPART_REPLY and int.from_bytes(frame[8:10], "big") == OFPMP_PORT_DESC
 
@@ -250,17 +254,21 @@ class Server:
         try:
             names: tuple[str, ...] = ()
             if self.context:
-                with hub.Timeout(HANDSHAKE_S):
-                    sock = self.context.wrap_socket(sock, server_side=True)
+                sock = self._handshake(self.context, sock)
                 names = certificate_names(sock.getpeercert() or {})
             connection = Connection(sock, address)
             connection.names = names
             _run(connection)
         except (OSError, hub.Timeout) as error:
-            limited.warning(str(address[0]) if address else "local", "%s: no TLS or no switch: %s", address, error)
+            limited.warning(f"broken {address[0]}", "%s:%s: connection broken: %s", *address[:2], error)
         finally:
             sock.close()
             self.connections.discard(eventlet.getcurrent())
+
+    @staticmethod
+    def _handshake(context: ssl.SSLContext, sock: Any) -> Any:  # noqa: ANN401 - green sockets
+        with hub.Timeout(HANDSHAKE_S):
+            return context.wrap_socket(sock, server_side=True)
 
     def stop(self) -> None:
         """Close the socket and every connection; the switches keep their flows."""

@@ -28,7 +28,7 @@ class Keeper:
         self._site = site
         self._allowed = allowed
         self._woken = threading.Event()
-        self._stopped = False
+        self.stopped = False
         self.problem = ""
         """Why the bridge is not as it must be; empty when it is."""
 
@@ -38,16 +38,16 @@ class Keeper:
 
     def stop(self) -> None:
         """End the thread soon."""
-        self._stopped = True
+        self.stopped = True
         self._woken.set()
 
     def run(self) -> None:
         """Keep the bridge until stopped."""
         retry_s: float | None = None
-        while not self._stopped:
+        while not self.stopped:
             self._woken.wait(retry_s)
             self._woken.clear()
-            if self._stopped or not self._faults() or not self._allowed():
+            if self.stopped or not self._faults() or not self._allowed():
                 retry_s = None
                 continue
             try:

@@ -28,7 +28,7 @@ class Learner:
         self._limited = Limited(log)
         self._waiting: collections.OrderedDict[Session, None] = collections.OrderedDict()
         self._woken = threading.Event()
-        self._stopped = False
+        self.stopped = False
         self._places_of = Inventory()
         self._places = _Places(self._places_of)
 
@@ -39,15 +39,15 @@ class Learner:
 
     def stop(self) -> None:
         """End the thread soon."""
-        self._stopped = True
+        self.stopped = True
         self._woken.set()
 
     def run(self) -> None:
         """Learn until stopped."""
-        while not self._stopped:
+        while not self.stopped:
             self._woken.wait()
             self._woken.clear()
-            while self._waiting and not self._stopped:
+            while self._waiting and not self.stopped:
                 session, _ = self._waiting.popitem(last=False)
                 self._some(session)
                 time.sleep(0)  # a chatty switch must not starve the others

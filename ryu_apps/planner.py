@@ -6,12 +6,14 @@ that a program uses are durable before any switch learns of the program.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 from intent.compiler import CompileError, IdMap, OutOfNumbers, allocate, compile_program
+from intent.compiler.flow import FlowKey, Program
 from intent.inventory import Built, Learned, build
 from intent.model import Intents
 from ryu_apps.convergence import Desired
@@ -19,8 +21,7 @@ from ryu_apps.memory import Memory
 from ryu_apps.reach import flows_by_port
 from ryu_apps.reconciler import Reconciler
 from topology.events import Event
-from topology.model import Inventory
-from topology.site import Site, SiteBridge, empty_site, reduce
+from topology.site import Site, SiteBridge, reduce
 
 log = logging.getLogger("ringfence.planner")
 
@@ -28,23 +29,50 @@ LATE_S = 10.0
 """After this wait for an OVSDB server at start, the log says which one keeps us waiting."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Work:
+    """One compilation: what went in and what came out."""
+
+    intents: Intents
+    built: Built
+    ids: IdMap
+    programs: Mapping[int, Program]
+    """By datapath id."""
+    of_port: Mapping[int, Mapping[int, set[FlowKey]]]
+    """By datapath id: the flows of each port."""
+
+
+def compile_all(intents: Intents, built: Built, ids: IdMap, dpids: frozenset[int], last: Work | None) -> Work:
+    """Compile for every switch; `last` comes back when what it was made from is the same. Pure.
+
+    Raises:
+        CompileError, OutOfNumbers: it cannot be; `ids` are those to compile with.
+    """
+    if last and (last.intents, last.built, last.ids, frozenset(last.programs)) == (intents, built, ids, dpids):
+        return last
+    programs = {dpid: compile_program(intents, built.inventory, dpid, ids) for dpid in sorted(dpids)}
+    return Work(intents, built, ids, programs, {dpid: flows_by_port(p) for dpid, p in programs.items()})
+
+
 class Planner:
     """One thread that compiles. Its other methods may be called by any thread, and do not block."""
 
     def __init__(
-        self, memory: Memory, reconciler: Reconciler, intents: Callable[[], Intents], hosts: Iterable[str], bridge: str
+        self, memory: Memory, reconciler: Reconciler, intents: Callable[[], Intents], site: Site, bridge: str
     ) -> None:
-        """Plan for the bridges named `bridge` of `hosts`; `intents` returns the newest revision."""
+        """Plan for the bridges named `bridge`; `site` is what is known before OVSDB says anything."""
         self._memory = memory
         self._reconciler = reconciler
         self._intents = intents
         self._bridge = bridge
         self._dirty = threading.Event()
         self._lock = threading.Lock()
-        self._stopped = False
-        self._site = empty_site(memory.owner, hosts)
+        self.stopped = False
+        self._site = site
         self._learned = memory.learned
-        self._done: tuple[Intents, Inventory, IdMap, frozenset[int]] | None = None
+        self.aside: Callable[[Callable[[], Work]], Work] = lambda function: function()
+        """Runs the compilation; the controller sets one that lets others run meanwhile."""
+        self._last: Work | None = None
         self._epoch = 0
         self.planned_revision = 0
         """Newest revision that was compiled."""
@@ -95,10 +123,10 @@ class Planner:
     def run(self) -> None:
         """Plan until stopped."""
         told = False
-        while not self._stopped:
+        while not self.stopped:
             woken = self._dirty.wait(None if told or self._site.complete else LATE_S)
             self._dirty.clear()
-            if self._site.complete and not self._stopped:
+            if self._site.complete and not self.stopped:
                 self.plan()
             elif not woken:
                 self._say_who_is_late()
@@ -106,7 +134,7 @@ class Planner:
 
     def stop(self) -> None:
         """End the thread soon."""
-        self._stopped = True
+        self.stopped = True
         self._dirty.set()
 
     def _say_who_is_late(self) -> None:
@@ -124,31 +152,36 @@ class Planner:
             log.error("revision %d cannot be compiled: %s", intents.revision, error)  # noqa: TRY400 - no trace
 
     def _plan(self, intents: Intents, learned: Learned) -> None:
-        built = build(self._site, intents, self._memory.claims, learned)
-        ids = allocate(intents, built.inventory, self._memory.ids, time.time())
-        self._memory.keep(ids, built.claims, built.learned)
+        memory, site, now_s = self._memory, self._site, time.time()
         dpids = frozenset(b.dpid for b in self.bridges() if b.dpid is not None)
-        self._say(built)
-        self.built, self.built_from = built, intents
-        inputs = (intents, built.inventory, ids, dpids)
-        if self._done is not None and self._done == inputs:
-            return
-        for dpid in sorted(dpids):
-            self._want(dpid, intents, built.inventory, ids)
-            time.sleep(0)  # echoes and other switches come first
-        self._reconciler.forget(self._reconciler.wanted_switches() - dpids)
-        self._done, self.planned_revision, self.failure = inputs, intents.revision, ""
+
+        def work() -> Work:
+            built = build(site, intents, memory.claims, learned)
+            ids = allocate(intents, built.inventory, memory.ids, now_s)
+            return compile_all(intents, built, ids, dpids, self._last)
+
+        done = self.aside(work)
+        memory.keep(done.ids, done.built.claims, done.built.learned)
+        if self._learned is learned:
+            self._learned = done.built.learned
+        self._say(done.built)
+        self.built, self.built_from = done.built, intents
+        if done is not self._last:
+            for dpid in done.programs:
+                self._want(dpid, done)
+            self._reconciler.forget(self._reconciler.wanted_switches() - dpids)
+        self._last, self.planned_revision, self.failure = done, intents.revision, ""
         self._reconciler.poke()
 
-    def _want(self, dpid: int, intents: Intents, inventory: Inventory, ids: IdMap) -> None:
-        program = compile_program(intents, inventory, dpid, ids)
+    def _want(self, dpid: int, work: Work) -> None:
+        inventory, program, revision = work.built.inventory, work.programs[dpid], work.intents.revision
         before = self._reconciler.desired(dpid)
         places = [e.location for e in inventory.endpoints.values()] + [p.location for p in inventory.unaddressed]
         ports = {place.ofport: place.interface for place in places if place.dpid == dpid}
-        if before and (before.revision, before.program, before.ports) == (intents.revision, program, ports):
+        if before and (before.revision, before.program, before.ports) == (revision, program, ports):
             return
         self._epoch += 1
-        self._reconciler.want(dpid, Desired(self._epoch, intents.revision, program, ports, flows_by_port(program)))
+        self._reconciler.want(dpid, Desired(self._epoch, revision, program, ports, work.of_port[dpid]))
 
     def _say(self, built: Built) -> None:
         known = self.built.inventory.reports if self.built else ()

@@ -129,7 +129,8 @@ class Reconciler:
     def is_realized(self, revision: int) -> bool:
         """Return whether every switch that something is desired of confirmed this revision or a later one."""
         with self._changed:
-            return all((self._states[dpid].realized or -1) >= revision for dpid in self._desired)
+            realized = [self._states[dpid].realized for dpid in self._desired]
+        return all(newest is not None and newest >= revision for newest in realized)
 
     def poke(self) -> None:
         """Let those who wait look again."""

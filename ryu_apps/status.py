@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from intent.api.ports import SwitchStatus
+from ryu_apps.reconciler import SwitchState
 from topology.model import Inventory
 
 if TYPE_CHECKING:
@@ -24,23 +25,23 @@ class Status:
         self._controller = controller
 
     def switches(self) -> Sequence[SwitchStatus]:
-        """Return every bridge of ours, with its switch's progress; and hosts whose bridge cannot be made."""
+        """Return the integration bridge of every host, with its switch's progress; also one that cannot be made."""
         controller = self._controller
         states = {state.dpid: state for state in controller.reconciler.states()}
+        bridges = {bridge.host: bridge for bridge in controller.planner.bridges()}
         found = []
-        for bridge in controller.planner.bridges():
-            dpid = bridge.dpid or 0
-            state = states.get(dpid)
-            problem = controller.keeper_problem(bridge.host) or (state.problem if state else "")
+        for host in controller.clients:
+            dpid = bridges[host].dpid or 0 if host in bridges else 0
+            state = states.get(dpid, SwitchState(dpid))
             found.append(
                 SwitchStatus(
                     dpid=dpid,
-                    bridge=bridge.name,
-                    host=bridge.host,
-                    connected=bool(state and state.connected),
-                    revision=state.realized if state else None,
-                    flows=state.flows if state else None,
-                    problem=problem,
+                    bridge=controller.config.bridge.name,
+                    host=host,
+                    connected=state.connected,
+                    revision=state.realized,
+                    flows=state.flows,
+                    problem=controller.keeper_problem(host) or state.problem,
                 )
             )
         return found
@@ -82,14 +83,14 @@ class Waiter:
 
     def wait(self, revision: int, timeout_s: float) -> None:
         """Return when every switch of ours confirmed `revision`, when it cannot be compiled, or after `timeout_s`."""
-        planner, reconciler = self._controller.planner, self._controller.reconciler
+        planner, status = self._controller.planner, Status(self._controller)
         planner.touch()
 
         def done() -> bool:
             failed = bool(planner.failure) and planner.failed_revision >= revision
-            return failed or (planner.planned_revision >= revision and reconciler.is_realized(revision))
+            return failed or all(s.revision is not None and s.revision >= revision for s in status.switches())
 
-        reconciler.wait(done, timeout_s)
+        self._controller.reconciler.wait(done, timeout_s)
 
     def breathe(self) -> None:
         """Let others run."""

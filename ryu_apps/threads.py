@@ -1,0 +1,42 @@
+"""Threads for the parts of the controller: what goes wrong in one is logged, and the part goes on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Protocol
+
+log = logging.getLogger("ringfence")
+
+PAUSE_S = 1.0
+
+
+class Part(Protocol):
+    """Something with a thread of its own."""
+
+    stopped: bool
+
+    def run(self) -> None:
+        """Work until stopped."""
+
+    def stop(self) -> None:
+        """End the thread soon."""
+
+
+def start(part: Part) -> None:
+    """Run a part in a thread until it is stopped; after a fault of ours it begins anew.
+
+    Every part looks at the whole state each time, so nothing is lost by beginning anew.
+    """
+    name = type(part).__name__.lower()
+    threading.Thread(target=_keep_running, args=(part, name), name=name, daemon=True).start()
+
+
+def _keep_running(part: Part, name: str) -> None:
+    while not part.stopped:
+        try:
+            part.run()
+        except Exception:
+            log.exception("the %s had a fault of ours, and begins anew: report it with these lines", name)
+            time.sleep(PAUSE_S)
