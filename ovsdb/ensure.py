@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from ovsdb.columns import DEFAULTS, TABLES, UUID, Columns, decode
 from ovsdb.errors import EnsureError, ProtocolError, TransactionError
-from ovsdb.operations import insert, select
+from ovsdb.operations import guard, insert, select
 from ovsdb.plan import (
     Found,
     Raw,
@@ -59,6 +59,7 @@ def ensure_bridge(db: Transactor, wish: BridgeWish, *, wait_s: float | None = No
         TransactionError, ConnectionLost, ProtocolError: of the database.
     """
     _check_name("bridge", wish.name)
+    _make_root(db)
     _await_capabilities(db, wish, wait_s)
     changed = _converge(db, lambda: _find(db, bridge=wish.name), lambda found: plan_bridge(found, wish), wait_s)
     return Applied(changed)
@@ -132,7 +133,7 @@ def _find(db: Transactor, bridge: str = "", port: str = "") -> Found:
         _typed(table, _rows(result)) for (table, _), result in zip(tables, results, strict=True)
     )
     return Found(
-        root=_first(root, RootRow) or _make_root(db),
+        root=_root(root),
         bridge=_first(bridges, BridgeRow),
         bridge_raw=next(iter(_rows(results[1])), {}),
         controllers={row.uid: row for row in controllers if isinstance(row, ControllerRow)},
@@ -141,13 +142,23 @@ def _find(db: Transactor, bridge: str = "", port: str = "") -> Found:
     )
 
 
-def _make_root(db: Transactor) -> RootRow:
-    """Make the one row that an empty database lacks, as ovs-vsctl does."""
-    results = db.transact([insert("Open_vSwitch", "root", {})])
-    match results[0].get("uuid"):
-        case ["uuid", str(uid)] if UUID.fullmatch(uid):
-            return RootRow(uid)
-    raise ProtocolError("the database did not say which row it made")
+def _root(rows: Sequence[Row]) -> RootRow:
+    root = _first(rows, RootRow)
+    if root is None:
+        raise EnsureError("the OVSDB database is empty; ensure the bridge first")
+    return root
+
+
+def _make_root(db: Transactor) -> None:
+    """Make the one row that an empty database lacks, as ovs-vsctl does; somebody else may be faster."""
+    if _rows(db.transact([select("Open_vSwitch", [], ["_uuid"])])[0]):
+        return
+    operations = [guard("Open_vSwitch", [], [], ["next_cfg"]), insert("Open_vSwitch", "root", {})]
+    try:
+        db.transact(operations)
+    except TransactionError as error:
+        if error.error != _GUARD_FAILED:
+            raise
 
 
 def _await_capabilities(db: Transactor, wish: BridgeWish, wait_s: float | None) -> None:

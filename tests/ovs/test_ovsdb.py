@@ -202,6 +202,8 @@ def test_an_empty_database_in_its_place_is_believed_and_filled_again(ovs, follow
     subprocess.run(["ovsdb-tool", "create", str(ovs.directory / "conf.db"), schema], check=True)
     ovs.start_daemon(Daemon.DATABASE)
     follower.until(lambda: not follower.site.interfaces() and not follower.site.hosts[follower.host].stale)
+    with pytest.raises(EnsureError, match="database is empty"):
+        ensure_port(follower.client, PortWish("br-ring", "me", "p1", "internal"))
     assert ensure_bridge(follower.client, WISH, wait_s=WAIT_S).changed
     follower.until(lambda: not follower.faults() and follower.names == {"br-ring"})
     assert sum(isinstance(row, RootRow) for row in follower.host_rows.values()) == 1
