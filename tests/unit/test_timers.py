@@ -1,0 +1,45 @@
+"""Timers: what the switch counts down serves what the program wants, and is renewed in time."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intent.compiler.flow import Flow, FlowBody, FlowKey
+from ryu_apps.timers import MAX_TIMEOUT_S, RENEW_S, from_wire, next_renewal, on_wire, settled
+
+KEY = FlowKey(50, 100, ())
+NOW = 1_700_000_000.0
+
+
+@given(st.integers(1, 10**7), st.floats(0, 10**7), st.floats(-1, 1))
+def test_a_flow_never_outlives_its_end_and_is_renewed_before_it_dies(remaining: int, later: float, skew: float) -> None:
+    """Sent at NOW, dumped `later`: either the switch's timer still serves, or it is sent again."""
+    ends = int(NOW) + remaining
+    sent = on_wire(Flow(KEY, FlowBody((), 1, expires_at=ends)), NOW).body
+    assert 1 <= sent.hard_timeout <= MAX_TIMEOUT_S
+    assert NOW + sent.hard_timeout <= max(ends, NOW + 1)
+    left = sent.hard_timeout - later
+    if left <= 1 or ends <= NOW + later + 3:
+        return
+    dumped = from_wire(sent, left + skew, NOW + later)
+    same = settled({KEY: dumped}, {KEY: FlowBody((), 1, expires_at=ends)}, NOW + later)[KEY].expires_at == ends
+    if not same:
+        assert left < RENEW_S + 2, "renewed although more than half was left"
+        assert remaining > MAX_TIMEOUT_S, "only a long timer is ever renewed"
+
+
+def test_another_end_is_a_change() -> None:
+    actual = {KEY: FlowBody((), 1, expires_at=int(NOW) + 100)}
+    for other in (95, 105, 90_000):
+        desired = {KEY: FlowBody((), 1, expires_at=int(NOW) + other)}
+        assert settled(actual, desired, NOW) == actual
+    assert settled(actual, {KEY: FlowBody((), 1)}, NOW) == actual
+
+
+def test_what_never_ends_has_no_timer() -> None:
+    flow = Flow(KEY, FlowBody((), 1))
+    assert on_wire(flow, NOW) is flow
+    assert from_wire(flow.body, None, NOW) is flow.body
+    assert next_renewal({KEY: flow.body}, NOW) is None
+    assert next_renewal({KEY: FlowBody((), 1, expires_at=int(NOW) + 10**6)}, NOW) is not None
