@@ -25,6 +25,7 @@ from mininet_scenarios.rest import RestError
 from mininet_scenarios.runner import Listener, Phase, Result
 from mininet_scenarios.scenario import Scenario
 from mininet_scenarios.shell import CommandError
+from mininet_scenarios.values import ScenarioError
 
 FAILED, UNUSABLE = 1, 2
 FAILURES = (AgentError, CommandError, DocumentError, RestError, RuntimeError, SwitchCrashedError)
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _options(arguments)
     try:
         chosen = scenario.load(asked.scenario)
-    except scenario.ScenarioError as error:
+    except ScenarioError as error:
         return _complain(str(error))
     missing = private_ovs.missing() or system_mininet.missing()
     if missing is not None:

@@ -16,7 +16,8 @@ import yaml
 from intent.model import Intents
 from intent.schema import parse_documents, to_intents
 from intent.semantics import ByPosture, ByRules, Reason, Verdict, evaluate
-from mininet_scenarios.scenario import PROTOCOLS, Document, Probe, Scenario, ScenarioError, Step, Workload
+from mininet_scenarios.scenario import PROTOCOLS, Document, Probe, Scenario, Step, Workload
+from mininet_scenarios.values import ScenarioError
 from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, Inventory, Location, NamedPort
 from topology.packet import ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, ConnectionRole, Frame, Outcome, Tracked
 

@@ -18,8 +18,12 @@ from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, TCP, UDP,
 
 NEEDLE_BYTES = 8
 SPORT = 40_000
-ND_TYPES = {"ns": 135, "na": 136, "ra": 134}
-ARP_OPS = {"arp-request": 1, "arp-reply": 2}
+ND_TYPES = {"ns": 135, "na": 136, "na-all": 136, "ra": 134}
+ARP_OPS = {"arp-request": 1, "arp-reply": 2, "arp-announce": 2}
+DATAGRAMS = frozenset({"udp", "broadcast", "tagged"})
+VLAN = 7
+ETH_VLAN, ETH_EXPERIMENTAL = 0x8100, 0x88B5
+"""IEEE 802.1Q; IEEE 802 local experimental."""
 SOLICITED_OVERRIDE = 0x60000000
 """Flags of an advertisement that wants to be believed (RFC 4861, 4.4)."""
 
@@ -41,7 +45,10 @@ class Forged:
     def to_bytes(self) -> bytes:
         """Return the frame as it goes to the wire."""
         frame = self.frame
-        head = _mac(frame.eth_dst) + _mac(frame.eth_src) + struct.pack("!H", frame.eth_type)
+        tag = b"" if frame.vlan is None else struct.pack("!HH", ETH_VLAN, frame.vlan)
+        head = _mac(frame.eth_dst) + _mac(frame.eth_src) + tag + struct.pack("!H", frame.eth_type)
+        if frame.eth_type == ETH_EXPERIMENTAL:
+            return head + self.needle.ljust(46, b"\0")
         if frame.eth_type == ETH_ARP:
             return head + _arp(frame) + self.needle.ljust(18, b"\0")
         return head + _ip(frame, _transport(frame, self.needle))
@@ -90,29 +97,52 @@ def _variants(
 def _dressed(base: Frame, kind: str, port: int) -> Frame:
     """Return the frame with the fields of its kind."""
     replace = dataclasses.replace
-    if kind in {"udp", "tcp"}:
-        return replace(base, protocol=UDP if kind == "udp" else TCP, sport=SPORT, dport=port)
+    if kind in DATAGRAMS:
+        frame = replace(base, protocol=UDP, sport=SPORT, dport=port)
+        if kind == "broadcast":
+            return _to_all(frame)
+        return replace(frame, vlan=VLAN) if kind == "tagged" else frame
+    if kind == "tcp":
+        return replace(base, protocol=TCP, sport=SPORT, dport=port)
     if kind == "icmp":
         protocol, request = (ICMP, 8) if base.eth_type == ETH_IPV4 else (ICMPV6, 128)
         return replace(base, protocol=protocol, icmp_type=request, icmp_code=0)
-    if kind in ARP_OPS:
-        if not isinstance(base.src, ipaddress.IPv4Address) or not isinstance(base.dst, ipaddress.IPv4Address):
-            raise TypeError("ARP is for IPv4")
-        return Frame(
-            dpid=base.dpid,
-            in_port=base.in_port,
-            eth_src=base.eth_src,
-            eth_dst=base.eth_dst,
-            eth_type=ETH_ARP,
-            arp_op=ARP_OPS[kind],
-            arp_sha=base.eth_src,
-            arp_spa=base.src,
-            arp_tpa=base.dst,
-        )
-    asked = base.dst if kind == "ns" else base.src if kind == "na" else None
-    link_layer = base.eth_src if kind == "ns" else None
-    typed = replace(base, protocol=ICMPV6, icmp_type=ND_TYPES[kind], icmp_code=0)
-    return replace(typed, nd_target=asked, nd_sll=link_layer)
+    if kind == "foreign":
+        return replace(base, eth_type=ETH_EXPERIMENTAL, src=None, dst=None)
+    return _arp_frame(base, kind) if kind in ARP_OPS else _nd_frame(base, kind)
+
+
+def _to_all(frame: Frame) -> Frame:
+    if frame.eth_type == ETH_IPV4:
+        return dataclasses.replace(frame, eth_dst="ff:ff:ff:ff:ff:ff", dst=ipaddress.IPv4Address("255.255.255.255"))
+    return dataclasses.replace(frame, eth_dst="33:33:00:00:00:01", dst=ipaddress.IPv6Address("ff02::1"))
+
+
+def _arp_frame(base: Frame, kind: str) -> Frame:
+    if not isinstance(base.src, ipaddress.IPv4Address) or not isinstance(base.dst, ipaddress.IPv4Address):
+        raise TypeError("ARP is for IPv4")
+    announces = kind == "arp-announce"
+    return Frame(
+        dpid=base.dpid,
+        in_port=base.in_port,
+        eth_src=base.eth_src,
+        eth_dst="ff:ff:ff:ff:ff:ff" if announces else base.eth_dst,
+        eth_type=ETH_ARP,
+        arp_op=ARP_OPS[kind],
+        arp_sha=base.eth_src,
+        arp_spa=base.src,
+        arp_tpa=base.src if announces else base.dst,
+    )
+
+
+def _nd_frame(base: Frame, kind: str) -> Frame:
+    frame = dataclasses.replace(base, protocol=ICMPV6, icmp_type=ND_TYPES[kind], icmp_code=0)
+    if kind == "ns":
+        return dataclasses.replace(frame, nd_target=base.dst, nd_sll=base.eth_src)
+    if kind == "ra":
+        return frame
+    told = dataclasses.replace(frame, nd_target=base.src)
+    return _to_all(told) if kind == "na-all" else told
 
 
 def _versions(kind: str) -> set[int]:

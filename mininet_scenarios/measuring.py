@@ -114,9 +114,10 @@ def frames(agents: Mapping[str, Agent], forged: Sequence[Forged], judge: Judge) 
 def _places(agents: Mapping[str, Agent], forged: Sequence[Forged]) -> list[tuple[str, ...]]:
     """Return where each frame arrived, after all had the time to."""
     ask_all(agents.values(), "settle")
-    needles = [one.needle.hex() for one in forged]
     found: list[list[str]] = [[] for _ in forged]
     for name, agent in sorted(agents.items()):
+        # Answers carry the number back to the sender; only the frame itself is one that came back.
+        needles = [(one.to_bytes() if one.sender == name else one.needle).hex() for one in forged]
         for number in agent.ask("seen", needles=needles):
             found[number].append(name)
     return [tuple(places) for places in found]

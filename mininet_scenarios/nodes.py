@@ -114,6 +114,8 @@ class WorkloadHost(Host):  # type: ignore[misc]  # Mininet has no types
         # The userspace datapath does not finish checksums: the sender must.
         self.run(["ethtool", "-K", "eth0", "tx", "off", "rx", "off"])
         self.run(["ip", "-batch", "-"], "".join(f"{line}\n" for line in lines))
+        # What Mininet's own commands (`web1 ping app1`, `pingall`) take for the host's address.
+        self.defaultIntf().ip = next((a for a in workload.addresses if ":" not in a), None)
 
     def run(self, argv: Sequence[str], text: str = "") -> None:
         """Run a program inside.

@@ -10,6 +10,7 @@ Inside, `/run` is an empty file system of its own: the machine's Open vSwitch is
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -72,12 +73,25 @@ def enter() -> None:
     descriptor = int(os.environ[INSIDE])
     os.set_inheritable(descriptor, False)
     threading.Thread(target=_end_with, args=(descriptor,), daemon=True).start()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"], check=True)
+    hide(Path("/run"))
     if os.environ.get("RINGFENCE_KEEP") != "1":
         temporary = Path("/run/tmp")
         temporary.mkdir()
         os.environ["TMPDIR"] = str(temporary)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def hide(directory: Path) -> None:
+    """Mount an empty file system over a directory of this mount namespace.
+
+    Raises:
+        OSError: no permission, or no such directory.
+    """
+    # Not mount(8): it would first make /run/mount outside.
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"tmpfs", bytes(directory), b"tmpfs", 0, b"mode=755"):
+        number = ctypes.get_errno()
+        raise OSError(number, f"cannot mount over {directory}: {os.strerror(number)}")
 
 
 def _end_with(descriptor: int) -> None:

@@ -10,11 +10,14 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import yaml
+
+from mininet_scenarios import values
+from mininet_scenarios.values import ScenarioError
 
 Document: TypeAlias = Mapping[str, Any]
 """One intent document as the REST API takes it: `kind`, `name` and the fields of the kind."""
@@ -24,15 +27,26 @@ MAX_BYTES = 1 << 20
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
 SOURCES = ("ovsdb", "api", "none")
 FORGERIES = ("honest", "mac", "address", "both")
-KINDS = ("udp", "tcp", "icmp", "arp-request", "arp-reply", "ns", "na", "ra")
+KINDS = (
+    "udp",
+    "tcp",
+    "icmp",
+    "arp-request",
+    "arp-reply",
+    "arp-announce",
+    "ns",
+    "na",
+    "na-all",
+    "ra",
+    "broadcast",
+    "tagged",
+    "foreign",
+)
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,12}[a-z0-9]")
+_NAME = re.compile(r"[a-z][a-z0-9]{0,13}")
+_BRIDGE = re.compile(r"[a-z][a-z0-9-]{0,14}")
+_PORT = re.compile(r"(tcp|udp)/[1-9][0-9]{0,4}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-_T = TypeVar("_T")
-
-
-class ScenarioError(ValueError):
-    """A scenario file that cannot be used; the message begins with the file and the key."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -51,7 +65,7 @@ class Workload:
     """One network namespace, plugged into the bridge at an interface that has its name."""
 
     name: str
-    """Lower case, at most 14 characters: an interface's name."""
+    """Small letters and digits, at most 14: the name of an interface, and a word of Mininet's command line."""
     network: str
     mac: str
     addresses: tuple[str, ...]
@@ -177,23 +191,23 @@ def parse(name: str, data: object) -> Scenario:
     Raises:
         ScenarioError: a key is unknown, missing or wrong, or a name has no workload.
     """
-    reader = _Reader(name, data)
-    items = reader.take("workloads", _mappings)
+    reader = values.Reader(name, data)
+    items = reader.take("workloads", values.mappings)
     workloads = {w.name: w for w in (_workload(f"{name}.workloads[{n}]", item) for n, item in enumerate(items))}
     if len(workloads) < len(items):
         raise ScenarioError(f"{name}.workloads: a name occurs twice")
-    steps = enumerate(reader.take("steps", _mappings, []))
+    steps = enumerate(reader.take("steps", values.mappings, []))
     scenario = Scenario(
         name=name,
-        description=reader.take("description", _text).strip(),
+        description=reader.take("description", values.text).strip(),
         workloads=workloads,
-        intents=tuple(reader.take("intents", _mappings)),
-        probes=tuple(probe(text) for text in reader.take("probes", _texts, [])),
+        intents=tuple(reader.take("intents", values.mappings)),
+        probes=tuple(probe(text) for text in reader.take("probes", values.texts, [])),
         steps=tuple(_step(f"{name}.steps[{n}]", item) for n, item in steps),
-        unplugged=tuple(reader.take("unplugged", _texts, [])),
-        forge=_forge(f"{name}.forge", reader.take("forge", _mapping, None)),
-        churn=_churn(f"{name}.churn", reader.take("churn", _mapping, None)),
-        bridge=reader.take("bridge", _text, "br-ring"),
+        unplugged=tuple(reader.take("unplugged", values.texts, [])),
+        forge=_forge(f"{name}.forge", reader.take("forge", values.mapping, None)),
+        churn=_churn(f"{name}.churn", reader.take("churn", values.mapping, None)),
+        bridge=reader.take("bridge", values.matching(_BRIDGE, "a bridge name as br-ring"), "br-ring"),
     )
     reader.done()
     _check_names(scenario)
@@ -218,15 +232,15 @@ def probe(text: str) -> Probe:
 
 
 def _workload(place: str, data: object) -> Workload:
-    reader = _Reader(place, data)
+    reader = values.Reader(place, data)
     workload = Workload(
-        name=reader.take("name", _matching(_NAME, "a lower case name of 2 to 14 characters")),
-        network=reader.take("network", _text),
-        mac=reader.take("mac", _matching(_MAC, "a MAC as 02:00:00:00:00:01")),
-        addresses=tuple(str(_address(place, a)) for a in reader.take("addresses", _texts)),
-        labels=reader.take("labels", _text_map, {}),
-        ports=reader.take("ports", _text_map, {}),
-        source=reader.take("source", _one_of(SOURCES), "ovsdb"),
+        name=reader.take("name", values.matching(_NAME, "a name of small letters and digits, at most 14")),
+        network=reader.take("network", values.text),
+        mac=reader.take("mac", values.matching(_MAC, "a MAC as 02:00:00:00:00:01")),
+        addresses=tuple(str(_address(place, a)) for a in reader.take("addresses", values.texts)),
+        labels=reader.take("labels", values.map_of(values.text), {}),
+        ports=reader.take("ports", values.map_of(values.matching(_PORT, "a port as tcp/80")), {}),
+        source=reader.take("source", values.one_of(SOURCES), "ovsdb"),
     )
     reader.done()
     return workload
@@ -240,15 +254,14 @@ def _address(place: str, text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Add
 
 
 def _step(place: str, data: object) -> Step:
-    reader = _Reader(place, data)
-    relabel = reader.take("relabel", _mapping, {})
+    reader = values.Reader(place, data)
     step = Step(
-        name=reader.take("name", _text),
-        apply=tuple(reader.take("apply", _mappings, [])),
-        delete=tuple(_kind_and_name(place, text) for text in reader.take("delete", _texts, [])),
-        plug=tuple(reader.take("plug", _texts, [])),
-        unplug=tuple(reader.take("unplug", _texts, [])),
-        relabel={name: _text_map(labels) for name, labels in relabel.items()},
+        name=reader.take("name", values.text),
+        apply=tuple(reader.take("apply", values.mappings, [])),
+        delete=tuple(_kind_and_name(place, text) for text in reader.take("delete", values.texts, [])),
+        plug=tuple(reader.take("plug", values.texts, [])),
+        unplug=tuple(reader.take("unplug", values.texts, [])),
+        relabel=reader.take("relabel", values.map_of(values.map_of(values.text)), {}),
     )
     reader.done()
     return step
@@ -264,14 +277,14 @@ def _kind_and_name(place: str, text: str) -> tuple[str, str]:
 def _forge(place: str, data: object) -> Forge | None:
     if data is None:
         return None
-    reader = _Reader(place, data)
+    reader = values.Reader(place, data)
     forge = Forge(
-        senders=tuple(reader.take("senders", _texts)),
-        victims=tuple(reader.take("victims", _texts)),
-        targets=tuple(reader.take("targets", _texts)),
-        kinds=tuple(reader.take("kinds", _all_of(KINDS), list(KINDS))),
-        forgeries=tuple(reader.take("forgeries", _all_of(FORGERIES), list(FORGERIES))),
-        port=reader.take("port", _number, 53),
+        senders=tuple(reader.take("senders", values.texts)),
+        victims=tuple(reader.take("victims", values.texts)),
+        targets=tuple(reader.take("targets", values.texts)),
+        kinds=tuple(reader.take("kinds", values.all_of(KINDS), list(KINDS))),
+        forgeries=tuple(reader.take("forgeries", values.all_of(FORGERIES), list(FORGERIES))),
+        port=reader.take("port", values.number, 53),
     )
     reader.done()
     return forge
@@ -280,12 +293,12 @@ def _forge(place: str, data: object) -> Forge | None:
 def _churn(place: str, data: object) -> Churn | None:
     if data is None:
         return None
-    reader = _Reader(place, data)
+    reader = values.Reader(place, data)
     churn = Churn(
-        rounds=reader.take("rounds", _number),
-        port=reader.take("port", _number),
-        interval_ms=reader.take("interval_ms", _number, 20),
-        renew=reader.take("renew", _number, 5),
+        rounds=reader.take("rounds", values.number),
+        port=reader.take("port", values.number),
+        interval_ms=reader.take("interval_ms", values.number, 20),
+        renew=reader.take("renew", values.number, 5),
     )
     reader.done()
     return churn
@@ -305,92 +318,3 @@ def _check_names(scenario: Scenario) -> None:
         for name in step.relabel:
             if scenario.workloads[name].source != "ovsdb":
                 raise ScenarioError(f"{scenario.name}.steps[{number}].relabel: the labels of {name} are not OVSDB's")
-
-
-# -- reading values ---------------------------------------------------------------------------
-
-
-class _Reader:
-    """Takes each key of a mapping once, checked; what is left at the end is unknown."""
-
-    _REQUIRED = object()
-
-    def __init__(self, place: str, data: object) -> None:
-        try:
-            self._left = dict(_mapping(data))
-        except ValueError as error:
-            raise ScenarioError(f"{place}: {error}") from error
-        self._place = place
-
-    def take(self, key: str, check: Callable[[object], _T], default: Any = _REQUIRED) -> _T:  # noqa: ANN401 - or _T
-        """Return the checked value of a key, or the default if it is absent."""
-        if key not in self._left:
-            if default is self._REQUIRED:
-                raise ScenarioError(f"{self._place}.{key}: missing")
-            return default  # type: ignore[no-any-return]
-        try:
-            return check(self._left.pop(key))
-        except (TypeError, ValueError) as error:
-            raise ScenarioError(f"{self._place}.{key}: {error}") from error
-
-    def done(self) -> None:
-        """Refuse keys that nobody took."""
-        if self._left:
-            raise ScenarioError(f"{self._place}.{next(iter(self._left))}: unknown key")
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("write a text")
-    return value
-
-
-def _number(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 16:
-        raise ValueError("write a number from 1 to 65535")
-    return value
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ValueError("write a mapping of keys")
-    return value
-
-
-def _mappings(value: object) -> list[dict[str, Any]]:
-    if not isinstance(value, list):
-        raise TypeError("write a list of mappings")
-    return [_mapping(item) for item in value]
-
-
-def _texts(value: object) -> list[str]:
-    if not isinstance(value, list):
-        raise TypeError("write a list of texts")
-    return [_text(item) for item in value]
-
-
-def _text_map(value: object) -> dict[str, str]:
-    return {key: _text(item) for key, item in _mapping(value).items()}
-
-
-def _matching(pattern: re.Pattern[str], wanted: str) -> Callable[[object], str]:
-    def check(value: object) -> str:
-        if not pattern.fullmatch(_text(value)):
-            raise ValueError(f"{value!r} is not {wanted}")
-        return str(value)
-
-    return check
-
-
-def _one_of(words: Sequence[str]) -> Callable[[object], str]:
-    def check(value: object) -> str:
-        if value not in words:
-            raise ValueError(f"{value!r}: one of {', '.join(words)}")
-        return str(value)
-
-    return check
-
-
-def _all_of(words: Sequence[str]) -> Callable[[object], list[str]]:
-    one = _one_of(words)
-    return lambda value: [one(item) for item in _texts(value)]

@@ -19,6 +19,7 @@ from pathlib import Path
 
 MARKER = "RINGFENCE_RUN"
 DEADLINE_S = 10.0
+LOOKS = 3
 
 
 def marked(mark: bytes) -> set[int]:
@@ -48,9 +49,9 @@ def ip(*words: str) -> str:
 
 
 def kill_all(mark: bytes, namespaces: list[str]) -> None:
-    """Kill until two looks in a row find nothing: a process may just be forking."""
+    """Kill until several looks in a row find nothing: a process that is just starting a program shows no mark."""
     quiet, deadline = 0, time.monotonic() + DEADLINE_S
-    while quiet < 2 and time.monotonic() < deadline:  # noqa: PLR2004 - two looks
+    while quiet < LOOKS and time.monotonic() < deadline:
         alive = marked(mark).union(*(inside(name) for name in namespaces))
         for pid in alive:
             try:

@@ -3,11 +3,11 @@
 import json
 import sys
 
-from mininet_scenarios import measuring, sandbox, scenario
-from mininet_scenarios.expectation import cells, initial
+from mininet_scenarios import forging, measuring, sandbox, scenario
+from mininet_scenarios.expectation import Judge, cells, initial
 from mininet_scenarios.network import Ground
 
-LAB = scenario.load("dual_stack")
+LAB, SPOOFING = scenario.load("dual_stack"), scenario.load("spoofing")
 BRIDGES = {
     "open": ["priority=1,actions=NORMAL"],
     "one-way": [
@@ -20,10 +20,21 @@ BRIDGES = {
 }
 
 
+def frames_through_a_hub():
+    """Where each raw frame arrives when the switch sends everything everywhere."""
+    world = initial(SPOOFING)
+    with Ground(SPOOFING) as ground:
+        ground.ovs.ofctl("del-flows", SPOOFING.bridge)
+        ground.ovs.ofctl("add-flow", SPOOFING.bridge, "actions=FLOOD")
+        ground.ovs.appctl("revalidator/wait")
+        found = measuring.frames(ground.agents, list(forging.forgeries(world, SPOOFING.forge)), Judge(world))
+    return [[one.forged.title, one.forged.sender, one.arrived] for one in found]
+
+
 def main():
     sandbox.enter()
     asked = cells(initial(LAB), LAB.probes)
-    seen = {}
+    seen = {"frames": frames_through_a_hub()}
     with Ground(LAB) as ground:
         for name, flows in BRIDGES.items():
             ground.ovs.ofctl("del-flows", LAB.bridge)

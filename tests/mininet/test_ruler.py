@@ -52,3 +52,10 @@ def test_a_packet_that_arrives_elsewhere_is_a_leak(seen):
 
 def test_nothing_arrives_through_an_empty_table(seen):
     assert outcomes(seen["closed"]) == {"blocked"}
+
+
+def test_every_raw_frame_is_found_wherever_it_arrives(seen):
+    everybody = {"mallory", "trudy", "alice", "bob", "eve"}
+    assert len(seen["frames"]) > 400
+    wrong = [row for row in seen["frames"] if set(row[2]) != everybody - {row[1]}]
+    assert wrong == []
