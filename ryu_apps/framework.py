@@ -357,6 +357,8 @@ def on_signals(stop: Callable[[], None]) -> None:
         with writer:  # kept open as long as somebody reads
             eventlet.hubs.trampoline(reader, read=True)
             signal.set_wakeup_fd(-1)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)  # who asks twice means it
         stop()
 
     hub.spawn(wait)

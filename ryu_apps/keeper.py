@@ -78,7 +78,7 @@ class Keeper:
         self.problem = ""
 
     def _fail(self, problem: str) -> None:
-        if problem != self.problem:
+        if problem != self.problem and not self.stopped:
             log.error("%s: bridge %s: %s", self._client.host, self._wish.name, problem)
         self.problem = problem
 

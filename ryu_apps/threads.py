@@ -37,6 +37,11 @@ def _keep_running(part: Part, name: str) -> None:
     while not part.stopped:
         try:
             part.run()
-        except Exception:
-            log.exception("the %s had a fault of ours, and begins anew: report it with these lines", name)
-            time.sleep(PAUSE_S)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others must go on
+            _report(part, name, error)
+
+
+def _report(part: Part, name: str, error: Exception) -> None:
+    if not part.stopped:  # else the store was closed under it
+        log.error("the %s had a fault of ours, and begins anew: report it with these lines", name, exc_info=error)
+        time.sleep(PAUSE_S)
