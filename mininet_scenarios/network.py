@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any, Self
 
 from mininet.net import Mininet
 
-from mininet_scenarios import sandbox
+from mininet_scenarios import sandbox, shell
 from mininet_scenarios.agents import Agent
 from mininet_scenarios.controller import Controller, Settings
 from mininet_scenarios.expectation import World, initial
@@ -103,6 +104,11 @@ class ScenarioNetwork(Ground):
         super().__init__(scenario)
         self.world: World = initial(scenario)
         self.controller = Controller(self.janitor, Settings(self.ovs.db_target, scenario.bridge))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if kind is not None:
+            sys.stderr.write(f"--- the controller's last words\n{shell.read_tail(self.controller.log)}\n")
+        super().__exit__(kind, error, tb)
 
     def _begin_bridge(self) -> None:
         self.controller.start()
