@@ -12,7 +12,7 @@ import yaml
 
 from mininet_scenarios import shell
 from mininet_scenarios.janitor import Janitor
-from mininet_scenarios.rest import Rest
+from mininet_scenarios.rest import Rest, RestError
 
 PROJECT = Path(__file__).parent.parent
 START_TIMEOUT_S = 30.0
@@ -66,13 +66,13 @@ class Controller:
         """Return when the REST API answers.
 
         Raises:
-            RestError: it does not.
-            CommandError: the process ended; the message holds the end of its log.
+            CommandError: it does not, or the process ended; the message holds the end of its log.
         """
         try:
             self.rest.wait_healthy(START_TIMEOUT_S, is_alive=self._is_alive)
-        except Exception as error:
-            raise shell.CommandError(f"the controller does not start: {error}\n{shell.read_tail(self.log)}") from error
+        except RestError as error:
+            what = str(error) if self._is_alive() else "it ended by itself"
+            raise shell.CommandError(f"the controller does not start: {what}\n{shell.read_tail(self.log)}") from error
 
     def _is_alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
