@@ -127,7 +127,7 @@ _IN_PORT_LOW_BITS = 16
 
 
 def term_text(term: Term) -> str:
-    """Return `field=value/mask`; flags as `+trk-inv`, prefixes as `/24`."""
+    """Return `field=value/mask`; flags as `-inv+trk`, prefixes as `/24`."""
     field, value, mask = term
     return f"{_NAMES.get(field, field.name)}={_masked_text(field, value, mask)}"
 

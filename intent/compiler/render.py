@@ -193,6 +193,8 @@ def _read_table(text: str, numbers: Mapping[str, int]) -> int:
 def _read_actions(text: str, numbers: Mapping[str, int]) -> Actions:
     if text == "drop":
         return ()
+    if not text:
+        raise ValueError("actions=: an empty list is written as drop")
     return tuple(_read_act(word, numbers) for word in _split(text))
 
 
