@@ -1,0 +1,134 @@
+"""A change of policy takes effect at one instant: before it the old verdict, after it the new one (law 3)."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from tests.soak.field import Field, policy
+from tests.soak.record import Flow, Record, percentile
+
+BOTH_ALLOW, NEVER = range(4), range(20, 24)
+EVEN_ALLOWS, ODD_ALLOWS = (10, 11), (12, 13)
+CLOCK_S = 0.003
+"""Instants in a log are given in milliseconds, and a line is written a little after what it tells of."""
+LATEST_MS = 250
+"""Later than this after the commit reply no old verdict may appear, however busy the machine is."""
+EVERY_S = 0.002
+
+EVEN = policy("p", "allow web app udp/5001", "allow web app udp/5002", "allow web db udp/5001")
+ODD = policy("p", "allow web app udp/5000-5001", "allow db app udp/5002", "allow web db udp/5000-5009")
+"""`web` to `app` and to `db` on 5001 is allowed by both, each time by another rule."""
+NOISE = policy("noise", "deny db web udp/9", tier="security")
+
+
+@pytest.fixture
+def field(janitor, ovs):
+    return Field(janitor, ovs, ["web", "app", "db", "vault"])
+
+
+def streams(field: Field) -> list[dict[str, object]]:
+    """Return streams that both policies allow, that they disagree about, and that both forbid."""
+    pairs = [
+        (0, "web", "app", 5001, {"driver": "both"}),
+        (1, "web", "db", 5001, {"driver": "both"}),
+        (2, "web", "app", 5001, {"renew": 7}),
+        (3, "web", "db", 5001, {"renew": 7}),
+        (10, "web", "app", 5002, {}),
+        (11, "web", "app", 5002, {"renew": 7}),
+        (12, "db", "app", 5002, {}),
+        (13, "web", "db", 5002, {"renew": 7}),
+        (20, "web", "vault", 5001, {}),
+        (21, "web", "vault", 5002, {"renew": 7}),
+        (22, "app", "web", 5001, {}),
+        (23, "vault", "app", 5002, {}),
+    ]
+    return [
+        field.stream(ident, "udp", client, server, port, **{"driver": "client", "interval_s": EVERY_S, **more})
+        for ident, client, server, port, more in pairs
+    ]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """One change of policy: when it was asked for, when its bundle began, when the commit reply came, the next."""
+
+    asked: float
+    began: float
+    replied: float
+    next_asked: float
+    granted: Sequence[int]
+    revoked: Sequence[int]
+
+
+def make_changes(field: Field, count: int) -> list[Change]:
+    """Change from one policy to the other and back, at uneven intervals."""
+    chance = random.Random(3)
+    asked = []
+    for number in range(count):
+        time.sleep(chance.uniform(0.15, 0.35))
+        asked.append(time.monotonic())
+        field.apply((EVEN if number % 2 else ODD) + (NOISE if chance.random() < 0.2 else ""))
+    time.sleep(0.3)
+    bundles = [bundle for bundle in field.commits() if bundle[1] >= asked[0] - CLOCK_S]
+    assert len(bundles) == count, "a change is one bundle"
+    ends = [*asked[1:], time.monotonic()]
+    pairs = [(EVEN_ALLOWS, ODD_ALLOWS) if number % 2 else (ODD_ALLOWS, EVEN_ALLOWS) for number in range(count)]
+    return [
+        Change(at, began, replied, end, *pair)
+        for at, (began, replied), end, pair in zip(asked, bundles, ends, pairs, strict=True)
+    ]
+
+
+def too_early(record: Record, change: Change) -> Iterator[float]:
+    """Yield the instants of packets that met the new verdict before the switch was told."""
+    end = change.began - CLOCK_S
+    for ident in change.granted:
+        yield from record.flows[ident][0].arrived(change.asked, end)
+    for ident in change.revoked:
+        yield from record.flows[ident][0].lost(change.asked, end)
+
+
+def too_late_ms(flows: Sequence[Flow], change: Change, *, granted: bool) -> list[float]:
+    """Return for each flow how long after the commit reply it last met the old verdict, 0 for never."""
+    found = []
+    for flow in flows:
+        old = flow.lost if granted else flow.arrived
+        last = max(old(change.asked, change.next_asked), default=change.replied)
+        found.append(max(0.0, last - change.replied) * 1000)
+    return found
+
+
+def test_a_change_of_policy_happens_at_one_instant(field, effort, figure):
+    field.start(EVEN)
+    asked = streams(field)
+    field.traffic.open(asked, but=[*ODD_ALLOWS, *NEVER])
+    field.traffic.ask("guard", netns=field.netns["vault"], interface="eth0", sources=[])
+    field.traffic.ask("drive", ids=[s["id"] for s in asked])
+    changes = make_changes(field, effort(short=20, full=100))
+    record = field.traffic.report()
+
+    figure("change: policy changes under traffic", len(changes), "changes")
+    figure("change: datagrams sent that both policies allow", record.sent(BOTH_ALLOW), "datagrams", at_least=1000)
+    figure("change: datagrams lost that both policies allow", record.lost(BOTH_ALLOW), "datagrams", at_most=0)
+    leaked = record.delivered(NEVER) + len(record.caught)
+    figure("change: datagrams sent that both policies forbid", record.sent(NEVER), "datagrams", at_least=1000)
+    figure("change: datagrams delivered that both policies forbid", leaked, "datagrams", at_most=0)
+    early = [at for change in changes for at in too_early(record, change)]
+    figure("change: packets with the new verdict before the switch was told", len(early), "packets", at_most=0)
+    revoked = [ms for c in changes for ms in too_late_ms(record.of(c.revoked), c, granted=False)]
+    granted = [ms for c in changes for ms in too_late_ms(record.of(c.granted), c, granted=True)]
+    for word, values in (("last revoked packet delivered", revoked), ("last granted packet lost", granted)):
+        for share, name in ((0.5, "p50"), (0.99, "p99"), (1.0, "max")):
+            figure(
+                f"change: {word}, after the commit reply, {name}", percentile(values, share), "ms", at_most=LATEST_MS
+            )
+    took = [(change.replied - change.asked) * 1000 for change in changes]
+    figure("change: from REST request to commit reply, p50", round(percentile(took, 0.5), 1), "ms")
+    for change in changes[:-1]:
+        for flow in record.of(change.granted):
+            assert flow.arrived(change.asked, change.next_asked), "what is granted passes: the proof sees a change"

@@ -1,0 +1,224 @@
+"""A field for proofs: a controller process, a private switch, workloads in namespaces, traffic between them."""
+
+from __future__ import annotations
+
+import calendar
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mininet_scenarios import namespaces, shell
+from mininet_scenarios.janitor import Janitor
+from mininet_scenarios.namespaces import Nic
+from mininet_scenarios.private_ovs import PrivateOvs
+from tests.ovs.controller_bench import BRIDGE, ROOT, RUN, ControllerBench, until
+from tests.soak.record import Record
+
+LAN = "{kind: Network, name: lan, subnets: [10.0.0.0/24]}\n"
+
+
+def policy(name: str, *rules: str, tier: str = "application") -> str:
+    """Return a document; a rule is `allow web app tcp/80`, with `app` labels of source and destination."""
+    lines = []
+    for rule in rules:
+        action, source, destination, services = rule.split()
+        ends = f"from: [{{labels: {{app: {source}}}}}], to: [{{labels: {{app: {destination}}}}}]"
+        lines.append(f"- {{action: {action}, {ends}, services: [{services}]}}\n")
+    return f"---\nkind: Policy\nname: {name}\ntier: {tier}\nrules:\n{''.join(lines)}"
+
+
+class Traffic:
+    """The process that makes all streams (`traffic.py`)."""
+
+    def __init__(self, janitor: Janitor) -> None:
+        where = janitor.surroundings(env={"PYTHONPATH": str(ROOT)})
+        self._process = janitor.start([sys.executable, "-m", "tests.soak.traffic"], where=where, pipe=True)
+        self._notes = janitor.directory() / "notes.json"
+
+    def ask(self, op: str, **arguments: object) -> Any:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps({"op": op, **arguments}).encode() + b"\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, f"the traffic process ended with {self._process.wait(5)}; see its messages above"
+        return json.loads(line)
+
+    def open(self, streams: Iterable[Mapping[str, object]], *, but: Iterable[int] = (), timeout_s: float = 10) -> None:
+        """Open streams and wait until all are established, `but` those that are not expected to be."""
+        self.ask("open", streams=list(streams))
+        expected = set(but)
+        assert until(lambda: set(self.ask("waiting")) <= expected, timeout_s), sorted(
+            set(self.ask("waiting")) - expected
+        )[:20]
+
+    def report(self, settle_s: float = 0.5) -> Record:
+        """Stop all streams, let the last messages arrive, and return the notes."""
+        self.ask("halt")
+        time.sleep(settle_s)
+        self.ask("report", path=str(self._notes))
+        return Record.read(self._notes)
+
+
+class Watch:
+    """Every change of a flow on the bridge, by whoever makes it, with its instant (OpenFlow flow monitor)."""
+
+    def __init__(self, janitor: Janitor, ovs: PrivateOvs) -> None:
+        self.path = janitor.directory() / "watch"
+        self.process = self._start(janitor, ovs)
+
+    def _start(self, janitor: Janitor, ovs: PrivateOvs) -> subprocess.Popen[bytes]:
+        command = ["ovs-ofctl", "--timestamp", "-O", "OpenFlow13", "monitor", BRIDGE, "watch:!initial"]
+        with self.path.open("wb") as output:
+            process = janitor.start(command, where=ovs.where, output=output)
+        time.sleep(0.3)
+        assert process.poll() is None, self.said()
+        return process
+
+    def said(self) -> str:
+        return self.path.read_text()
+
+    def changes(self) -> int:
+        """Return how many changes of flows there were."""
+        assert self.process.poll() is None, "the flow monitor lost its switch"
+        return self.said().count("event=")
+
+    def instants(self) -> list[float]:
+        """Return when flows changed, by CLOCK_MONOTONIC."""
+        offset = time.time() - time.monotonic()
+        stamp = r"^ ?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(\d{3}): (?:NXST|OFPST)_FLOW_MONITOR"
+        found = re.findall(stamp, self.said(), re.MULTILINE)
+        return [
+            calendar.timegm(time.strptime(second, "%Y-%m-%d %H:%M:%S")) + int(ms) / 1000 - offset
+            for second, ms in found
+        ]
+
+
+class Field:
+    """Workloads `name: app` on one bridge, numbered from 1: number n has 10.0.0.n and port vn."""
+
+    def __init__(self, janitor: Janitor, ovs: PrivateOvs, workloads: Sequence[str]) -> None:
+        self.janitor, self.ovs = janitor, ovs
+        self.bench = ControllerBench(janitor, ovs)
+        self.names = list(workloads)
+        self.netns = {name: janitor.netns() for name in workloads}
+        self.traffic = Traffic(janitor)
+
+    def start(self, documents: str, command: tuple[str, ...] = RUN) -> None:
+        """Start everything, and return when the switch holds these documents and all workloads are known."""
+        self.bench.start(command)
+        assert until(lambda: BRIDGE in self.ovs.vsctl("list-br"))
+        namespaces.plug([self._nic(name) for name in self.names], self.ovs.netns)
+        self.ovs.vsctl(*[word for name in self.names for word in ("--", "add-port", BRIDGE, self.port(name))][1:])
+        for name in self.names:
+            namespaces.batch(
+                (
+                    f"neigh replace {self.address(other)} lladdr {self.mac(other)} dev eth0 nud permanent"
+                    for other in self.names
+                ),
+                self.netns[name],
+            )
+        self.apply(LAN + "".join(self.endpoint(name, app=name) for name in self.names) + documents)
+        assert until(lambda: len(self.live()) == len(self.names)), self.bench.said()
+        self.settle()
+
+    def _nic(self, name: str) -> Nic:
+        return Nic(self.netns[name], self.port(name), self.mac(name), (self.address(name),))
+
+    # -- names ---------------------------------------------------------------------------------
+
+    def number(self, name: str) -> int:
+        return self.names.index(name) + 1
+
+    def port(self, name: str) -> str:
+        return f"v{self.number(name)}"
+
+    def address(self, name: str) -> str:
+        return f"10.0.0.{self.number(name)}"
+
+    def mac(self, name: str) -> str:
+        return f"02:00:00:00:00:{self.number(name):02x}"
+
+    def endpoint(self, name: str, **labels: str) -> str:
+        """Return the document of a workload with these labels."""
+        return (
+            f"---\nkind: Endpoint\nname: {name}\nnetwork: lan\nlabels: {json.dumps(labels)}\n"
+            f'mac: "{self.mac(name)}"\naddresses: [{self.address(name)}]\n'
+            f"binding: {{bridge: {BRIDGE}, interface: {self.port(name)}}}\n"
+        )
+
+    def stream(self, ident: int, protocol: str, client: str, server: str, port: int, **more: Any) -> dict[str, Any]:
+        """Return a stream as `traffic.py` takes it."""
+        ends = {side: (self.netns[name], self.address(name)) for side, name in (("client", client), ("server", server))}
+        return {"id": ident, "protocol": protocol, **ends, "port": port, "driver": "both", "interval_s": 0.005, **more}
+
+    # -- the controller ------------------------------------------------------------------------
+
+    def apply(self, documents: str) -> dict[str, Any]:
+        """Apply and wait until the switch confirmed."""
+        answer = self.bench.apply(documents)
+        assert answer["realized"]["phase"] == "realized", (answer, self.bench.said())
+        return answer
+
+    def delete(self, *policies: str) -> None:
+        for name in policies:
+            status, answer = self.bench.ask("DELETE", f"/v1/policies/{name}?wait=realized&timeout=10")
+            assert status in {200, 202, 204}, answer
+
+    def live(self) -> set[str]:
+        return {item["name"] for item in self.bench.ask("GET", "/v1/live/endpoints")[1]["items"]}
+
+    def realized(self) -> bool:
+        """Say whether the switch is connected and confirmed the newest revision."""
+        try:
+            return bool(self.bench.ask("GET", "/v1/status")[1]["realized"]["phase"] == "realized")
+        except OSError:
+            return False
+
+    def settle(self) -> None:
+        """Return when the switch is at rest: realized, tables unchanged for a while, datapath up to date."""
+        assert until(self.realized, 20), self.bench.said()
+        flows = self.bench.flows()
+        deadline = time.monotonic() + 10
+        time.sleep(0.3)
+        while flows != (flows := self.bench.flows()) and time.monotonic() < deadline:
+            time.sleep(0.3)
+        self.ovs.appctl("revalidator/wait")
+
+    def commits(self) -> list[tuple[float, float]]:
+        """Return begin and end (the commit reply) of every bundle that the controller's log tells of."""
+        offset = time.time() - time.monotonic()
+        line = r"^(\S+ \S+) INFO +ringfence.reconciler: [0-9a-f]{16}: \d+ changes in ([\d.]+) ms"
+        found = []
+        for stamp, took_ms in re.findall(line, self.bench.said(), re.MULTILINE):
+            end = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp() - offset
+            found.append((end - float(took_ms) / 1000, end))
+        return found
+
+    def watch(self) -> Watch:
+        """Record every change of a flow from now on."""
+        return Watch(self.janitor, self.ovs)
+
+    def coverage(self, counter: str) -> int:
+        """Return one of Open vSwitch's own counters."""
+        return int(self.ovs.appctl("coverage/read-counter", counter))
+
+    def rss_kb(self) -> int:
+        """Return the controller's resident memory."""
+        assert self.bench.process
+        status = Path(f"/proc/{self.bench.process.pid}/status").read_text()
+        return int(re.findall(r"VmRSS:\s+(\d+)", status)[0])
+
+    def tell(self, name: str, line: str) -> None:
+        """Run an `ip` command inside a workload."""
+        namespaces.batch([line], self.netns[name])
+
+    def run_inside(self, *argv: str) -> str:
+        """Run a program beside the switch."""
+        return shell.run(argv, where=self.ovs.where)
