@@ -1,4 +1,4 @@
-"""`ringfence apply` and `ringfence delete`: what changes the documents that the controller holds."""
+"""`ringfence apply`, `import` and `delete`: what changes the documents that the controller holds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cli.client import segment
 from cli.exits import Exit, Failure
 from cli.parser import KINDS, kind_of
 from cli.terminal import DIM, GREEN, RED, YELLOW, emit_json, paint, printable, say
-from cli.views import progress
+from cli.views import in_network, progress
 from cli.waiting import SERVER_WAIT_S, is_realized, until_realized
 
 if TYPE_CHECKING:
@@ -25,17 +25,30 @@ USERS_FIRST = ("policies", "groups", "services", "tiers", "endpoints", "networks
 """Kinds, those that name others before those that are named: in this order each can be deleted."""
 
 
+IMPORTS = {"k8s": "/v1/import/kubernetes"}
+"""Where the objects of each system go."""
+
+
 def apply(client: Client, args: argparse.Namespace) -> Exit:
     """Send all files as one change-set; say what changed."""
+    return _send(client, args, "/v1/apply", {})
+
+
+def import_(client: Client, args: argparse.Namespace) -> Exit:
+    """Send the objects of another system as one change-set; say what changed."""
+    return _send(client, args, IMPORTS[args.system], in_network(args))
+
+
+def _send(client: Client, args: argparse.Namespace, path: str, further: dict[str, str]) -> Exit:
     read, started = sources.read(args.files), time.monotonic()
-    query, patience_s = _context(args), 0.0
+    query, patience_s = _context(args) | further, 0.0
     if args.dry_run:
         query["dry_run"] = "1"
     elif args.wait:
         patience_s = min(args.timeout, SERVER_WAIT_S)
         query |= {"wait": "realized", "timeout": f"{patience_s:.3f}"}
     try:
-        answer = client.post("/v1/apply", query, read.body, patience_s=patience_s)
+        answer = client.post(path, query, read.body, patience_s=patience_s)
     except Failure as failure:
         raise _placed(failure, read) from failure
     if args.json:

@@ -57,9 +57,17 @@ def _command(args: argparse.Namespace) -> Exit:
 
 def _asking(command: str) -> Callable[[Client, argparse.Namespace], Exit]:
     """Return what runs a command that asks the controller, importing no other."""
-    module = {"apply": "changes", "delete": "changes", "get": "documents", "verdict": "verdicts", "matrix": "verdicts"}
+    module = {
+        "apply": "changes",
+        "import": "changes",
+        "delete": "changes",
+        "get": "documents",
+        "verdict": "verdicts",
+        "matrix": "verdicts",
+    }
+    name = "import_" if command == "import" else command  # the word is Python's own
     found: Callable[[Client, argparse.Namespace], Exit] = getattr(
-        importlib.import_module(f"cli.{module.get(command, 'views')}"), command
+        importlib.import_module(f"cli.{module.get(command, 'views')}"), name
     )
     return found
 

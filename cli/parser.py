@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 KINDS = ("networks", "groups", "services", "policies", "endpoints", "tiers")
 SHELLS = ("bash", "zsh", "fish")
+SYSTEMS = ("k8s",)
+"""What `import` reads."""
 MAX_WAIT_S = 3600.0
 
 EXIT_CODES = "exit codes:\n" + "\n".join(f"  {int(code):<4}{meaning}" for code, meaning in MEANING.items())
@@ -99,7 +101,7 @@ def build() -> argparse.ArgumentParser:
     )
     _common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    for add in (_run, _apply, _get, _delete, _status, _endpoints, _switches, _verdict, _matrix, _revisions):
+    for add in (_run, _apply, _import, _get, _delete, _status, _endpoints, _switches, _verdict, _matrix, _revisions):
         add(commands)
     _completion(commands)
     return parser
@@ -154,6 +156,20 @@ def _apply(commands: Commands) -> None:
     command.add_argument("--dry-run", action="store_true", help="check and say what would change, change nothing")
     _wait(command, "until the switches confirmed it")
     _context(command)
+
+
+def _import(commands: Commands) -> None:
+    examples = ["import k8s policies.yaml --dry-run", "import k8s namespaces.yaml pods.yaml policies/ --wait"]
+    text = "put what objects of another system mean into force, all of them or none, as one revision"
+    command = _command(commands, "import", text, examples)
+    command.add_argument("system", metavar="SYSTEM", choices=SYSTEMS, help="k8s: see docs/kubernetes.md")
+    command.add_argument(
+        "files", metavar="FILE", nargs="+", help="as for apply: files, directories, - for standard input"
+    )
+    command.add_argument("--dry-run", action="store_true", help="check and say what would change, change nothing")
+    _wait(command, "until the switches confirmed it")
+    _context(command)
+    _network(command, "network of the imported workloads (default pods)")
 
 
 def _get(commands: Commands) -> None:

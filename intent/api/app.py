@@ -8,6 +8,7 @@ from typing import Any
 import falcon
 
 from intent.api.errors import add_handlers
+from intent.api.imports import KubernetesImport
 from intent.api.openapi import describe
 from intent.api.operations import KIND_OF
 from intent.api.ports import Limits, Ports
@@ -59,6 +60,7 @@ def make_app(
 def _add_routes(app: falcon.App[Any, Any], ports: Ports, limits: Limits, version: str) -> None:
     writer = Writer(ports, limits)
     app.add_route("/v1/apply", Apply(writer))
+    app.add_route("/v1/import/kubernetes", KubernetesImport(writer))
     app.add_route("/v1/revisions", Revisions(ports, limits))
     app.add_route("/v1/status", Status(ports))
     app.add_route("/v1/switches", Switches(ports))

@@ -81,6 +81,9 @@ def _problem(description: str) -> dict[str, Any]:
 
 
 def _body(operation: Operation) -> dict[str, Any]:
+    if operation.body == "kubernetes":
+        described = "Namespace, Pod, NetworkPolicy (v1), ClusterNetworkPolicy (v1alpha2), lists of them; any number."
+        return {"type": "object", "description": described}
     if operation.body != "*":
         return {"$ref": _REF.format(model=KINDS[str(operation.body)].__name__)}
     any_kind = {"oneOf": [{"$ref": _REF.format(model=model.__name__)} for model in KINDS.values()]}

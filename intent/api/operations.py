@@ -37,7 +37,8 @@ class Operation:
     """None: free JSON."""
     query: tuple[Parameter, ...] = ()
     body: str | None = None
-    """The kind of document it takes, `*` for any number of any kind, None for no body."""
+    """The kind of document it takes, `*` for any number of any kind, `kubernetes` for objects of Kubernetes,
+    None for no body."""
     conditional: bool = False
     """Takes If-Match (and If-None-Match to create)."""
     open: bool = False
@@ -81,6 +82,18 @@ OPERATIONS: Operations = {
             answers.AppliedAnswer,
             (*_WRITE, Parameter("expected_revision", "Refuse unless the store is at it.", _COUNT)),
             "*",
+        )
+    },
+    "/v1/import/kubernetes": {
+        "POST": Operation(
+            "Put what Kubernetes objects mean: all of them as one revision, or none",
+            answers.AppliedAnswer,
+            (
+                *_WRITE,
+                Parameter("expected_revision", "Refuse unless the store is at it.", _COUNT),
+                Parameter("network", "Network of the pods; default `pods`.", _NAME),
+            ),
+            "kubernetes",
         )
     },
     "/v1/revisions": {

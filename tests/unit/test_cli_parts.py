@@ -22,7 +22,19 @@ from cli.main import main
 from cli.parser import build, commands_of, kind
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["run", "apply", "get", "delete", "status", "endpoints", "switches", "verdict", "matrix", "revisions"]
+COMMANDS = [
+    "run",
+    "apply",
+    "import",
+    "get",
+    "delete",
+    "status",
+    "endpoints",
+    "switches",
+    "verdict",
+    "matrix",
+    "revisions",
+]
 
 
 # -- parsing and help --------------------------------------------------------------------------

@@ -1,0 +1,32 @@
+"""Objects of other systems over HTTP, as the documents that mean the same."""
+
+from __future__ import annotations
+
+import falcon
+
+from intent.api import requests
+from intent.api.errors import BAD_REQUEST, RequestError
+from intent.api.writes import Writer
+from intent.kubernetes import DEFAULT_NETWORK, read_objects, translate
+from intent.schema.changes import Delete, Put, Wanted
+
+
+class KubernetesImport:
+    """`/v1/import/kubernetes`."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Put the documents that the objects of the body mean, as one revision."""
+        ports, most = self._writer.ports, self._writer.limits.body_bytes
+        text = requests.body(req, most)
+        objects = read_objects(text, source="body", max_bytes=most, breathe=ports.waiter.breathe)
+        if not objects:
+            raise RequestError(BAD_REQUEST, "body", "there is no object in the body", "send at least one")
+        # Nobody runs between reading the documents and writing: the translation is about what is there.
+        current = (stored.document for stored in ports.store.documents())
+        translation = translate(objects, current, network=requests.text(req, "network", DEFAULT_NETWORK))
+        changes: list[Wanted] = [Put(document) for document in translation.puts]
+        changes += [Delete(kind, name) for kind, name in translation.deletes]
+        self._writer.write(req, resp, changes)
