@@ -25,24 +25,34 @@ class Kind(enum.IntEnum):
     """What kind of thing a flow speaks for."""
 
     PIPELINE = 1
+    """Leads from table to table, and what belongs to nobody else."""
     GUARD = 2
+    """Dropped before or beside policy; the number is a `Guard`."""
     ENDPOINT = 3
+    """Knows one address of an endpoint; the number is its attachment."""
     CLAUSE = 4
+    """A clause of conjunctions; counts nothing, the conjunction's own flow does."""
     RULE = 5
+    """A rule decided; the number is the rule."""
     ISOLATION = 6
+    """An isolating tier ended; the number is its place in the list of tiers."""
     POSTURE = 7
+    """No rule decided; the number is the network."""
     LEARN = 8
+    """Shown to the controller, which learns addresses; the number is the OpenFlow port."""
     CANDIDATE = 9
     """Decided in the candidate set; changes no verdict."""
     TALLY = 10
     """Counts what the candidate set would change."""
     REJECT = 11
+    """Shown to the controller, which tells the sender."""
 
 
 class Guard(enum.IntEnum):
     """Why a frame was dropped before or beside policy."""
 
     TAGGED = 1
+    """A VLAN tag on an access port."""
     SOURCE = 2
     """No endpoint has this port, MAC and address."""
     ARP = 3
@@ -54,6 +64,7 @@ class Guard(enum.IntEnum):
     DHCP = 6
     """DHCP reply from other than the network's declared server."""
     MULTICAST = 7
+    """To a multicast or broadcast address."""
     DESTINATION = 8
     """No endpoint of the network has this MAC and address."""
     INVALID = 9
@@ -61,6 +72,7 @@ class Guard(enum.IntEnum):
     CHANGED_HANDS = 10
     """A reply in a connection of an attachment that is gone."""
     ETHERTYPE = 11
+    """Neither IPv4, IPv6 nor ARP."""
 
 
 class Origin(NamedTuple):

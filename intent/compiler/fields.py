@@ -160,16 +160,23 @@ SRC_ATT = Slice(REG[1], 0, 32)
 NETWORK = Slice(REG[2], 0, 16)
 """Network number; also the conntrack zone."""
 DST_ID = Slice(REG[3], 0, 32)
+"""Identity of the frame's destination address."""
 DST_ATT = Slice(REG[4], 0, 32)
+"""Attachment number of the frame's destination address."""
 OUT_PORT = Slice(REG[5], 0, 16)
+"""OpenFlow port of the destination."""
 CLIENT_ID = Slice(REG[6], 0, 32)
 """Identity of the side that opened the connection."""
 SERVER_ID = Slice(REG[7], 0, 32)
+"""Identity of the other side."""
 CLIENT_WORLD = Slice(REG[6], 31, 1)
 """Identities of world addresses have the top bit."""
 SERVER_WORLD = Slice(REG[7], 31, 1)
+"""Likewise."""
 CLIENT_ATT = Slice(REG[8], 0, 32)
+"""Attachment number of the side that opened the connection."""
 SERVER_ATT = Slice(REG[9], 0, 32)
+"""Attachment number of the other side."""
 DIRECTION = Slice(REG[10], 0, 2)
 """0: with the opening, 1: reply, 2: an ICMP error about the connection."""
 NOT_RELATED = Slice(REG[10], 1, 1)
@@ -179,9 +186,13 @@ COMMIT = Slice(REG[10], 2, 1)
 SAME = Slice(REG[10], 3, 2)
 """Shift register: one 1 for each comparison that held."""
 SAME_FIRST = Slice(REG[10], 3, 1)
+"""The comparison that held last."""
 SAME_SECOND = Slice(REG[10], 4, 1)
+"""The one that held before it."""
 COMPARE_A = Slice(REG[11], 0, 32)
+"""One of the two attachment numbers that SAME compares."""
 COMPARE_B = Slice(REG[12], 0, 32)
+"""The other one."""
 FOUND_ID = Slice(REG[13], 0, 32)
 """Identity of the attachment that was compared last and found."""
 CANDIDATE = Slice(REG[10], 5, 2)
@@ -198,6 +209,7 @@ SCRATCH = Slice(REG[11], 0, 32)
 LABEL_CLIENT = Slice(CT_LABEL, 0, 32)
 """Attachment number of the side that opened the connection."""
 LABEL_SERVER = Slice(CT_LABEL, 32, 32)
+"""Attachment number of the other side."""
 
 FORWARD, REPLY, RELATED = 0, 1, 2
 """Values of DIRECTION."""
