@@ -31,6 +31,8 @@ class Action(enum.StrEnum):
 
 
 class Mode(enum.StrEnum):
+    """Whether a policy decides, is only counted, or sleeps."""
+
     ENFORCE = "enforce"
     OBSERVE = "observe"
     OFF = "off"
@@ -87,6 +89,8 @@ class SelectorPeer:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class GroupPeer:
+    """Whom a group describes."""
+
     name: str
 
 
@@ -105,6 +109,8 @@ class WorldPeer:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EndpointPeer:
+    """One endpoint, by name."""
+
     name: str
 
 
@@ -152,11 +158,15 @@ class ServiceMatch:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ServiceName:
+    """What a service stands for."""
+
     name: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Service:
+    """A named union of matches."""
+
     name: str
     matches: tuple[ServiceMatch | ServiceName, ...]
 
@@ -192,12 +202,16 @@ class Window:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Schedule:
+    """When a policy holds: inside any of the windows, in local time of an IANA zone."""
+
     zone: str
     windows: tuple[Window, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Policy:
+    """A list of rules with their place in the order, and who wants them until when."""
+
     name: str
     tier: str
     order: int
@@ -214,6 +228,8 @@ class Policy:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tier:
+    """A step of the order; an isolating one denies its policies' subjects at its end."""
+
     name: str
     isolating: bool = False
 
@@ -223,6 +239,8 @@ DEFAULT_TIERS = tuple(Tier(n) for n in ("emergency", "security", "platform", "ap
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Network:
+    """What endpoints attach to; packets never leave it."""
+
     name: str
     posture: Posture = Posture.DENY
     subnets: tuple[IPNetwork, ...] = ()

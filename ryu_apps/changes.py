@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from intent.compiler import diff
 from intent.compiler.flow import Flow, FlowKey, Program
+from ryu_apps import timers
 from ryu_apps.reach import Reach
 from ryu_apps.wire import Command, ForeignFlow
 
@@ -45,6 +46,13 @@ def apply(program: Program, changes: Sequence[Change]) -> None:
             program[flow.key] = flow.body
         else:
             program.pop(flow.key, None)
+
+
+def on_wire(bundle: Bundle, now_s: float) -> Bundle:
+    """Return a bundle as it is sent now: what ends by itself gets the time that is left."""
+    if not any(flow.body.expires_at for _, flow in bundle.changes):
+        return bundle
+    return Bundle(bundle.foreign, tuple((command, timers.on_wire(flow, now_s)) for command, flow in bundle.changes))
 
 
 def stages(whole: Bundle, actual: Program, desired: Program, limit: int = MAX_MESSAGES) -> list[Bundle]:

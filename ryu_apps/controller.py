@@ -11,6 +11,7 @@ from eventlet import tpool
 
 from intent.api.app import make_app
 from intent.api.ports import Limits, Ports
+from intent.compiler.cookie import Kind
 from intent.store import Store, ensure_token
 from ovsdb import BridgeWish, Client
 from ovsdb.target import Tls
@@ -23,6 +24,7 @@ from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener, Role, Session
 from ryu_apps.status import Clock, CurrentInventory, Faults, Status, Waiter
 from ryu_apps.switches import Switches
+from ryu_apps.unasked import Unasked, tell_sender
 from ryu_apps.web import Web
 from topology.site import empty_site
 
@@ -78,14 +80,14 @@ class Controller(Listener):
         self.store.on_applied = self.planner.touch
         admission = config.openflow.admission
         self.switches = Switches(self.reconciler, self, admission.dpids, admission.names)
-        self.learner = Learner(self.planner)
+        self.unasked = Unasked({Kind.LEARN: Learner(self.planner).look, Kind.REJECT: tell_sender})
         wish = _wish(config, memory.owner, target)
         self.clients = {host: Client(host, self._observe, tls=_tls(config.ovsdb.ssl)) for host in hosts}
         self.keepers = {
             host: Keeper(client, wish, lambda: self.planner.site, self._may_write)
             for host, client in self.clients.items()
         }
-        self._parts: tuple[threads.Part, ...] = (self.planner, self.learner, *self.keepers.values())
+        self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, *self.keepers.values())
         self.web = Web(config.rest, self._rest_app())
         log.info("generation %d, store %s at revision %d", memory.generation, config.store_path, self.store.revision)
 
@@ -128,7 +130,7 @@ class Controller(Listener):
 
     def unasked_came(self, session: Session) -> None:
         """A packet-in waits."""
-        self.learner.came(session)
+        self.unasked.came(session)
 
     def became_stale(self, session: Session) -> None:
         """Another controller took over: its thread finds out and says so."""

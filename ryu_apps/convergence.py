@@ -38,6 +38,10 @@ class Desired:
     """The interface that each port number stood for when this was compiled."""
     of_port: Mapping[int, set[FlowKey]] = dataclasses.field(default_factory=dict)
     """Flows that let packets in from, or out to, a port."""
+    meters: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    """Rate in packets a second of each meter that the program uses."""
+    timed: frozenset[FlowKey] = frozenset()
+    """Flows that end by themselves."""
 
     def withheld(self, ports: Mapping[int, str]) -> frozenset[int]:
         """Return the port numbers that are, says the switch itself, not the interface that was meant.

@@ -2,77 +2,38 @@
 
 from __future__ import annotations
 
-import collections
 import logging
-import threading
-import time
 
 from intent.inventory import Sighting, learn
-from ryu_apps import sightings, wire
+from ryu_apps import sightings
 from ryu_apps.logs import Limited
 from ryu_apps.planner import Planner
 from ryu_apps.session import Session
-from ryu_apps.wire import Kind, WireError
+from ryu_apps.wire import PacketIn
 from topology.model import Endpoint, Inventory, UnaddressedPort
 
 log = logging.getLogger("ringfence.learner")
-BATCH = 64
-"""Messages looked at before others get a turn."""
 
 
 class Learner:
-    """One thread that empties the sessions' queues of what came unasked."""
+    """Turns packets that claim an address into addresses of ports."""
 
     def __init__(self, planner: Planner) -> None:
         self._planner = planner
         self._limited = Limited(log)
-        self._waiting: collections.OrderedDict[Session, None] = collections.OrderedDict()
-        self._woken = threading.Event()
-        self.stopped = False
         self._places_of = Inventory()
         self._places = _Places(self._places_of)
 
-    def came(self, session: Session) -> None:
-        """Note that a session has something; never blocks."""
-        self._waiting[session] = None
-        self._woken.set()
-
-    def stop(self) -> None:
-        """End the thread soon."""
-        self.stopped = True
-        self._woken.set()
-
-    def run(self) -> None:
-        """Learn until stopped."""
-        while not self.stopped:
-            self._woken.wait()
-            self._woken.clear()
-            while self._waiting and not self.stopped:
-                session, _ = self._waiting.popitem(last=False)
-                self._some(session)
-                time.sleep(0)  # a chatty switch must not starve the others
-
-    def _some(self, session: Session) -> None:
-        for _ in range(BATCH):
-            if not session.unasked:
-                return
-            self._look(session, session.unasked.popleft())
-        self._waiting[session] = None
-
-    def _look(self, session: Session, frame: bytes) -> None:
+    def look(self, session: Session, packet: PacketIn) -> None:
+        """Look at one packet."""
         built, intents = self._planner.built, self._planner.built_from
-        if frame[1] != Kind.PACKET_IN or built is None or intents is None:
-            return
-        try:
-            packet = wire.decode_packet_in(frame)
-        except WireError as error:
-            self._limited.warning(f"{session.dpid:016x}", "%016x: %s", session.dpid, error)
-            return
         seen = sightings.read(packet.data)
+        if built is None or intents is None or seen is None:
+            return
         if self._places_of is not built.inventory:
             self._places_of, self._places = built.inventory, _Places(built.inventory)
-        port = self._places.of(session.dpid, packet.in_port, seen) if seen else None
-        if seen is None or port is None:
+        port = self._places.of(session.dpid, packet.in_port, seen)
+        if port is None:
             return
         learning = learn(self._planner.learned, Sighting(port, seen.source, seen.address), intents, built)
         if learning.report:

@@ -11,15 +11,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
+from intent import clockwork
 from intent.compiler import CompileError, IdMap, OutOfNumbers, allocate, compile_program
 from intent.compiler.flow import FlowKey, Program
+from intent.compiler.verdict import meters
 from intent.inventory import Built, Learned, build
 from intent.model import Intents
+from intent.store.zones import offsets
 from ryu_apps.convergence import Desired
 from ryu_apps.memory import Memory
 from ryu_apps.reach import flows_by_port
 from ryu_apps.reconciler import Reconciler
+from ryu_apps.timers import timed
 from topology.events import Event
 from topology.site import Site, SiteBridge, reduce
 
@@ -73,6 +78,8 @@ class Planner:
         self.aside: Callable[[Callable[[], Work]], Work] = lambda function: function()
         """Runs the compilation; the controller sets one that lets others run meanwhile."""
         self._last: Work | None = None
+        self._look_at: datetime | None = None
+        """When the clock may change something next."""
         self._epoch = 0
         self.planned_revision = 0
         """Newest revision that was compiled."""
@@ -124,13 +131,19 @@ class Planner:
         """Plan until stopped."""
         told = False
         while not self.stopped:
-            woken = self._dirty.wait(None if told or self._site.complete else LATE_S)
+            woken = self._dirty.wait(self._patience_s(told=told))
             self._dirty.clear()
             if self._site.complete and not self.stopped:
                 self.plan()
             elif not woken:
                 self._say_who_is_late()
                 told = True
+
+    def _patience_s(self, *, told: bool) -> float | None:
+        """Return how long to wait when nobody wakes us: until the clock changes what holds."""
+        if not self._site.complete:
+            return None if told else LATE_S
+        return None if self._look_at is None else max(0.0, self._look_at.timestamp() - time.time())
 
     def stop(self) -> None:
         """End the thread soon."""
@@ -152,13 +165,15 @@ class Planner:
             log.error("revision %d cannot be compiled: %s", intents.revision, error)  # noqa: TRY400 - no trace
 
     def _plan(self, intents: Intents, learned: Learned) -> None:
-        memory, site, now_s = self._memory, self._site, time.time()
+        memory, site, now = self._memory, self._site, datetime.now(UTC)
+        effective = clockwork.effective(intents, now, offsets(clockwork.zones(intents), now))
+        self._look_at = clockwork.next_look(intents, now)
         dpids = frozenset(b.dpid for b in self.bridges() if b.dpid is not None)
 
         def work() -> Work:
-            built = build(site, intents, memory.claims, learned)
-            ids = allocate(intents, built.inventory, memory.ids, now_s)
-            return compile_all(intents, built, ids, dpids, self._last)
+            built = build(site, effective, memory.claims, learned)
+            ids = allocate(effective, built.inventory, memory.ids, now.timestamp())
+            return compile_all(effective, built, ids, dpids, self._last)
 
         done = self.aside(work)
         memory.keep(done.ids, done.built.claims, done.built.learned)
@@ -181,7 +196,8 @@ class Planner:
         if before and (before.revision, before.program, before.ports) == (revision, program, ports):
             return
         self._epoch += 1
-        self._reconciler.want(dpid, Desired(self._epoch, revision, program, ports, work.of_port[dpid]))
+        desired = Desired(self._epoch, revision, program, ports, work.of_port[dpid], meters(program), timed(program))
+        self._reconciler.want(dpid, desired)
 
     def _say(self, built: Built) -> None:
         known = self.built.inventory.reports if self.built else ()

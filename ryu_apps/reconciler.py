@@ -12,8 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Collection
 
-from intent.compiler.flow import FlowKey, Program
-from ryu_apps import bundle, changes
+from intent.compiler.flow import FlowBody, FlowKey, Program
+from ryu_apps import bundle, changes, timers
 from ryu_apps.changes import Bundle
 from ryu_apps.convergence import Desired, Goal, Progress, Step
 from ryu_apps.conversation import Disconnected, SessionError
@@ -205,7 +205,8 @@ class Worker:
         """Read the tables. After the first time, what differs from what we wrote was done by others."""
         dump = self.session.dump()
         self._reconciler.counters.take(self._dpid, dump.flows)
-        actual = {stats.flow.key: stats.flow.body for stats in dump.flows}
+        now_s = time.time()
+        actual = {s.flow.key: timers.from_wire(s.flow.body, s.remaining_s, now_s) for s in dump.flows}
         if self._progress.known:
             self._report(actual, dump)
         elif dump.foreign:
@@ -216,7 +217,7 @@ class Worker:
 
     def _report(self, actual: Program, dump: Dump) -> None:
         extra: list[FlowKey | ForeignFlow] = [*(actual.keys() - self._actual.keys()), *dump.foreign]
-        lost = [key for key, body in self._actual.items() if actual.get(key) != body]
+        lost = [key for key, body in self._actual.items() if not _is_still(body, actual.get(key))]
         if not extra and not lost:
             return
         log.warning("%016x: %d foreign flows, %d missing or changed%s", self._dpid, len(extra), len(lost), _some(extra))
@@ -228,11 +229,16 @@ class Worker:
         )
 
     def _write(self, desired: Desired, goal: Goal) -> None:
+        now_s = time.time()
         program = desired.program_without(goal.withheld)
-        whole = Bundle(tuple(self._foreign.foreign), changes.changes_between(self._actual, program))
+        program = changes.without(program, timers.over(program, desired.timed, now_s))
+        actual = timers.settled(self._actual, program, now_s)
+        whole = Bundle(tuple(self._foreign.foreign), changes.changes_between(actual, program))
         try:
-            for part in changes.stages(whole, self._actual, program):
+            self.session.ensure_meters(desired.meters)
+            for part in changes.stages(whole, actual, program):
                 self._commit(part)
+            self.session.drop_meters(desired.meters)
         except bundle.CommitFailed as error:
             self._progress.failed(goal, time.monotonic())
             self._reconciler.note(self._dpid, problem=str(error))
@@ -242,12 +248,19 @@ class Worker:
         self._reconciler.note(self._dpid, realized=desired.revision, flows=len(self._actual), problem="")
 
     def _commit(self, part: Bundle) -> None:
-        result = bundle.commit(self.session, part)
+        result = bundle.commit(self.session, changes.on_wire(part, time.time()))
         changes.apply(self._actual, part.changes)
         gone = set(part.foreign)
         self._foreign.foreign = [flow for flow in self._foreign.foreign if flow not in gone]
         self._reconciler.note(self._dpid, commit_s=result.seconds)
         log.info("%016x: %d changes in %.1f ms", self._dpid, result.messages, result.seconds * 1000)
+
+
+def _is_still(known: FlowBody, found: FlowBody | None) -> bool:
+    """Whether a flow is as we left it; when it ends is the switch's to count, and it may have ended."""
+    if found is None:
+        return bool(known.expires_at)
+    return known._replace(expires_at=0) == found._replace(expires_at=0)
 
 
 def _some(extra: Collection[FlowKey | ForeignFlow]) -> str:

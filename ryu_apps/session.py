@@ -11,7 +11,7 @@ import dataclasses
 import enum
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from ryu_apps import wire
 from ryu_apps.conversation import Conversation, Exchange, SessionError
@@ -91,6 +91,8 @@ class Session:
         """Unasked messages that found their queue full."""
         self.unasked: collections.deque[bytes] = collections.deque()
         self.listener = listener or Listener()
+        self._meters: dict[int, int] | None = None
+        """Rate by number, as the switch confirmed; None before it was asked."""
 
     # -- what the connection says ------------------------------------------------------------------
 
@@ -155,6 +157,50 @@ class Session:
             raise SessionError("the switch answered the role request with another role: check its OpenFlow version")
         self.role = Role.MASTER
 
+    def ensure_meters(self, wanted: Mapping[int, int]) -> None:
+        """Make the meters of these rates (packets a second) that are missing or differ; before flows that use them.
+
+        Raises:
+            SessionError: the switch refuses, or does not answer.
+        """
+        if not wanted and self._meters == {}:
+            return
+        held = self._meters if self._meters is not None else self._read_meters()
+        differing = {number: rate for number, rate in wanted.items() if held.get(number) != rate}
+        mods = [
+            (wire.MeterCommand.MODIFY if number in held else wire.MeterCommand.ADD, wire.MeterSpec(number, rate, rate))
+            for number, rate in differing.items()
+        ]
+        self._change_meters(mods)
+        self._meters = {**held, **differing}
+
+    def drop_meters(self, wanted: Mapping[int, int]) -> None:
+        """Remove every other meter; after the flows that used them."""
+        extra = [number for number in self._meters or () if number not in wanted]
+        self._change_meters([(wire.MeterCommand.DELETE, wire.MeterSpec(number, 1)) for number in extra])
+        self._meters = dict(wanted)
+
+    def _read_meters(self) -> dict[int, int]:
+        xid = self.exchange.take_xids()
+        held: dict[int, int] = {}
+        with Conversation(self.exchange, xid) as talk:
+            talk.say(wire.meter_config_request(xid))
+            for body in _bodies(talk, wire.Multipart.METER_CONFIG, "meters"):
+                held |= {number: _rate(spec) for number, spec in wire.decode_meters(body)}
+        return held
+
+    def _change_meters(self, mods: Sequence[tuple[wire.MeterCommand, wire.MeterSpec]]) -> None:
+        if not mods:
+            return
+        first = self.exchange.take_xids(len(mods) + 1)
+        messages = [wire.meter_mod(xid, command, spec) for xid, (command, spec) in enumerate(mods, first)]
+        with Conversation(self.exchange, first, len(mods) + 1) as talk:
+            talk.say(b"".join((*messages, wire.barrier_request(first + len(mods)))))
+            answer = talk.next(time.monotonic() + ANSWER_S, "meters")
+        if answer[1] == Kind.ERROR:
+            self._meters = None
+            raise Refusal("meter", answer)
+
     def dump(self) -> Dump:
         """Read every flow of every table.
 
@@ -165,7 +211,7 @@ class Session:
         xid = self.exchange.take_xids()
         with Conversation(self.exchange, xid) as talk:
             talk.say(wire.flow_stats_request(xid))
-            for body in _bodies(talk):
+            for body in _bodies(talk, wire.Multipart.FLOW, "flow dump"):
                 for flow in wire.decode_flow_stats(body):
                     if isinstance(flow, wire.ForeignFlow):
                         dump.foreign.append(flow)
@@ -175,14 +221,21 @@ class Session:
         return dump
 
 
-def _bodies(talk: Conversation) -> Iterator[bytes]:
+def _rate(spec: wire.MeterSpec | None) -> int:
+    """Return the rate of a meter of ours; 0 for one that others made otherwise."""
+    if spec is None or spec != wire.MeterSpec(spec.id, spec.rate, spec.rate):
+        return 0
+    return spec.rate
+
+
+def _bodies(talk: Conversation, kind: wire.Multipart, what: str) -> Iterator[bytes]:
     give_up_at = time.monotonic() + DUMP_S
     while True:
-        frame = talk.next(give_up_at, "flow dump")
+        frame = talk.next(give_up_at, what)
         if frame[1] == Kind.ERROR:
-            raise Refusal("flow dump", frame)
+            raise Refusal(what, frame)
         part = wire.decode_multipart(frame)
-        if part.kind == wire.Multipart.FLOW:
+        if part.kind == kind:
             yield part.body
         if not part.more:
             return

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from intent.api.ports import SwitchStatus
+from intent.store.zones import offsets
 from ryu_apps.reconciler import SwitchState
 from topology.model import Inventory
 
@@ -73,6 +74,10 @@ class Clock:
     def now(self) -> datetime:
         """Return the instant, in UTC."""
         return datetime.now(UTC)
+
+    def offsets(self, zones: Iterable[str], now: datetime) -> Mapping[str, timedelta]:
+        """Return local time minus UTC at an instant, by IANA zone."""
+        return offsets(zones, now)
 
 
 class Waiter:

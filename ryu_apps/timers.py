@@ -6,7 +6,9 @@ controller an allow ends at its expiry or after 18 hours, whichever is first. Pu
 
 from __future__ import annotations
 
-from intent.compiler.flow import Flow, FlowBody, Program
+from collections.abc import Iterable
+
+from intent.compiler.flow import Flow, FlowBody, FlowKey, Program
 
 MAX_TIMEOUT_S = 65_535
 RENEW_S = MAX_TIMEOUT_S // 2
@@ -41,11 +43,14 @@ def settled(actual: Program, desired: Program, now_s: float) -> Program:
     return {**actual, **agreed} if agreed else actual
 
 
-def next_renewal(desired: Program, now_s: float) -> float | None:
-    """Return when timers have to be looked at again, in seconds since the epoch; None without long ones."""
-    if any(body.expires_at > now_s + MAX_TIMEOUT_S - RENEW_S for body in desired.values()):
-        return now_s + RENEW_S / 2
-    return None
+def timed(program: Program) -> frozenset[FlowKey]:
+    """Return the keys of the flows that end by themselves."""
+    return frozenset(key for key, body in program.items() if body.expires_at)
+
+
+def over(program: Program, timed_keys: Iterable[FlowKey], now_s: float) -> set[FlowKey]:
+    """Return the keys of flows whose end has come: whatever the program says, they are not sent again."""
+    return {key for key in timed_keys if key in program and program[key].expires_at <= now_s}
 
 
 def _serves(ends: float, wanted: float, now_s: float) -> bool:

@@ -7,8 +7,8 @@ request and must not block it, save `Waiter.wait`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from intent.model import Intents
@@ -89,6 +89,9 @@ class ClockPort(Protocol):
 
     def now(self) -> datetime:
         """Return the instant, with a time zone."""
+
+    def offsets(self, zones: Iterable[str], now: datetime) -> Mapping[str, timedelta]:
+        """Return local time minus UTC at an instant, by IANA zone."""
 
 
 class WaiterPort(Protocol):

@@ -19,6 +19,7 @@ from intent.api.answers import (
 from intent.api.ports import Limits, Ports
 from intent.api.progress import realized
 from intent.api.writes import intent_status, send
+from intent.clockwork import zones
 from intent.model import PortRange, ServiceMatch
 from intent.schema.services import match_text
 from topology.model import Endpoint, Inventory, Location, UnaddressedPort
@@ -128,7 +129,8 @@ class Health:
 
 
 def _scene(ports: Ports) -> verdicts.Scene:
-    return verdicts.Scene(ports.store.intents(), ports.inventory.current(), ports.clock.now())
+    intents, now = ports.store.intents(), ports.clock.now()
+    return verdicts.Scene(intents, ports.inventory.current(), now, ports.clock.offsets(zones(intents), now))
 
 
 def _hex(dpid: int) -> str:

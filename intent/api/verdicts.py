@@ -14,7 +14,17 @@ from intent.api.requests import unprocessable
 from intent.model import Action, Intents, PortName, ServiceMatch, ServiceName
 from intent.schema.problems import did_you_mean, echo
 from intent.schema.services import match_text, parse_match
-from intent.semantics import ByIsolation, ByPosture, ByRules, Judgement, Ruling, can_open, judge
+from intent.semantics import (
+    NO_ZONES,
+    ByIsolation,
+    ByPosture,
+    ByRules,
+    Judgement,
+    Offsets,
+    Ruling,
+    can_open,
+    judge,
+)
 from topology.model import Endpoint, Inventory, IPAddress
 from topology.packet import ICMP, ICMPV6, SCTP, TCP, UDP, Opening
 
@@ -42,6 +52,7 @@ class Scene(NamedTuple):
     intents: Intents
     inventory: Inventory
     now: datetime
+    offsets: Offsets = NO_ZONES
 
 
 def verdict(scene: Scene, ends: tuple[str, str], service: str, network: str) -> VerdictAnswer:
@@ -198,7 +209,7 @@ def _opening(network: str, src: IPAddress, dst: IPAddress, match: ServiceMatch, 
 def _word(scene: Scene, opening: Opening) -> tuple[Literal["allow", "deny", "reject"], Judgement | None]:
     if not can_open(opening.protocol, opening.icmp_type, opening.icmp_code):
         return "deny", None
-    judgement = judge(scene.intents, scene.inventory, opening, now=scene.now)
+    judgement = judge(scene.intents, scene.inventory, opening, now=scene.now, offsets=scene.offsets)
     return _said(judgement.verdict), judgement
 
 

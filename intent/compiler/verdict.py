@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind, Origin, encode
-from intent.compiler.flow import CONTROLLER, Act, Actions, Flow, Load, Meter, Output, Term, exact
+from intent.compiler.flow import CONTROLLER, Act, Actions, Flow, Load, Meter, Output, Program, Term, exact
 from intent.compiler.tables import Lane, Priority, Table
 from intent.compiler.terms import flow, goto, is_
 from intent.model import Action, Direction
@@ -15,10 +15,15 @@ from intent.model import Action, Direction
 REJECT_BYTES = 1500
 """Of the refused packet: what an ICMP error may quote, and all of a TCP header."""
 SWITCH_METER = 1
-"""Limits the answers of a switch; ports have the meters from `FIRST_PORT_METER` on, by ofport."""
-FIRST_PORT_METER = 1 << 16
+"""Limits the answers of a switch; the meter of a port is its number and this."""
 SWITCH_REJECTS, PORT_REJECTS = 100, 10
 """Answers a second (DESIGN, "Reject")."""
+
+
+def meters(program: Program) -> dict[int, int]:
+    """Return the meters a program uses, each with its rate in packets a second."""
+    used = {act.id for body in program.values() for act in body.actions[:1] if isinstance(act, Meter)}
+    return {number: SWITCH_REJECTS if number == SWITCH_METER else PORT_REJECTS for number in sorted(used)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ def reject_flows(ofports: Iterable[int], *, observing: bool) -> Iterator[Flow]:
         opens = (*opens, is_(f.REJECTING, 1))
     origin = encode(Origin(Kind.REJECT, 0))
     for ofport in ofports:
-        limited: tuple[Act, ...] = (Meter(FIRST_PORT_METER + ofport),)
+        limited: tuple[Act, ...] = (Meter(SWITCH_METER + ofport),)
         yield flow(Table.REJECT, 10, (*opens, exact(f.IN_PORT, ofport)), goto(Table.REJECT_SWITCH, *limited), origin)
     yield flow(Table.REJECT, Priority.LAST, (), ())
     show = (Meter(SWITCH_METER), Output(CONTROLLER, REJECT_BYTES))

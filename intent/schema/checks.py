@@ -22,7 +22,6 @@ from intent.schema.documents import (
 )
 from intent.schema.problems import MAX_PROBLEMS, DocumentError, Place, Problem, did_you_mean, echo
 from intent.schema.references import reference_problems
-from intent.schema.support import unsupported
 
 D = TypeVar("D", bound=Document)
 _RULE_LISTS = ("rules", "ingress", "egress")
@@ -87,7 +86,6 @@ class _Site:
     # -- references ---------------------------------------------------------------------------
 
     def _policy(self, doc: PolicyDoc) -> Iterator[Problem]:
-        yield from unsupported(doc)
         names = [tier.name for tier in self.tiers]
         if doc.tier not in names:
             remedy = did_you_mean(doc.tier, names, f"the tiers are {', '.join(names)}")

@@ -38,6 +38,7 @@ from intent.schema.reading import read_document
 from intent.store.database import open_database, transaction
 from intent.store.errors import StoreCorrupt
 from intent.store.files import InstanceLock
+from intent.store.zones import zone_problems
 
 MAX_AUTHOR = 128
 MAX_MESSAGE = 1024
@@ -145,7 +146,7 @@ class Store:
             applied, changed, after = self._outcome(changes, expected_revision)
             if not changed:
                 return applied
-            intents = to_intents(stored.document for stored in after.values())
+            intents = _checked(after)
             self._commit(Revision(applied.revision, at, author, message, self._diff(changed)))
             for key in map(_key, changed):
                 if key in after:
@@ -158,7 +159,7 @@ class Store:
         with self._mutex:
             applied, changed, after = self._outcome(changes, expected_revision)
             if changed:
-                to_intents(stored.document for stored in after.values())
+                _checked(after)
             return applied
 
     def _outcome(
@@ -299,3 +300,13 @@ def _refuse_twice(wanted: Iterable[Wanted]) -> None:
                 problem = change.document.problem(("name",), message, remedy)
             raise DocumentError([problem])
         seen.add(key)
+
+
+def _checked(after: Mapping[Key, Stored]) -> Intents:
+    """Return what the documents mean, as they would be; raises DocumentError."""
+    documents = [stored.document for stored in after.values()]
+    intents = to_intents(documents)
+    problems = list(zone_problems(documents))
+    if problems:
+        raise DocumentError(problems)
+    return intents

@@ -1,7 +1,7 @@
 """An API over a real store, with plain values for what the controller would inject."""
 
 import dataclasses
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 import falcon.testing
@@ -85,6 +85,9 @@ class World:
 
     def current(self):
         return self.present
+
+    def offsets(self, zones, now):
+        return dict.fromkeys(zones, timedelta(0))
 
     def now(self):
         return NOW

@@ -149,17 +149,21 @@ BODIES = {
     "order true": (RULE + "order: true", 422, "Policy/p.order"),
     "naive expiry": (RULE + "expires: 2027-01-01T00:00:00", 422, "Policy/p.expires"),
     "no expiry": (RULE + "expires: tomorrow", 422, "Policy/p.expires"),
-    "expiry, not in this version": (RULE + "expires: 2027-01-01T00:00:00Z", 422, "Policy/p.expires"),
-    "observe, not in this version": (RULE + "mode: observe", 422, "Policy/p.mode"),
-    "reject, not in this version": (
-        "kind: Policy\nname: p\nrules: [{action: reject}]",
+    "no such mode": (RULE + "mode: watch", 422, "Policy/p.mode"),
+    "no such action": (
+        "kind: Policy\nname: p\nrules: [{action: refuse}]",
         422,
         "Policy/p.rules[0].action",
     ),
-    "schedule, not in this version": (
-        RULE + "schedule: {zone: Europe/Berlin, windows: [{days: [monday], start: '09:00', end: '17:00'}]}",
+    "no such zone": (
+        RULE + "schedule: {zone: Europe/Berlinn, windows: [{days: [monday], start: '09:00', end: '17:00'}]}",
         422,
-        "Policy/p.schedule",
+        "Policy/p.schedule.zone",
+    ),
+    "an empty window": (
+        RULE + "schedule: {zone: Europe/Berlin, windows: [{days: [monday], start: '09:00', end: '09:00'}]}",
+        422,
+        "Policy/p.schedule.windows[0]",
     ),
     "control characters in a text": (RULE + 'description: "a\\x1b[31m"', 422, "Policy/p.description"),
     "4097 rules": (

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intent.compiler.flow import Flow, FlowBody, FlowKey
-from ryu_apps.timers import MAX_TIMEOUT_S, RENEW_S, from_wire, next_renewal, on_wire, settled
+from ryu_apps.timers import MAX_TIMEOUT_S, RENEW_S, from_wire, on_wire, over, settled, timed
 
 KEY = FlowKey(50, 100, ())
 NOW = 1_700_000_000.0
@@ -41,5 +41,11 @@ def test_what_never_ends_has_no_timer() -> None:
     flow = Flow(KEY, FlowBody((), 1))
     assert on_wire(flow, NOW) is flow
     assert from_wire(flow.body, None, NOW) is flow.body
-    assert next_renewal({KEY: flow.body}, NOW) is None
-    assert next_renewal({KEY: FlowBody((), 1, expires_at=int(NOW) + 10**6)}, NOW) is not None
+    assert not timed({KEY: flow.body})
+
+
+def test_what_is_over_is_not_sent_again() -> None:
+    program = {KEY: FlowBody((), 1, expires_at=int(NOW))}
+    assert over(program, timed(program), NOW - 1) == set()
+    assert over(program, timed(program), NOW) == {KEY}
+    assert over({}, timed(program), NOW) == set()
