@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 
 import yaml
 
+from intent.clockwork import zones
 from intent.model import Intents
 from intent.schema import parse_documents, to_intents
 from intent.semantics import ByPosture, ByRules, Reason, Verdict, evaluate
+from intent.store.zones import offsets
 from mininet_scenarios.scenario import PROTOCOLS, Document, Probe, Scenario, Step, Workload
 from mininet_scenarios.values import ScenarioError
 from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, Inventory, Location, NamedPort
@@ -138,10 +140,11 @@ class Judge:
         self._intents = world.intents()
         self._inventory = world.inventory()
         self._now = datetime.now(UTC)
+        self._offsets = offsets(zones(self._intents), self._now)
 
     def verdict(self, frame: Frame, tracked: Tracked = NEW) -> Verdict:
         """Say what becomes of a frame."""
-        return evaluate(self._intents, self._inventory, frame, tracked, now=self._now)
+        return evaluate(self._intents, self._inventory, frame, tracked, now=self._now, offsets=self._offsets)
 
     def expect(self, cell: Cell) -> Expected:
         """Say what a probe must find."""
