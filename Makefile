@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 SCENARIO ?= three_tier
 
-.PHONY: help setup demo run test unit check format golden docs soak bench
+.PHONY: help setup demo run test unit check format golden docs conformance soak bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ golden: ## rewrite the golden files; read the difference before you commit it
 
 docs: ## rewrite the generated pages under docs/
 	@$(PYTHON) scripts/generate_docs.py
+
+conformance: setup ## every Kubernetes case of the shared data: model, traces on a real bridge, packets
+	@$(PYTHON) -m tests.conformance.run
 
 soak: setup ## the long runs; figures go to docs/figures.json and docs/figures.md
 	@RINGFENCE_SOAK=1 $(PYTHON) -m pytest tests/soak -vv --durations=0 && $(PYTHON) scripts/figures.py

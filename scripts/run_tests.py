@@ -58,6 +58,7 @@ STAGES = (
     Stage("coverage", (COVERED, (sys.executable, "scripts/coverage_gate.py")), 180),
     Stage("ovs", ((*PYTEST, "tests/ovs", "-vv", "--durations=5"),), 240),
     Stage("mininet", ((*PYTEST, "tests/mininet", "-vv", "--durations=5"),), 240),
+    Stage("conformance", ((*PYTEST, "tests/conformance", "-vv"),), 60),
     Stage("soak", ((*PYTEST, "tests/soak", "-vv", "--durations=5"),), 90),
 )
 """In the order they run: the quick ones first."""
