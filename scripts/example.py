@@ -6,11 +6,10 @@ The pages under docs/, the golden files and their tests all read examples throug
 from __future__ import annotations
 
 from typing import NamedTuple
-from unittest.mock import patch
 
 from intent.inventory import build
 from intent.model import EndpointIntent, Intents
-from intent.schema import checks, parse_documents, to_intents
+from intent.schema import parse_documents, to_intents
 from topology.events import BridgeRow, HostResynced, InterfaceRow, PortRow, Row
 from topology.model import Inventory
 from topology.site import empty_site, reduce
@@ -35,9 +34,7 @@ def read(*texts: str, source: str) -> Example:
     """
     parsed = (doc for text in texts for doc in parse_documents(text, source=source))
     latest = {(doc.kind, doc.name): doc for doc in parsed}
-    # What the schema may still refuse because the controller cannot carry it yet, the compiler can.
-    with patch.object(checks, "unsupported", lambda _: iter(()), create=True):
-        intents = to_intents(latest.values())
+    intents = to_intents(latest.values())
     return Example(intents, plug_in(intents))
 
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = {
     "docs/cli.md": "cli.reference",
     "docs/configuration.md": "ryu_apps.config_reference",
+    "docs/pipeline.md": "scripts.pipeline_page",
 }
 
 
