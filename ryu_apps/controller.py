@@ -16,12 +16,13 @@ from intent.store import Store, ensure_token
 from ovsdb import BridgeWish, Client
 from ovsdb.target import Tls
 from ryu_apps import threads
+from ryu_apps.counting import Counted
 from ryu_apps.keeper import Keeper
 from ryu_apps.learner import Learner
 from ryu_apps.memory import Memory
 from ryu_apps.planner import Planner
 from ryu_apps.reconciler import Reconciler
-from ryu_apps.session import Listener, Role, Session
+from ryu_apps.session import Listener, Session
 from ryu_apps.status import Clock, CurrentInventory, Faults, Status, Waiter
 from ryu_apps.switches import Switches
 from ryu_apps.unasked import Unasked, tell_sender
@@ -71,7 +72,7 @@ class Controller(Listener):
         """
         self.config = config
         self.store = _WatchedStore(config.store_path)
-        memory = Memory(self.store)
+        self.memory = memory = Memory(self.store)
         self.reconciler = Reconciler(memory.generation, config.reconcile.verify_interval_s)
         hosts = config.ovsdb.targets
         site = empty_site(memory.owner, hosts)
@@ -92,7 +93,8 @@ class Controller(Listener):
         log.info("generation %d, store %s at revision %d", memory.generation, config.store_path, self.store.revision)
 
     def _rest_app(self) -> Callable[..., Iterable[bytes]]:
-        ports = Ports(self.store, Status(self), CurrentInventory(self), Clock(), Waiter(self), Faults())
+        counted = Counted(self.reconciler.counters, lambda: self.memory.ids, self.store.intents)
+        ports = Ports(self.store, Status(self), CurrentInventory(self), Clock(), Waiter(self), Faults(), counted)
         limits = Limits(body_bytes=self.config.rest.body_limit)
         return make_app(ports, token=ensure_token(self.config.token_path), limits=limits)
 
@@ -139,7 +141,7 @@ class Controller(Listener):
     # -- answers -------------------------------------------------------------------------------
 
     def _may_write(self) -> bool:
-        return all(state.role is not Role.STALE for state in self.reconciler.states())
+        return not self.reconciler.superseded()
 
     def keeper_problem(self, host: str) -> str:
         """Return why a host's bridge is not as it must be; empty when it is."""

@@ -103,8 +103,19 @@ class Reconciler:
             if worker is None or worker.session is not session:
                 return
             del self._workers[session.dpid]
+            self._leave(session.dpid)
         worker.stop()
-        self.note(session.dpid, connected=False, role=Role.NONE, peer="", connected_at=None, realized=None)
+
+    def _leave(self, dpid: int) -> None:
+        """Note that a switch is gone; forget one that nobody wants, or strangers would fill the memory."""
+        state = self._states.get(dpid)
+        if dpid not in self._desired or state is None:
+            self._states.pop(dpid, None)
+            self._changed.notify_all()
+            return
+        # The generation of a running controller never rises: who was taken over stays so.
+        role = Role.STALE if state.role is Role.STALE else Role.NONE
+        self.note(dpid, connected=False, role=role, peer="", connected_at=None, realized=None)
 
     def wake(self, dpid: int) -> None:
         """Let a switch's thread look again: its ports changed."""
@@ -117,6 +128,8 @@ class Reconciler:
     def note(self, dpid: int, **news: object) -> None:
         """Change a switch's state."""
         with self._changed:
+            if dpid not in self._desired and dpid not in self._workers:
+                return
             state = self._states.get(dpid, SwitchState(dpid))
             self._states[dpid] = dataclasses.replace(state, **news)  # type: ignore[arg-type] # names of fields
             self._changed.notify_all()
@@ -125,6 +138,11 @@ class Reconciler:
         """Return every switch that is wanted or connected, by datapath id."""
         with self._changed:
             return [state for _, state in sorted(self._states.items())]
+
+    def superseded(self) -> bool:
+        """Return whether another controller took over a switch that something is desired of."""
+        with self._changed:
+            return any(s.role is Role.STALE for s in self._states.values() if s.dpid in self._desired)
 
     def is_realized(self, revision: int) -> bool:
         """Return whether every switch that something is desired of confirmed this revision or a later one."""
