@@ -122,7 +122,8 @@ def _entries(raw: Raw) -> Iterator[_Entry | Problem]:
     """Yield the objects of a document: its items if it is a list, else itself."""
     entry = _Entry(raw, f"documents[{raw.index}]")
     value = raw.value
-    if not isinstance(value, dict) or (value.get("apiVersion"), value.get("kind")) not in _LISTS:
+    kind = _type_of(value)
+    if not isinstance(value, dict) or kind not in _LISTS:
         yield entry
         return
     items = value.get("items")
@@ -131,9 +132,14 @@ def _entries(raw: Raw) -> Iterator[_Entry | Problem]:
     if items is not None and not isinstance(items, list):
         yield entry.problem(("items",), f"{echo(items)} is not a list", "write a list: `[…]`")
         return
-    default = _LISTS[value["apiVersion"], value["kind"]]
     for index, item in enumerate(items or ()):
-        yield _Entry(Raw(item, raw.source, raw.index), f"{entry.path}.items[{index}]", default)
+        yield _Entry(Raw(item, raw.source, raw.index), f"{entry.path}.items[{index}]", _LISTS[kind])
+
+
+def _type_of(value: object) -> tuple[str, str] | None:
+    """Return apiVersion and kind, None where either is no string."""
+    version, kind = (value.get("apiVersion"), value.get("kind")) if isinstance(value, dict) else (None, None)
+    return (version, kind) if isinstance(version, str) and isinstance(kind, str) else None
 
 
 def _read(entry: _Entry) -> KubernetesObject | Problem | list[Problem]:
@@ -143,10 +149,10 @@ def _read(entry: _Entry) -> KubernetesObject | Problem | list[Problem]:
     if entry.default is not None:
         for field, default in zip(("apiVersion", "kind"), entry.default, strict=True):
             value.setdefault(field, default)
-    version, kind = value.get("apiVersion"), value.get("kind")
-    model = MODELS.get((version, kind)) if isinstance(version, str) and isinstance(kind, str) else None
+    kind = _type_of(value)
+    model = MODELS.get(kind) if kind is not None else None
     if model is None:
-        return _unknown(entry, version, kind)
+        return _unknown(entry, value.get("apiVersion"), value.get("kind"))
     try:
         return KubernetesObject(model.model_validate(value), entry.raw)
     except ValidationError as error:

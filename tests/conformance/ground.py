@@ -44,6 +44,7 @@ class Ground:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         try:
+            self._switch.close()
             if kind is None:
                 self._ovs.check()
         finally:
