@@ -179,8 +179,6 @@ SERVER_ATT = Slice(REG[9], 0, 32)
 """Attachment number of the other side."""
 DIRECTION = Slice(REG[10], 0, 2)
 """0: with the opening, 1: reply, 2: an ICMP error about the connection."""
-NOT_RELATED = Slice(REG[10], 1, 1)
-"""The upper bit of DIRECTION: 0 for both directions of the connection itself."""
 COMMIT = Slice(REG[10], 2, 1)
 """1: the connection is new or has changed hands, so write its label."""
 SAME = Slice(REG[10], 3, 2)
@@ -203,6 +201,10 @@ REJECTING = Slice(REG[10], 9, 1)
 """1: the sender is to be told."""
 CANDIDATE_RULE = Slice(REG[14], 0, 32)
 """Number of the rule that decided in the candidate set, 0 if isolation or a posture did."""
+BY_TUPLE = Slice(REG[10], 10, 1)
+"""1: a fragment or an ICMP error, which shows no ports: judged by those that conntrack keeps of the opening."""
+RELEASED = Slice(REG[10], 11, 1)
+"""1: a fragment all of whose datagram was let through."""
 SCRATCH = Slice(REG[11], 0, 32)
 """For swapping addresses in ARP replies; those frames never reach a comparison."""
 
@@ -218,6 +220,9 @@ ALLOWED, DENIED = 1, 2
 """Values of CANDIDATE and VERDICT."""
 
 WORLD_BIT = 1 << 31
+
+PIECES_ZONE = 0xFFFF
+"""Conntrack zone in which fragments that were let through wait for each other; no connection is kept there."""
 
 # -- conntrack state bits (ovs-fields(7), ct_state) ------------------------------------------------
 

@@ -9,12 +9,13 @@ from intent.compiler.cookie import Guard
 from intent.compiler.flow import IN_PORT, Act, Ct, Flow, Load, Move, Output, OutputReg, Resubmit, Term, exact
 from intent.compiler.tables import Priority, Table
 from intent.compiler.terms import ARP, IPV4, IPV6, flow, goto, guard, is_, protocol
-from topology.packet import ICMP, ICMPV6, SCTP, UDP
+from topology.packet import ICMP, ICMPV6, SCTP, TCP, UDP
 
 SOLICITATION, ADVERTISEMENT = 135, 136
 ROUTER_TYPES = (133, 134, 137)
 ICMP_REDIRECT = 5
 ARP_REQUEST, ARP_REPLY = 1, 2
+SYN, ACK = 0x02, 0x10
 NA_FLAGS = 0x60000000
 """Solicited and override (RFC 4861, section 4.4)."""
 TARGET_LINK_LAYER = 2
@@ -30,6 +31,7 @@ def static_flows(judge: Table = Table.EGRESS) -> Iterator[Flow]:
     yield from _orient(judge)
     yield from _connection(judge)
     yield from _deliver()
+    yield from _pieces(judge)
 
 
 def _source() -> Iterator[Flow]:
@@ -98,6 +100,8 @@ def _guard() -> Iterator[Flow]:
     yield flow(Table.DESTINATION, Priority.LAST, (), (), guard(Guard.DESTINATION))
 
 
+FRAGMENT, LATER = Term(f.IP_FRAG, 1, 1), Term(f.IP_FRAG, 2, 2)
+"""Any part of a datagram that came in pieces, and any but its first (FLOW_NW_FRAG_ANY, _LATER)."""
 TRACK = Ct(zone=f.NETWORK, table=int(Table.DESTINATION))
 
 
@@ -126,6 +130,7 @@ def _orient(judge: Table) -> Iterator[Flow]:
     compare = (*_compare(f.LABEL_CLIENT, f.CLIENT_ATT), *_compare(f.LABEL_SERVER, f.SERVER_ATT))
     related: tuple[Act, ...] = (
         Load(f.DIRECTION, f.RELATED),
+        Load(f.BY_TUPLE, 1),
         *_compare(f.LABEL_CLIENT, f.LABEL_CLIENT),
         Move(f.FOUND_ID, f.CLIENT_ID),
         *_compare(f.LABEL_SERVER, f.LABEL_SERVER),
@@ -136,11 +141,36 @@ def _orient(judge: Table) -> Iterator[Flow]:
     for family in (IPV4, IPV6):  # conntrack does not keep the ports of SCTP, so nobody can judge its errors
         quoted = (_state(plus=f.CS_REL), family, exact(f.CT_NW_PROTO, SCTP))
         yield flow(orient, 45, quoted, (), guard(Guard.INVALID))
+    yield from _impossible()
     yield flow(orient, 40, (_state(plus=f.CS_REL),), goto(connection, *related))
     yield flow(orient, 30, (_state(plus=f.CS_NEW),), goto(judge, *forward, Load(f.COMMIT, 1)))
     yield flow(orient, 20, (_state(plus=f.CS_RPL),), goto(connection, *reply, *compare))
     yield flow(orient, 10, (_state(plus=0),), goto(connection, *forward, *compare))
     yield flow(orient, Priority.LAST, (), (), guard(Guard.INVALID))
+
+
+def _impossible() -> Iterator[Flow]:
+    """Yield the drops of what conntrack takes for possible, and no stack sends or nobody can judge."""
+    by, drop = (Table.ORIENT, 45), ((), guard(Guard.INVALID))
+    tracked = Term(f.CT_STATE, f.CS_TRK, f.CS_TRK | f.CS_INV)
+    for family, icmp in ((IPV4, ICMP), (IPV6, ICMPV6)):
+        # A SYN opens: it is no reply, though conntrack may find a place for it in a connection.
+        syn = (protocol(TCP), Term(f.TCP_FLAGS, SYN, SYN | ACK))
+        yield flow(*by, (_state(plus=f.CS_RPL), family, *syn), *drop)
+        piece = (tracked, family, FRAGMENT)
+        # An error or an opening of TCP in pieces: their guards and their direction are hidden.
+        yield flow(*by, (_state(plus=f.CS_REL), family, FRAGMENT), *drop)
+        yield flow(*by, (_state(plus=f.CS_NEW), family, FRAGMENT, exact(f.CT_NW_PROTO, TCP)), *drop)
+        yield flow(*by, (*piece, exact(f.CT_NW_PROTO, SCTP)), *drop)
+        # A first piece that does not hold the whole header shows no port of the connection.
+        first = (tracked, family, exact(f.IP_FRAG, 1))
+        for number, port in ((TCP, f.CT_TP_DST), (UDP, f.CT_TP_DST), (icmp, f.CT_TP_SRC)):
+            yield flow(*by, (*first, exact(f.CT_NW_PROTO, number), exact(port, 0)), *drop)
+    for family, server, client in DHCP_REPLIES:
+        for ports in ((server, client), (client, server)):
+            pair = (exact(f.CT_TP_SRC, ports[0]), exact(f.CT_TP_DST, ports[1]))
+            terms = (tracked, family, FRAGMENT, exact(f.CT_NW_PROTO, UDP), *pair)
+            yield flow(*by, terms, (), guard(Guard.DHCP))
 
 
 BOTH_SAME = 3
@@ -166,5 +196,29 @@ def _deliver() -> Iterator[Flow]:
         exec=(Move(f.CLIENT_ATT, f.LABEL_CLIENT), Move(f.SERVER_ATT, f.LABEL_SERVER)),
     )
     for family in (IPV4, IPV6):
-        yield flow(Table.DELIVER, 10, (family, is_(f.COMMIT, 1)), (commit, OutputReg(f.OUT_PORT)))
+        # Output first: behind a ct() anybody's complete fragments may follow, and nothing would judge them.
+        yield flow(Table.DELIVER, 10, (family, is_(f.COMMIT, 1)), (OutputReg(f.OUT_PORT), commit))
     yield flow(Table.DELIVER, Priority.LAST, (), (OutputReg(f.OUT_PORT),))
+
+
+def _pieces(judge: Table) -> Iterator[Flow]:
+    """Yield the way of fragments: docs/limits.md says why it is so long.
+
+    Conntrack reassembles, judges the whole, and hands out the pieces again, of which only the first shows (in the
+    connection's tuple) a port. So only the first is judged; all that is not dropped waits in a second zone
+    until it is whole again, which without its first piece it never is.
+    """
+    for family in (IPV4, IPV6):
+        piece = (family, FRAGMENT)
+        # Open vSwitch lets go of complete fragments in the batch, and with the registers, of whoever is tracked
+        # next: they have to say again whose they are.
+        again = (*piece, is_(f.BY_TUPLE, 0))
+        yield flow(Table.DESTINATION, Priority.ADDRESS + 1, again, (Load(f.BY_TUPLE, 1), Resubmit(int(Table.SOURCE))))
+        yield flow(Table.GUARD, Priority.RETURN, (*piece, is_(f.BY_TUPLE, 1)), goto(Table.DESTINATION))
+        yield flow(judge, 20, (family, LATER), goto(Table.DELIVER))
+        wait = (Ct(zone=f.PIECES_ZONE, table=int(Table.RELEASE)),)
+        yield flow(Table.DELIVER, 20, (*piece, is_(f.RELEASED, 0)), wait)
+        whole = (*piece, Term(f.CT_STATE, f.CS_TRK, f.CS_TRK | f.CS_INV), exact(f.CT_ZONE, f.PIECES_ZONE))
+        yield flow(Table.RELEASE, 10, whole, (Load(f.RELEASED, 1), Resubmit(int(Table.SOURCE))))
+        yield flow(Table.ORIENT, 60, (*piece, is_(f.RELEASED, 1)), goto(Table.DELIVER))
+    yield flow(Table.RELEASE, Priority.LAST, (), (), guard(Guard.INVALID))

@@ -42,6 +42,7 @@ class Table(enum.IntEnum):
     REJECT = 93
     REJECT_SWITCH = 94
     DELIVER = 96
+    RELEASE = 97
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,10 +61,13 @@ STAGES: dict[Table, Stage] = {
     Table.NEIGHBOUR: Stage("Turns an ARP request or neighbour solicitation into its answer.", (Table.ANSWER,)),
     Table.ANSWER: Stage("Fills in the MAC of the address that was asked for and sends the answer back.", ()),
     Table.GUARD: Stage("Drops what is never judged, then tracks the connection.", (Table.DESTINATION,)),
-    Table.DESTINATION: Stage("Whom is this for? Loads identity and port of the destination.", (Table.ORIENT,)),
+    Table.DESTINATION: Stage(
+        "Whom is this for? Loads identity and port of the destination. A fragment goes through SOURCE once more.",
+        (Table.SOURCE, Table.ORIENT),
+    ),
     Table.ORIENT: Stage(
         "Turns the packet into the orientation of its connection: who opened it, to whom.",
-        (Table.SAME, Table.CONNECTION, Table.CANDIDATE_EGRESS, Table.EGRESS),
+        (Table.SAME, Table.CONNECTION, Table.CANDIDATE_EGRESS, Table.EGRESS, Table.DELIVER),
     ),
     Table.SAME: Stage("Equality of two registers: one flow for each attachment number in use.", ()),
     Table.CONNECTION: Stage(
@@ -71,12 +75,14 @@ STAGES: dict[Table, Stage] = {
     ),
     Table.CANDIDATE_EGRESS: Stage(
         "As EGRESS, over the enforced and the observed policies; only notes what it would do.",
-        (Table.CANDIDATE_EGRESS_POSTURE, Table.CANDIDATE_INGRESS),
+        (Table.CANDIDATE_EGRESS_POSTURE, Table.CANDIDATE_INGRESS, Table.DELIVER),
     ),
     Table.CANDIDATE_EGRESS_POSTURE: Stage("As EGRESS_POSTURE.", (Table.CANDIDATE_INGRESS, Table.EGRESS)),
     Table.CANDIDATE_INGRESS: Stage("As INGRESS.", (Table.CANDIDATE_INGRESS_POSTURE, Table.EGRESS)),
     Table.CANDIDATE_INGRESS_POSTURE: Stage("As INGRESS_POSTURE.", (Table.EGRESS,)),
-    Table.EGRESS: Stage("Begins the egress judgement; world has none.", (Table.EGRESS_POSTURE, Table.INGRESS)),
+    Table.EGRESS: Stage(
+        "Begins the egress judgement; world has none.", (Table.EGRESS_POSTURE, Table.INGRESS, Table.DELIVER)
+    ),
     Table.EGRESS_POSTURE: Stage("No egress rule decided: the network's posture does.", (Table.INGRESS, Table.TALLY)),
     Table.INGRESS: Stage(
         "Begins the ingress judgement; world has none.", (Table.INGRESS_POSTURE, Table.TALLY, Table.DELIVER)
@@ -88,7 +94,11 @@ STAGES: dict[Table, Stage] = {
         "Only what would open a connection is answered, at most 10 a second a port.", (Table.REJECT_SWITCH,)
     ),
     Table.REJECT_SWITCH: Stage("At most 100 a second a switch; the controller writes the answer.", ()),
-    Table.DELIVER: Stage("Writes the connection's label if it is new or changed hands, and outputs.", ()),
+    Table.DELIVER: Stage(
+        "Outputs; writes the connection's label if it is new or changed hands. Fragments first wait for each other.",
+        (Table.RELEASE,),
+    ),
+    Table.RELEASE: Stage("All fragments of a datagram were let through: to their destination.", (Table.SOURCE,)),
 }
 
 _TIERS = {
@@ -144,6 +154,7 @@ class Priority(enum.IntEnum):
     LEARN = 50
     MISS = 1
     LAST = 0
+    RETURN = 140
     EXCEPTION = 110
     FORBIDDEN = 100
     ADDRESS = 100
