@@ -9,6 +9,7 @@ from intent.api.errors import BAD_REQUEST, RequestError
 from intent.api.writes import Writer
 from intent.kubernetes import DEFAULT_NETWORK, read_objects, translate
 from intent.schema.changes import Delete, Put, Wanted
+from intent.schema.documents import Document
 
 
 class KubernetesImport:
@@ -24,9 +25,14 @@ class KubernetesImport:
         objects = read_objects(text, source="body", max_bytes=most, breathe=ports.waiter.breathe)
         if not objects:
             raise RequestError(BAD_REQUEST, "body", "there is no object in the body", "send at least one")
-        # Nobody runs between reading the documents and writing: the translation is about what is there.
-        current = (stored.document for stored in ports.store.documents())
-        translation = translate(objects, current, network=requests.text(req, "network", DEFAULT_NETWORK))
+        network = requests.text(req, "network", DEFAULT_NETWORK)
+        revision = ports.store.revision
+        translation = translate(objects, self._current(), network=network, breathe=ports.waiter.breathe)
+        if ports.store.revision != revision:  # somebody wrote meanwhile: once more, and without a pause
+            translation = translate(objects, self._current(), network=network)
         changes: list[Wanted] = [Put(document) for document in translation.puts]
         changes += [Delete(kind, name) for kind, name in translation.deletes]
         self._writer.write(req, resp, changes)
+
+    def _current(self) -> list[Document]:
+        return [stored.document for stored in self._writer.ports.store.documents()]

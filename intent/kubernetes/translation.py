@@ -19,12 +19,14 @@ from intent.kubernetes.scalars import is_name
 from intent.kubernetes.tiers import TIERS, merged_tiers
 from intent.schema.documents import Document, EndpointDoc, NetworkDoc, PolicyDoc, TiersDoc
 from intent.schema.dump import dump_document
-from intent.schema.loading import Raw
+from intent.schema.loading import Breathe, Raw, go_on
 from intent.schema.problems import DocumentError, Problem, echo
 from intent.schema.reading import read_document
 
 DEFAULT_NETWORK = "pods"
 """Name of the network that imported pods are in, unless the caller says another."""
+_BREATH = 50
+"""Objects between two breaths."""
 _RULE_OF = re.compile(r"cnp\.(.+)\.(ingress|egress)-[0-9]+")
 Values: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[str, str]
@@ -41,7 +43,11 @@ class Translation:
 
 
 def translate(
-    objects: Sequence[KubernetesObject], current: Iterable[Document] = (), *, network: str = DEFAULT_NETWORK
+    objects: Sequence[KubernetesObject],
+    current: Iterable[Document] = (),
+    *,
+    network: str = DEFAULT_NETWORK,
+    breathe: Breathe = go_on,
 ) -> Translation:
     """Return the documents that mean what the objects mean.
 
@@ -50,6 +56,7 @@ def translate(
         current: every document there is now; the tiers are merged with those, and nothing that
             people wrote themselves is overwritten.
         network: name of the network that the pods are in.
+        breathe: called now and then, so that others may run meanwhile.
 
     Raises:
         DocumentError: with every problem: what cannot be expressed, and what would overwrite something.
@@ -57,7 +64,7 @@ def translate(
     if not is_name(network):
         remedy = "use lower-case letters, digits, `-` and `.` (as in DNS names)"
         raise DocumentError([Problem("network", f"{echo(network)} is no name", remedy)])
-    return _Translator(objects, current, network).translation()
+    return _Translator(objects, current, network).translation(breathe)
 
 
 class _Translator:
@@ -70,8 +77,12 @@ class _Translator:
         self._namespaces = {o.model.metadata.name: o.model for o in objects if isinstance(o.model, Namespace)}
         self._problems: list[Problem] = []
 
-    def translation(self) -> Translation:
-        puts = {key: doc for o in self._objects for key, doc in self._documents_of(o)}
+    def translation(self, breathe: Breathe) -> Translation:
+        puts: dict[Key, Document] = {}
+        for number, found in enumerate(self._objects):
+            if not number % _BREATH:
+                breathe()
+            puts.update(self._documents_of(found))
         relabelled = {(doc.kind, doc.name): doc for doc in self._relabelled(puts)}
         shared = self._shared(needs_network=any(isinstance(o.model, Pod) for o in self._objects))
         if self._problems:

@@ -260,3 +260,58 @@ def test_relabelling_beyond_what_an_endpoint_may_carry_is_refused():
     many = namespace("x", **{f"l{n}": "1" for n in range(70)})
     with pytest.raises(DocumentError, match=r"Endpoint/x\.a\.labels"):
         translate(read_objects(json.dumps(many), source="test"), there)
+
+
+RUBBISH = (
+    None,
+    True,
+    0,
+    -1,
+    2**63,
+    1.5,
+    "",
+    "x",
+    "\x00",
+    "a" * 400,
+    [],
+    [[]],
+    {},
+    {"a": {}},
+    ["x", 1],
+    {"from": 1},
+    [None],
+)
+
+
+def _places(value, place=()):
+    yield place
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, inner in steps:
+        yield from _places(inner, (*place, step))
+
+
+def _put(value, place, what):
+    if not place:
+        return what
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[place[0]] = _put(copy[place[0]], place[1:], what)
+    return copy
+
+
+def test_rubbish_anywhere_is_refused_or_read_and_never_a_fault():
+    peer = {"namespaceSelector": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}, **EVERY}
+    one = rule(**{"from": [peer, {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}, ports=[{"port": 80}])
+    two = outward(to=[{"pods": peer}], protocols=[{"tcp": {"destinationPort": {"range": {"start": 1, "end": 2}}}}])
+    whole = [{"apiVersion": "v1", "kind": "List", "items": [namespace("x", a="b"), POD, one, two]}]
+    translate(read_objects(json.dumps(whole), source="test"))
+    problems = [p for place in list(_places(whole))[1:] for what in RUBBISH for p in _told(_put(whole, place, what))]
+    assert len(problems) > 1000
+    assert all(problem.path and problem.remedy for problem in problems)
+
+
+def _told(values):
+    try:
+        translate(read_objects(json.dumps(values), source="test"))
+    except DocumentError as error:
+        return error.problems
+    return ()

@@ -64,6 +64,18 @@ def test_a_refusal_names_the_path_and_changes_nothing(api):
     assert api.contents() == before
 
 
+def test_what_is_written_meanwhile_counts(api, monkeypatch):
+    def write():
+        assert api.apply("{kind: Network, name: pods}").status_code == 200
+
+    # The first breath is taken before the objects are read, the second before they are translated.
+    moments = iter([lambda: None, write])
+    monkeypatch.setattr(api.world, "breathe", lambda: next(moments, lambda: None)())
+    answer = post(api, *CLUSTER)
+    assert answer.status_code == 422
+    assert answer.json["errors"][0]["path"] == "Network/pods.posture"
+
+
 def test_openapi_shows_it(api):
     assert "requestBody" in api.get("/openapi.json").json["paths"][PATH]["post"]
 
