@@ -69,8 +69,13 @@ def test_what_is_written_meanwhile_counts(api, monkeypatch):
         assert api.apply("{kind: Network, name: pods}").status_code == 200
 
     # The first breath is taken before the objects are read, the second before they are translated.
-    moments = iter([lambda: None, write])
-    monkeypatch.setattr(api.world, "breathe", lambda: next(moments, lambda: None)())
+    moments = iter([None, write])
+
+    def breathe():
+        if (happens := next(moments, None)) is not None:
+            happens()
+
+    monkeypatch.setattr(api.world, "breathe", breathe)
     answer = post(api, *CLUSTER)
     assert answer.status_code == 422
     assert answer.json["errors"][0]["path"] == "Network/pods.posture"
