@@ -1,11 +1,14 @@
 """Every example of the pages about the language means what stands beside it, in the semantics and in a switch."""
 
+import re
+
 import pytest
 
+from cli.parser import build
 from intent.kubernetes import read_objects, translate
 from intent.schema import DocumentError, dump_yaml
 from scripts.example import read
-from tests.unit.docs_kit import read_page
+from tests.unit.docs_kit import ROOT, read_page
 from tests.unit.docs_stage import check
 
 PAGES = {name: read_page(name) for name in ("policy.md", "coming-from.md")}
@@ -14,6 +17,16 @@ CLAIMS = [
     pytest.param(example, claim, id=f"{example.place} {claim.text}") for example in EXAMPLES for claim in example.claims
 ]
 REFUSED = [refused for page in PAGES.values() for refused in page.refused]
+COMMANDS = {
+    command.partition("#")[0].replace("...", "")
+    for name in (*PAGES, "pipeline.md")
+    for command in re.findall(r"(?:^|`)ringfence ([^`\n]+)", (ROOT / "docs" / name).read_text(), re.MULTILINE)
+}
+
+
+@pytest.mark.parametrize("words", sorted(COMMANDS))
+def test_the_command_exists(words):
+    build().parse_args(words.split())
 
 
 @pytest.mark.parametrize(("example", "claim"), CLAIMS)
