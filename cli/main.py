@@ -64,6 +64,8 @@ def _asking(command: str) -> Callable[[Client, argparse.Namespace], Exit]:
         "get": "documents",
         "verdict": "verdicts",
         "matrix": "verdicts",
+        "counters": "counts",
+        "observed": "counts",
     }
     name = "import_" if command == "import" else command  # the word is Python's own
     found: Callable[[Client, argparse.Namespace], Exit] = getattr(

@@ -101,7 +101,8 @@ def build() -> argparse.ArgumentParser:
     )
     _common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    for add in (_run, _apply, _import, _get, _delete, _status, _endpoints, _switches, _verdict, _matrix, _revisions):
+    looking = (_endpoints, _switches, _counters, _observed, _verdict, _matrix, _revisions)
+    for add in (_run, _apply, _import, _get, _delete, _status, *looking):
         add(commands)
     _completion(commands)
     return parser
@@ -209,6 +210,14 @@ def _endpoints(commands: Commands) -> None:
 
 def _switches(commands: Commands) -> None:
     _command(commands, "switches", "show the switches", ["switches"])
+
+
+def _counters(commands: Commands) -> None:
+    _command(commands, "counters", "show what rules decided and guards dropped", ["counters", "counters --json"])
+
+
+def _observed(commands: Commands) -> None:
+    _command(commands, "observed", "show what the policies in `observe` would change", ["observed"])
 
 
 def _verdict(commands: Commands) -> None:

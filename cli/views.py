@@ -42,7 +42,7 @@ def _print_status(answer: Answer) -> None:
     ]
     if rows:
         say()
-        _print_table(("KIND", "NAME", "REVISION", "STATE", "SWITCHES", "REASON"), rows)
+        print_table(("KIND", "NAME", "REVISION", "STATE", "SWITCHES", "REASON"), rows)
     _print_reports(answer)
 
 
@@ -69,7 +69,7 @@ def endpoints(client: Client, args: argparse.Namespace) -> Exit:
         emit_json(answer.value)
         return Exit.OK
     rows = [_endpoint(e) for e in answer.items("items")]
-    _print_table(("NAME", "NETWORK", "ADDRESSES", "MAC", "WHERE", "LABELS"), rows)
+    print_table(("NAME", "NETWORK", "ADDRESSES", "MAC", "WHERE", "LABELS"), rows)
     _print_reports(answer)
     return Exit.OK
 
@@ -104,7 +104,7 @@ def switches(client: Client, args: argparse.Namespace) -> Exit:
         emit_json(answer.value)
         return Exit.OK
     rows = [_switch(s) for s in answer.items("items")]
-    _print_table(("DATAPATH", "BRIDGE", "HOST", "STATE", "REVISION", "FLOWS", "PROBLEM"), rows)
+    print_table(("DATAPATH", "BRIDGE", "HOST", "STATE", "REVISION", "FLOWS", "PROBLEM"), rows)
     return Exit.OK
 
 
@@ -124,7 +124,7 @@ def revisions(client: Client, args: argparse.Namespace) -> Exit:
     rows = [
         (str(r.number("number")), r.text("at"), r.text("author", ""), _changes(r), r.text("message", "")) for r in found
     ]
-    _print_table(("REVISION", "AT", "AUTHOR", "CHANGES", "MESSAGE"), rows)
+    print_table(("REVISION", "AT", "AUTHOR", "CHANGES", "MESSAGE"), rows)
     return Exit.OK
 
 
@@ -151,7 +151,8 @@ def _sign(change: Answer) -> str:
     return "~" if change.has("after") else "-"
 
 
-def _print_table(heads: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
+def print_table(heads: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, or say that it is empty."""
     for line in table(heads, rows):
         say(line)
     if not rows:

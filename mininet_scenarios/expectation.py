@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import yaml
 
@@ -17,7 +18,6 @@ from intent.clockwork import zones
 from intent.model import Intents
 from intent.schema import parse_documents, to_intents
 from intent.semantics import ByPosture, ByRules, Reason, Verdict, evaluate
-from intent.store.zones import offsets
 from mininet_scenarios.scenario import PROTOCOLS, Document, Probe, Scenario, Step, Workload
 from mininet_scenarios.values import ScenarioError
 from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, Inventory, Location, NamedPort
@@ -140,7 +140,9 @@ class Judge:
         self._intents = world.intents()
         self._inventory = world.inventory()
         self._now = datetime.now(UTC)
-        self._offsets = offsets(zones(self._intents), self._now)
+        self._offsets = {
+            zone: self._now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0) for zone in zones(self._intents)
+        }
 
     def verdict(self, frame: Frame, tracked: Tracked = NEW) -> Verdict:
         """Say what becomes of a frame."""

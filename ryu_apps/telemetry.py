@@ -33,6 +33,16 @@ class Counters:
         with self._lock:
             self._switches[dpid] = sums
 
+    def total(self) -> dict[int, Count]:
+        """Return the sums over all switches, by cookie."""
+        sums: dict[int, Count] = {}
+        with self._lock:
+            for switch in self._switches.values():
+                for cookie, count in switch.items():
+                    before = sums.get(cookie, Count(0, 0))
+                    sums[cookie] = Count(before.packets + count.packets, before.bytes + count.bytes)
+        return sums
+
     def of(self, dpid: int) -> dict[int, Count]:
         """Return a switch's counters by cookie; empty before its first verification."""
         with self._lock:

@@ -184,6 +184,52 @@ class SwitchesAnswer(Answer):
     items: list[SwitchAnswer]
 
 
+class HitAnswer(Answer):
+    """What a rule decided on all switches."""
+
+    policy: str
+    rule: str
+    direction: Literal["egress", "ingress"]
+    packets: int
+    bytes: int
+
+
+class DropAnswer(Answer):
+    """What was dropped before or beside rules."""
+
+    cause: str
+    packets: int
+    bytes: int
+
+
+class CountersAnswer(Answer):
+    """What the switches counted, as of their last verification."""
+
+    rules: list[HitAnswer]
+    drops: list[DropAnswer]
+
+
+class TallyAnswer(Answer):
+    """Packets on which the enforced policies said one thing and the candidate set another, or the same."""
+
+    policy: str
+    """Empty for the whole candidate set."""
+    rule: str
+    enforced: Literal["allow", "deny"]
+    candidate: Literal["allow", "deny"]
+    packets: int
+    connections: int
+
+
+class ObservedAnswer(Answer):
+    """What observed policies would change."""
+
+    observing: list[str]
+    """The policies in `observe`."""
+    total: list[TallyAnswer]
+    rules: list[TallyAnswer]
+
+
 class StatusAnswer(Answer):
     """The whole at one glance."""
 

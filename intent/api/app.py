@@ -7,6 +7,7 @@ from typing import Any
 
 import falcon
 
+from intent.api.counts import Counters, Observed
 from intent.api.errors import add_handlers
 from intent.api.imports import KubernetesImport
 from intent.api.openapi import describe
@@ -64,6 +65,8 @@ def _add_routes(app: falcon.App[Any, Any], ports: Ports, limits: Limits, version
     app.add_route("/v1/revisions", Revisions(ports, limits))
     app.add_route("/v1/status", Status(ports))
     app.add_route("/v1/switches", Switches(ports))
+    app.add_route("/v1/counters", Counters(ports))
+    app.add_route("/v1/observed", Observed(ports))
     app.add_route("/v1/live/endpoints", LiveEndpoints(ports))
     app.add_route("/v1/verdict", Verdict(ports))
     app.add_route("/v1/matrix", Matrix(ports, limits))

@@ -108,6 +108,8 @@ OPERATIONS: Operations = {
     },
     "/v1/status": {"GET": Operation("How far the switches are, with every document", answers.StatusAnswer)},
     "/v1/switches": {"GET": Operation("The managed switches", answers.SwitchesAnswer)},
+    "/v1/counters": {"GET": Operation("What rules decided and guards dropped", answers.CountersAnswer)},
+    "/v1/observed": {"GET": Operation("What observed policies would change", answers.ObservedAnswer)},
     "/v1/live/endpoints": {
         "GET": Operation("The endpoints that are plugged in", answers.LiveEndpointsAnswer, (_NETWORK,))
     },

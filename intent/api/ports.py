@@ -104,6 +104,55 @@ class WaiterPort(Protocol):
         """Let others run; called between the parts of a long computation."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Hit:
+    """What a rule decided, summed over all switches."""
+
+    policy: str
+    rule: str
+    direction: str
+    """`egress` or `ingress`: whose judgement."""
+    packets: int
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Drop:
+    """What a guard, an isolation or a posture dropped, summed over all switches."""
+
+    cause: str
+    """`guard source`, `isolation kubernetes`, `posture shop`, …"""
+    packets: int
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Tally:
+    """What the enforced and the candidate policies said of the same packets; `policy` empty for the whole set."""
+
+    policy: str
+    rule: str
+    enforced: str
+    """`allow` or `deny`."""
+    candidate: str
+    packets: int
+    connections: int
+    """Of the packets those that would open a connection."""
+
+
+class CounterPort(Protocol):
+    """What the switches counted, as of their last verification."""
+
+    def hits(self) -> Sequence[Hit]:
+        """Return what rules decided."""
+
+    def drops(self) -> Sequence[Drop]:
+        """Return what was dropped before or beside rules."""
+
+    def tallies(self) -> Sequence[Tally]:
+        """Return what observed policies would change; empty while none is observed."""
+
+
 class FaultPort(Protocol):
     """Where faults of the API's own go; a client is told only that there was one."""
 
@@ -121,6 +170,7 @@ class Ports:
     clock: ClockPort
     waiter: WaiterPort
     faults: FaultPort
+    counters: CounterPort
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

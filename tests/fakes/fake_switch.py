@@ -34,6 +34,8 @@ class FakeSwitch:
         """(table, priority, match with padding) -> (cookie, hard timeout, instructions)."""
         self.generation = 0
         self.role = 1
+        self.meters: dict[int, int] = {}
+        """Rate by number."""
         self.messages: list[int] = []
         """Kinds of the messages received."""
         self.flow_mods = 0
@@ -84,7 +86,8 @@ class FakeSwitch:
         self.messages.append(kind)
         if kind in self.deaf_to:
             return
-        handler = {18: self._multipart, 20: self._barrier, 24: self._role, 33: self._bundle_control, 34: self._add}
+        handler = {18: self._multipart, 20: self._barrier, 24: self._role, 29: self._meter_mod}
+        handler |= {33: self._bundle_control, 34: self._add}
         handler[kind](xid, frame[8:])
 
     def _error(self, xid: int, kind: int, code: int) -> None:
@@ -107,7 +110,12 @@ class FakeSwitch:
         self.sink(message(30, 0, struct.pack("!IB3xQ", SLAVE, 0, generation)))
 
     def _multipart(self, xid: int, body: bytes) -> None:
-        assert struct.unpack_from("!H", body)[0] == 1, "only flow statistics"
+        (kind,) = struct.unpack_from("!H", body)
+        if kind == 10:  # meter configuration
+            specs = (self._meter_config(number, rate) for number, rate in sorted(self.meters.items()))
+            self.sink(message(19, xid, struct.pack("!HH4x", 10, 0) + b"".join(specs)))
+            return
+        assert kind == 1, "only flow statistics and meters"
         part = b""
         for (table, priority, match), (cookie, hard, instructions) in list(self.tables.items()):
             size = 48 + len(match) + len(instructions)
@@ -117,6 +125,17 @@ class FakeSwitch:
                 part = b""
             part += head + match + instructions
         self.sink(message(19, xid, struct.pack("!HH4x", 1, 0) + part))
+
+    @staticmethod
+    def _meter_config(number: int, rate: int) -> bytes:
+        return struct.pack("!HHI", 24, 14, number) + struct.pack("!HHII4x", 1, 16, rate, rate)
+
+    def _meter_mod(self, _xid: int, body: bytes) -> None:
+        command, _flags, number = struct.unpack_from("!HHI", body)
+        if command == 2:
+            self.meters.pop(number, None)
+        else:
+            self.meters[number] = struct.unpack_from("!I", body, 12)[0]
 
     def _bundle_control(self, xid: int, body: bytes) -> None:
         bundle_id, step, flags = struct.unpack("!IHH", body)

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 import falcon.testing
 
 from intent.api import Limits, Ports, SwitchStatus, make_app
+from intent.api.ports import Drop, Hit, Tally
 from intent.store import Store
 from topology.model import Endpoint, Inventory, Location, NamedPort, Report, UnaddressedPort
 
@@ -99,6 +100,15 @@ class World:
     def breathe(self):
         self.breaths += 1
 
+    def hits(self):
+        return [Hit("web-to-app", "r", "egress", 3, 300), Hit("web-to-app", "r", "ingress", 2, 200)]
+
+    def drops(self):
+        return [Drop("posture shop", 5, 500), Drop("guard source", 1, 60)]
+
+    def tallies(self):
+        return [Tally("", "", "allow", "deny", 7, 2), Tally("strict", "r", "allow", "deny", 7, 2)]
+
     def report(self, error):
         self.reported.append(error)
 
@@ -109,7 +119,7 @@ class Api:
     def __init__(self, path, limits=None):
         self.store = Store(path / "store.db")
         self.world = World()
-        ports = Ports(self.store, *(self.world,) * 5)
+        ports = Ports(self.store, *(self.world,) * 6)
         self.app = make_app(ports, token=TOKEN, limits=limits or Limits(), version="1.2.3")
         self.client = falcon.testing.TestClient(self.app, headers={"Authorization": f"Bearer {TOKEN}"})
 

@@ -9,6 +9,7 @@ import eventlet
 import eventlet.wsgi
 
 from intent.api import SwitchStatus
+from intent.api.ports import Drop, Hit, Tally
 from intent.store import Store
 from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, Inventory, Location, NamedPort, Report
 
@@ -83,6 +84,15 @@ class World:
 
     def breathe(self) -> None:
         pass
+
+    def hits(self) -> list[Hit]:
+        return [Hit("web-to-app", "r", "egress", 3, 300)]
+
+    def drops(self) -> list[Drop]:
+        return [Drop("posture shop", 5, 500)]
+
+    def tallies(self) -> list[Tally]:
+        return [Tally("", "", "allow", "deny", 7, 2), Tally("strict", "r", "allow", "deny", 7, 2)]
 
     def report(self, error: BaseException) -> None:
         self.faults.append(error)

@@ -24,7 +24,9 @@ ROOT = Path(__file__).parents[2]
 def world(tmp_path, monkeypatch):
     with Store(tmp_path / "store.db") as store:
         world = World(store)
-        app = make_app(Ports(store, world, world, world, world, world), token=TOKEN, limits=Limits(body_bytes=100_000))
+        app = make_app(
+            Ports(store, world, world, world, world, world, world), token=TOKEN, limits=Limits(body_bytes=100_000)
+        )
         (tmp_path / "token").write_text(TOKEN + "\n")
         with served(app) as url:
             monkeypatch.setenv("RINGFENCE_SERVER", url)
@@ -188,6 +190,27 @@ def test_endpoints_and_switches(world, shop, capsys):
     assert "0000000000000001  br-ring" in capsys.readouterr().out
     assert answered(capsys, "switches")["items"][0]["flows"] == 42
     assert len(answered(capsys, "endpoints")["items"]) == 3
+
+
+def test_counters_and_what_is_observed(world, shop, capsys):
+    assert main(["counters"]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "web-to-app  r     egress" in out
+    assert "posture shop  5" in out
+    assert main(["observed"]) == Exit.OK
+    assert "set `mode: observe`" in capsys.readouterr().out
+    strict = "kind: Policy\nname: strict\nmode: observe\nrules: [{action: deny}]\n"
+    (shop.parent / "strict.yaml").write_text(strict)
+    assert main(["apply", "-f", str(shop.parent / "strict.yaml")]) == Exit.OK
+    capsys.readouterr()
+    assert main(["observed"]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "observing strict" in out
+    assert "(all together)" in out
+    answer = answered(capsys, "observed")
+    assert answer["total"] == [
+        {"policy": "", "rule": "", "enforced": "allow", "candidate": "deny", "packets": 7, "connections": 2}
+    ]
 
 
 def test_a_verdict_is_a_sentence_with_its_reasons_and_an_exit_code(world, shop, capsys):

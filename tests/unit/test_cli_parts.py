@@ -31,6 +31,8 @@ COMMANDS = [
     "status",
     "endpoints",
     "switches",
+    "counters",
+    "observed",
     "verdict",
     "matrix",
     "revisions",

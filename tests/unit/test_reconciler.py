@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "fakes"))
 from fake_switch import FakeSwitch, until
 
 from intent.compiler.fields import ETH_TYPE, IN_PORT, REG, Slice
-from intent.compiler.flow import FlowBody, FlowKey, Goto, Load, OutputReg, Program, exact, match_of
-from ryu_apps import bundle, conversation
+from intent.compiler.flow import FlowBody, FlowKey, Goto, Load, Meter, OutputReg, Program, exact, match_of
+from intent.compiler.verdict import meters
+from ryu_apps import bundle, conversation, timers
 from ryu_apps.convergence import Desired
 from ryu_apps.link import Refused
 from ryu_apps.reach import flows_by_port
@@ -60,7 +62,10 @@ class Bench:
     def want(self, wanted: Program, revision: int = 1, ports: tuple[int, ...] = ()) -> None:
         self.epoch += 1
         names = {p: f"v{p}" for p in ports}
-        self.reconciler.want(DPID, Desired(self.epoch, revision, wanted, names, flows_by_port(wanted)))
+        desired = Desired(
+            self.epoch, revision, wanted, names, flows_by_port(wanted), meters(wanted), timers.timed(wanted)
+        )
+        self.reconciler.want(DPID, desired)
 
     def state(self):
         return self.reconciler.states()[0]
@@ -201,6 +206,51 @@ def test_a_master_that_does_not_know_yet_is_stopped_by_the_switch(bench):
     bench.want(program(1, 2), revision=2)
     assert until(lambda: bench.state().role is Role.STALE)
     assert switch.tables == tables
+
+
+def test_meters_come_before_the_flows_that_use_them_and_go_after(bench):
+    switch = bench.connect(FakeSwitch())
+    limited = {**program(1), FlowKey(3, 1, ()): FlowBody((Meter(4), Goto(5)), 0)}
+    bench.want(limited)
+    assert bench.realized()
+    assert switch.meters == {4: 10}
+    assert switch.messages.index(29) < switch.messages.index(34)
+    bench.want(program(1), revision=2)
+    assert bench.realized(2)
+    assert until(lambda: switch.meters == {})
+
+
+def test_a_meter_that_others_changed_is_put_right_by_the_next_connection(bench):
+    limited = {FlowKey(3, 1, ()): FlowBody((Meter(4), Goto(5)), 0)}
+    switch = FakeSwitch()
+    switch.meters = {4: 999, 7: 1}
+    bench.connect(switch)
+    bench.want(limited)
+    assert bench.realized()
+    assert until(lambda: switch.meters == {4: 10})
+
+
+def test_a_flow_that_ends_by_itself_is_sent_with_its_timer_and_not_again_when_it_is_over():
+    bench = Bench(interval_s=0.2)
+    ends = int(time.time()) + 2
+    wanted = {**program(1), FlowKey(3, 7, ()): FlowBody((Goto(5),), 9, expires_at=ends)}
+    switch = FakeSwitch()
+    added: list[int] = []
+
+    def note(_count: int, flow_mod: bytes) -> None:
+        if (flow_mod[24], flow_mod[25]) == (3, 0):  # an ADD to table 3
+            added.append(int.from_bytes(flow_mod[28:30]))
+
+    switch.refuse = note
+    bench.connect(switch)
+    bench.want(wanted)
+    assert bench.realized()
+    assert len(added) == 1
+    assert added[0] in {1, 2}
+    assert until(lambda: time.time() > ends and not any(table == 3 for table, *_ in switch.tables))
+    time.sleep(0.5)
+    assert len(added) == 1, "an allow that is over is never sent again"
+    assert bench.state().missing_restored == 0
 
 
 def test_flows_of_a_gone_port_go_at_once_and_come_back_with_it(bench):

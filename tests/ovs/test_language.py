@@ -1,0 +1,125 @@
+"""Reject, observe and expiry on a real switch with a real controller: what a packet meets, and what is counted."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import socket
+import time
+
+import pytest
+
+from mininet_scenarios import namespaces
+from mininet_scenarios.namespaces import Nic, plug
+from tests.ovs.controller_bench import ControllerBench, until
+
+NETWORK = "{kind: Network, name: lan, subnets: [10.0.0.0/24]}\n---\n"
+
+
+@pytest.fixture
+def bench(janitor, ovs):
+    """Two workloads in namespaces of their own, a controller, and a listener at the second."""
+    bench = ControllerBench(janitor, ovs).start()
+    assert until(lambda: bench.switch()["items"][0]["connected"], 20), bench.said()
+    bench.hosts = {}
+    nics = []
+    for number, name in ((1, "web"), (2, "db")):
+        bench.hosts[name] = janitor.netns()
+        nics.append(Nic(bench.hosts[name], janitor.fresh("v"), f"02:00:00:00:00:{number:02x}", (f"10.0.0.{number}",)))
+    plug(nics, ovs.netns)
+    for nic, (name, number) in zip(nics, (("web", 1), ("db", 2)), strict=True):
+        ids = {"iface-id": name, "attached-mac": nic.mac, "ringfence:ip": f"10.0.0.{number}"}
+        ids |= {"ringfence:network": "lan", "ringfence:label/app": name}
+        words = [f'external_ids:"{key}"="{value}"' for key, value in ids.items()]
+        ovs.vsctl("add-port", "br-ring", nic.outer, "--", "set", "interface", nic.outer, *words)
+    with namespaces.entered(bench.hosts["db"]):
+        bench.listener = socket.create_server(("10.0.0.2", 80), backlog=64)
+    yield bench
+    bench.listener.close()
+    bench.stop()
+
+
+def knock(bench, timeout_s: float = 1.0) -> str:
+    """Open a connection from web to db; say what came of it."""
+    with namespaces.entered(bench.hosts["web"]):
+        client = socket.socket()
+    client.settimeout(timeout_s)
+    with client:
+        try:
+            client.connect(("10.0.0.2", 80))
+        except ConnectionRefusedError:
+            return "refused"
+        except TimeoutError:
+            return "silent"
+    return "open"
+
+
+def rule(name: str, action: str, more: str = "") -> str:
+    return (
+        f"kind: Policy\nname: {name}\n{more}"
+        f"rules: [{{action: {action}, from: [{{labels: {{app: web}}}}], to: [{{labels: {{app: db}}}}]}}]\n---\n"
+    )
+
+
+def accepted(listener: socket.socket, peer: tuple[str, int]) -> socket.socket:
+    """Return the server's end of one connection, past those that knocked before."""
+    while True:
+        server, address = listener.accept()
+        if address == peer:
+            return server
+        server.close()
+
+
+def live(bench) -> bool:
+    return len(bench.ask("GET", "/v1/live/endpoints")[1]["items"]) == 2
+
+
+def test_a_rejected_sender_is_told_at_once_and_a_flood_is_not(bench) -> None:
+    bench.apply(NETWORK + rule("told", "reject"))
+    assert until(lambda: live(bench) and knock(bench, 0.3) == "refused")
+    started = time.monotonic()
+    assert knock(bench) == "refused"
+    assert time.monotonic() - started < 0.5
+    time.sleep(1.1)
+    told = [knock(bench, 0.02) for _ in range(40)]
+    assert set(told) <= {"refused", "silent"}
+    assert 1 <= told.count("refused") <= 25, "ten a second and a burst"
+    bench.apply(rule("told", "deny"))
+    assert knock(bench, 0.3) == "silent"
+
+
+def test_an_observed_policy_changes_nothing_and_is_counted(bench) -> None:
+    bench.apply(NETWORK + rule("open", "allow") + rule("strict", "deny", "tier: security\nmode: observe\n"))
+    assert until(lambda: live(bench) and knock(bench, 0.3) == "open")
+    for _ in range(5):
+        assert knock(bench) == "open"
+
+    def counted() -> int:
+        answer = bench.ask("GET", "/v1/observed")[1]
+        assert answer["observing"] == ["strict"]
+        return sum(t["connections"] for t in answer["rules"] if (t["enforced"], t["candidate"]) == ("allow", "deny"))
+
+    assert until(lambda: counted() >= 6, 10), json.dumps(bench.ask("GET", "/v1/observed")[1])
+    hits = bench.ask("GET", "/v1/counters")[1]["rules"]
+    assert {h["policy"] for h in hits if h["packets"]} == {"open"}
+
+
+def test_an_allow_ends_in_the_switch_also_when_the_controller_is_dead(bench) -> None:
+    ends = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=4)
+    bench.apply(NETWORK + rule("brief", "allow", f"expires: {ends.isoformat()}\n"))
+    assert until(lambda: live(bench) and knock(bench, 0.3) == "open", 3), bench.said()
+    with namespaces.entered(bench.hosts["web"]):
+        stream = socket.create_connection(("10.0.0.2", 80), timeout=1)
+    bench.process.kill()
+    bench.process.wait(5)
+    server = accepted(bench.listener, stream.getsockname())
+    assert knock(bench, 0.3) == "open", "the switch goes on without its controller"
+    time.sleep(max(0.0, ends.timestamp() - time.time()) + 1.5)
+    assert knock(bench, 0.3) == "silent"
+    stream.send(b"late")
+    server.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        server.recv(16)
+    stream.close()
+    server.close()
+    bench.start()
