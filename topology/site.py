@@ -7,6 +7,7 @@ interfaces is computed from them when asked, so that the order in which rows arr
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -26,6 +27,9 @@ from topology.events import (
 
 OWNER_KEY = "ringfence"
 """Key in `external_ids` that marks what a controller made; the value is its owner id."""
+DPID_KEY = "datapath-id"
+"""Key in `other_config` that fixes a bridge's datapath id."""
+FIXED_DPID = re.compile("[0-9a-fA-F]{16}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -164,7 +168,7 @@ def _join_bridge(owner: str, host: Host, row: BridgeRow) -> SiteBridge:
         host=host.name,
         uid=row.uid,
         name=row.name,
-        dpid=row.dpid,
+        dpid=_dpid(row),
         ours=_is_ours(owner, row),
         datapath_type=row.datapath_type,
         fail_mode=row.fail_mode,
@@ -173,6 +177,17 @@ def _join_bridge(owner: str, host: Host, row: BridgeRow) -> SiteBridge:
         other_config=row.other_config,
         external_ids=row.external_ids,
     )
+
+
+def _dpid(row: BridgeRow) -> int | None:
+    """Return what vswitchd says, else what it will say: its word is lost when the database restarts, the wish is not.
+
+    Without it all endpoints would seem unplugged, and lose their flows, until vswitchd has connected again.
+    """
+    fixed = row.other_config.get(DPID_KEY, "")
+    if row.dpid is not None or not FIXED_DPID.fullmatch(fixed):
+        return row.dpid
+    return int(fixed, 16) or None
 
 
 def _is_ours(owner: str, row: BridgeRow) -> bool:
@@ -199,7 +214,7 @@ def _site_interface(owner: str, host: str, bridge: BridgeRow, row: InterfaceRow)
     return SiteInterface(
         host=host,
         bridge=bridge.name,
-        dpid=bridge.dpid,
+        dpid=_dpid(bridge),
         ours=_is_ours(owner, bridge),
         uid=row.uid,
         name=row.name,
