@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from intent.inventory.grants import first_bad
 from ryu_apps.config_values import (
     ANY,
     MAX_SWITCHES,
@@ -207,6 +208,24 @@ class Reconcile(_Section):
     )
 
 
+class Labels(_Section):
+    """Who may set which labels of endpoints."""
+
+    ovsdb: tuple[str, ...] = Field(
+        default=("*", "!k8s/*", "!namespace/*", "!namespace.*"),
+        max_length=256,
+        description="Label keys that OVSDB rows (external_ids) may set: patterns with *, ! takes back, the last that "
+        "fits decides. Endpoint documents may set all.",
+    )
+
+    @model_validator(mode="after")
+    def _patterns(self) -> Self:
+        problem = first_bad(self.ovsdb)
+        if problem:
+            raise at_key("ovsdb", refuse(problem, "write it as `app`, `team.example/*` or `!tier`"))
+        return self
+
+
 class Config(_Section):
     """Everything the controller is told at start."""
 
@@ -214,6 +233,7 @@ class Config(_Section):
     rest: Rest = Field(default_factory=Rest, description="Where people and programs send intents to.")
     ovsdb: Ovsdb = Field(default_factory=Ovsdb, description="The hosts whose bridges are managed.")
     bridge: Bridge = Field(default_factory=Bridge, description="The integration bridge, made on every host.")
+    labels: Labels = Field(default_factory=Labels, description="Who may set which labels of endpoints.")
     reconcile: Reconcile = Field(default_factory=Reconcile, description="How the switches are kept true.")
     state_dir: File = Field(
         default=Path("/var/lib/ringfence"), description="Directory of the store and the token; made if missing."

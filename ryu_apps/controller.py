@@ -12,6 +12,7 @@ from eventlet import tpool
 from intent.api.app import make_app
 from intent.api.ports import Limits, Ports
 from intent.compiler.cookie import Kind
+from intent.inventory import Grants
 from intent.store import Store, ensure_token
 from ovsdb import BridgeWish, Client
 from ovsdb.target import Tls
@@ -78,6 +79,7 @@ class Controller(Listener):
         site = empty_site(memory.owner, hosts)
         self.planner = Planner(memory, self.reconciler, self.store.intents, site, config.bridge.name)
         self.planner.aside = _aside
+        self.planner.grants = Grants(config.labels.ovsdb)
         self.store.on_applied = self.planner.touch
         admission = config.openflow.admission
         self.switches = Switches(self.reconciler, self, admission.dpids, admission.names)

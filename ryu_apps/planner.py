@@ -17,7 +17,7 @@ from intent import clockwork
 from intent.compiler import CompileError, IdMap, OutOfNumbers, allocate, compile_program
 from intent.compiler.flow import FlowKey, Program
 from intent.compiler.verdict import meters
-from intent.inventory import Built, Learned, build
+from intent.inventory import Built, Grants, Learned, build
 from intent.model import Intents
 from intent.store.zones import offsets
 from ryu_apps.convergence import Desired
@@ -73,6 +73,8 @@ class Planner:
         self._dirty = threading.Event()
         self._lock = threading.Lock()
         self.stopped = False
+        self.grants = Grants()
+        """Which label keys OVSDB rows may set."""
         self._site = site
         self._learned = memory.learned
         self.aside: Callable[[Callable[[], Work]], Work] = lambda function: function()
@@ -171,7 +173,7 @@ class Planner:
         dpids = frozenset(b.dpid for b in self.bridges() if b.dpid is not None)
 
         def work() -> Work:
-            built = build(site, effective, memory.claims, learned)
+            built = build(site, effective, memory.claims, learned, self.grants)
             ids = allocate(effective, built.inventory, memory.ids, now.timestamp())
             return compile_all(effective, built, ids, dpids, self._last)
 

@@ -8,6 +8,7 @@ Whatever is unknown, invalid or disputed is left out (so it is default-deny) and
 """
 
 from intent.inventory.build import build
+from intent.inventory.grants import Grants
 from intent.inventory.learning import learn
 from intent.inventory.persist import dump_claims, dump_learned, load_claims, load_learned
 from intent.inventory.values import Built, ClaimKey, Claims, Learned, Learning, Sighting, address_key, attachment_of
@@ -16,6 +17,7 @@ __all__ = [
     "Built",
     "ClaimKey",
     "Claims",
+    "Grants",
     "Learned",
     "Learning",
     "Sighting",

@@ -9,18 +9,20 @@ from intent.inventory.candidates import gather
 from intent.inventory.checks import sort_addresses
 from intent.inventory.disputes import Settled, settle
 from intent.inventory.drafts import Candidate
+from intent.inventory.grants import ALL, Grants
 from intent.inventory.values import Built, Claims, Learned
 from intent.model import Intents
 from topology.model import Endpoint, Inventory, UnaddressedPort
 from topology.site import Site
 
 
-def build(site: Site, intents: Intents, claims: Claims, learned: Learned) -> Built:
+def build(site: Site, intents: Intents, claims: Claims, learned: Learned, grants: Grants = ALL) -> Built:
     """Return the inventory, and the history that the next call needs.
 
     Depends on nothing but its arguments: the order in which events made the site does not matter.
+    `grants` says which label keys OVSDB rows may set.
     """
-    gathered = gather(site, intents)
+    gathered = gather(site, intents, grants)
     declared = frozenset(gathered.declared)
     settled = settle(gathered.candidates, claims, learned, declared, complete=site.complete)
     endpoints = sorted((_endpoint(winner, settled) for winner in settled.winners), key=lambda e: e.name)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from intent.inventory.checks import RESERVED_PREFIX, sort_addresses
 from intent.inventory.declared import Declared, read
 from intent.inventory.drafts import Candidate, Draft, examine
+from intent.inventory.grants import ALL, Grants
 from intent.inventory.values import ClaimKey, address_key
 from intent.model import EndpointIntent, Intents
 from topology.model import Location, Report
@@ -25,6 +26,7 @@ class Gathered:
     candidates: list[Candidate] = dataclasses.field(default_factory=list)
     reports: list[Report] = dataclasses.field(default_factory=list)
     declared: set[ClaimKey] = dataclasses.field(default_factory=set)
+    grants: Grants = ALL
     plugged: set[str] = dataclasses.field(default_factory=set)
     """Names of documents that found their port."""
 
@@ -51,9 +53,9 @@ class _Bindings:
         return by_port + (self._by_iface_id.get(row.iface_id, []) if row.iface_id else [])
 
 
-def gather(site: Site, intents: Intents) -> Gathered:
+def gather(site: Site, intents: Intents, grants: Grants) -> Gathered:
     """Go through every interface of our bridges and every document."""
-    gathered = Gathered()
+    gathered = Gathered(grants=grants)
     bindings = _Bindings(intents)
     _note_declared(gathered, intents)
     for host, refused in site.refused():
@@ -77,6 +79,7 @@ def _note_declared(gathered: Gathered, intents: Intents) -> None:
 def _consider(gathered: Gathered, intents: Intents, bindings: _Bindings, interface: SiteInterface) -> None:
     row = read(interface.external_ids)
     subject = subject_of(interface)
+    row = _granted(gathered, row, subject)
     documents = bindings.of(interface, row)
     location = _location(interface)
     if location is None:
@@ -102,6 +105,17 @@ def _consider(gathered: Gathered, intents: Intents, bindings: _Bindings, interfa
         return
     for draft in _drafts(gathered, interface, row, documents):
         _propose(gathered, intents, draft, location)
+
+
+def _granted(gathered: Gathered, row: Declared, subject: str) -> Declared:
+    """Return the row with only the labels that a row may set."""
+    refused = [key for key, _ in row.labels if not gathered.grants.allow(key)]
+    for key in refused:
+        remedy = "set it in an Endpoint document, or grant it in the config under labels.ovsdb"
+        gathered.report(subject, f"rows may not set label {key[:80]!r}; it is ignored", remedy)
+    if not refused:
+        return row
+    return dataclasses.replace(row, labels=tuple((k, v) for k, v in row.labels if k not in refused))
 
 
 def _drafts(

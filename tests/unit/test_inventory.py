@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from intent.inventory import build, dump_claims, load_claims
+from intent.inventory import Grants, build, dump_claims, load_claims
 from intent.model import Binding, EndpointIntent, Intents, Network
 from tests.unit.site_kit import HOST, INTENTS, bridge, interface, port, site_of, uid
 from topology.events import HostResynced, InterfaceRow, RefusedRow, RowsChanged
@@ -325,3 +325,19 @@ def test_stored_claims_that_are_none_are_refused():
     for data in (b"{}", b"[[1,2,3]]", b"[", b"[3]"):
         with pytest.raises(ValueError, match=r".+"):
             load_claims(data)
+
+
+def test_a_row_sets_only_the_label_keys_it_is_granted():
+    """A source sets only the keys the config grants it; a key it may not set is ignored and reported."""
+    grants = Grants(("*", "!tier", "!k8s/*", "k8s/public"))
+    wanted = {"app": True, "tier": False, "k8s/namespace": False, "k8s/public": True, "x.k8s/namespace": True}
+    assert {key: grants.allow(key) for key in wanted} == wanted
+    assert not Grants(()).allow("app")
+    row = interface(1)
+    labels = {"ringfence:label/app": "web", "ringfence:label/tier": "admin"}
+    row = InterfaceRow(row.uid, row.name, ofport=1, external_ids={**row.external_ids, **labels})
+    built = build(plugged(row), INTENTS, {}, {}, grants)
+    (endpoint,) = built.inventory.endpoints.values()
+    assert endpoint.labels["app"] == "web"
+    assert "tier" not in endpoint.labels
+    assert any("'tier'" in report.problem for report in built.inventory.reports)
