@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mininet_scenarios import namespaces, shell
+from mininet_scenarios import namespaces
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.namespaces import Nic
 from mininet_scenarios.private_ovs import PrivateOvs
@@ -52,11 +52,10 @@ class Traffic:
 
     def open(self, streams: Iterable[Mapping[str, object]], *, but: Iterable[int] = (), timeout_s: float = 10) -> None:
         """Open streams and wait until all are established, `but` those that are not expected to be."""
-        self.ask("open", streams=list(streams))
-        expected = set(but)
-        assert until(lambda: set(self.ask("waiting")) <= expected, timeout_s), sorted(
-            set(self.ask("waiting")) - expected
-        )[:20]
+        asked = list(streams)
+        self.ask("open", streams=asked)
+        expected = [s["id"] for s in asked if s["id"] not in but]
+        assert until(lambda: not self.ask("waiting", ids=expected), timeout_s), self.ask("waiting", ids=expected)[:20]
 
     def report(self, settle_s: float = 0.5) -> Record:
         """Stop all streams, let the last messages arrive, and return the notes."""
@@ -114,22 +113,22 @@ class Field:
         """Start everything, and return when the switch holds these documents and all workloads are known."""
         self.bench.start(command)
         assert until(lambda: BRIDGE in self.ovs.vsctl("list-br"))
-        namespaces.plug([self._nic(name) for name in self.names], self.ovs.netns)
-        self.ovs.vsctl(*[word for name in self.names for word in ("--", "add-port", BRIDGE, self.port(name))][1:])
         for name in self.names:
-            namespaces.batch(
-                (
-                    f"neigh replace {self.address(other)} lladdr {self.mac(other)} dev eth0 nud permanent"
-                    for other in self.names
-                ),
-                self.netns[name],
-            )
+            self.wire(name, self.netns[name])
+        self.ovs.vsctl(*[word for name in self.names for word in ("--", "add-port", BRIDGE, self.port(name))][1:])
         self.apply(LAN + "".join(self.endpoint(name, app=name) for name in self.names) + documents)
         assert until(lambda: len(self.live()) == len(self.names)), self.bench.said()
         self.settle()
 
-    def _nic(self, name: str) -> Nic:
-        return Nic(self.netns[name], self.port(name), self.mac(name), (self.address(name),))
+    def wire(self, name: str, netns: str) -> None:
+        """Make the interface of a workload in a namespace; forbidden packets must not wait for ARP."""
+        nic = Nic(netns, self.port(name), self.mac(name), (self.address(name),))
+        namespaces.plug([nic], self.ovs.netns)
+        neighbours = (
+            f"neigh replace {self.address(other)} lladdr {self.mac(other)} dev eth0 nud permanent"
+            for other in self.names
+        )
+        namespaces.batch(neighbours, netns)
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -214,11 +213,3 @@ class Field:
         assert self.bench.process
         status = Path(f"/proc/{self.bench.process.pid}/status").read_text()
         return int(re.findall(r"VmRSS:\s+(\d+)", status)[0])
-
-    def tell(self, name: str, line: str) -> None:
-        """Run an `ip` command inside a workload."""
-        namespaces.batch([line], self.netns[name])
-
-    def run_inside(self, *argv: str) -> str:
-        """Run a program beside the switch."""
-        return shell.run(argv, where=self.ovs.where)

@@ -9,6 +9,7 @@ microsecond (CLOCK_MONOTONIC). It notes every message sent and every one that ar
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import functools
@@ -100,6 +101,8 @@ class Stream:
     interval_s: float
     renew: int = 0
     """A new source port after so many datagrams."""
+    sport: int = 0
+    """The client's port; 0: any."""
     near: socket.socket | None = None
     far: socket.socket | None = None
     peer: Any = None
@@ -161,7 +164,7 @@ class Engine:
     def _bind(self, stream: Stream) -> None:
         if stream.near:
             self.loop.forget(stream.near)
-        near = stream.near = make(stream.client[0], socket.SOCK_DGRAM, stream.client[1])
+        near = stream.near = make(stream.client[0], socket.SOCK_DGRAM, stream.client[1], stream.sport)
         near.connect((stream.server[1], stream.port))
         self.loop.watch(near, functools.partial(self._answers, stream, near))
         if not stream.driven:
@@ -174,7 +177,7 @@ class Engine:
             self.loop.at(time.monotonic() + 0.2, lambda: self._greet(stream, near))
 
     def _connect(self, stream: Stream) -> None:
-        near = stream.near = make(stream.client[0], socket.SOCK_STREAM, stream.client[1])
+        near = stream.near = make(stream.client[0], socket.SOCK_STREAM, stream.client[1], stream.sport)
         near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         near.connect_ex((stream.server[1], stream.port))
         self._hello(stream, near)
@@ -279,7 +282,8 @@ class Engine:
     def _tick(self, stream: Stream, direction: str, due: float) -> None:
         if not stream.driven:
             return
-        self._say(stream, direction)
+        with contextlib.suppress(OSError):  # its interface is gone: nothing was sent
+            self._say(stream, direction)
         now = time.monotonic()
         due += stream.interval_s
         if due < now - LATE_S:
@@ -289,8 +293,8 @@ class Engine:
     def _say(self, stream: Stream, direction: str) -> None:
         sent = stream.sent[direction]
         if stream.protocol == "knock":
-            sent.append(time.monotonic())
             self._knock(stream)
+            sent.append(time.monotonic())
             return
         if stream.renew and len(sent) % stream.renew == 0:
             self._bind(stream)
@@ -327,7 +331,11 @@ class Engine:
         wanted = {socket.inet_aton(source) for source in sources}
 
         def look() -> None:
-            frame, where = tap.recvfrom(128)
+            try:
+                frame, where = tap.recvfrom(128)
+            except OSError:  # the interface went
+                self.loop.forget(tap)
+                return
             if where[2] == OUTGOING or frame[12:14] != IPV4 or (wanted and frame[26:30] not in wanted):
                 return
             src, dst = socket.inet_ntoa(frame[26:30]), socket.inet_ntoa(frame[30:34])
@@ -337,9 +345,9 @@ class Engine:
 
     # -- answering -----------------------------------------------------------------------------
 
-    def waiting(self) -> list[int]:
-        """Return the streams that are not established."""
-        return [s.id for s in self.streams.values() if s.protocol != "knock" and not s.established()]
+    def waiting(self, ids: list[int]) -> list[int]:
+        """Return those of some streams that are not established."""
+        return [n for n in ids if self.streams[n].protocol != "knock" and not self.streams[n].established()]
 
     def report(self, path: str) -> None:
         notes = {ident: stream.notes() for ident, stream in self.streams.items()}
