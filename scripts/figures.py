@@ -23,7 +23,8 @@ HEAD = """# Figures
 
 <!-- Generated from figures.json by `make soak`. Do not edit. -->
 
-Measured by `make soak`; each row names the test that measured it and the machine it ran on.
+Measured by `make soak`; each row names the test that measured it, the machine it ran on and the day (UTC).
+What the names mean is told by the tests; a figure outside of its bound fails the run.
 """
 
 
@@ -74,7 +75,7 @@ def save(document: Mapping[str, Any], path: Path = DATA) -> None:
 
 def render(document: Mapping[str, Any]) -> str:
     """Return the page of a document."""
-    rows = ["| figure | value | bound | measured by | machine |", "|---|---|---|---|---|"]
+    rows = ["| figure | value | bound | measured by | machine and day |", "|---|---|---|---|---|"]
     for row in document.values():
         cells = (row["name"], f"{row['value']:g} {row['unit']}", _bound(row), f"`{row['measured_by']}`", row["machine"])
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

@@ -56,7 +56,7 @@ STAGES = (
     Stage("property", ((*PYTEST, "tests/property", "-vv"),), 60),
     Stage("golden", ((*PYTEST, "tests/golden"),), 15),
     Stage("coverage", (COVERED, (sys.executable, "scripts/coverage_gate.py")), 180),
-    Stage("ovs", ((*PYTEST, "tests/ovs", "-vv", "--durations=5"),), 240),
+    Stage("ovs", ((*PYTEST, "tests/ovs", "-vv", "--durations=5"),), 400),
     Stage("mininet", ((*PYTEST, "tests/mininet", "-vv", "--durations=5"),), 240),
     Stage("conformance", ((*PYTEST, "tests/conformance", "-vv"),), 60),
     Stage("soak", ((*PYTEST, "tests/soak", "-vv", "--durations=5"),), 90),

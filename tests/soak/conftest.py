@@ -10,6 +10,7 @@ A soak test takes its repetitions from `effort(short, full)` and reports through
 """
 
 import os
+from datetime import UTC, datetime
 
 import pytest
 
@@ -37,7 +38,8 @@ def figure(request, record_property):
         record_property(name, value)
         print(f"figure: {name}: {value:g} {unit}")
         if FULL:
-            figures.save(figures.merge(figures.load(), [made], figures.machine()))
+            where = f"{figures.machine()}, {datetime.now(UTC):%Y-%m-%d}"
+            figures.save(figures.merge(figures.load(), [made], where))
         assert made.kept, f"{name}: {value:g} {unit} is outside of its bound"
 
     return report
