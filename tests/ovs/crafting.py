@@ -103,6 +103,13 @@ def extension(following: int, body: bytes = b"\x01\x04\0\0\0\0") -> bytes:
     return struct.pack("!BB", following, (len(body) + 2) // 8 - 1) + body
 
 
+def padding(size: int) -> bytes:
+    """Options of an IPv6 header that say nothing (PadN)."""
+    most = 257
+    sizes = [most] * (size // most) + ([size % most] if size % most else [])
+    return b"".join(b"\x01" + bytes([n - 2]) + b"\0" * (n - 2) if n > 1 else b"\0" for n in sizes)
+
+
 def authentication(following: int) -> bytes:
     """AH with a 12-byte value (RFC 4302)."""
     return struct.pack("!BBHII", following, 4, 0, 0x100, 1) + b"\0" * 12

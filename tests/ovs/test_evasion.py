@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.ovs.crafting_bench import Attack, Bench
+from tests.ovs.crafting_connections import CONNECTIONS
 from tests.ovs.crafting_fragments import FRAGMENTS
+from tests.ovs.crafting_headers import HEADERS
+from tests.ovs.crafting_identities import IDENTITIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ATTACKS = (*FRAGMENTS,)
+ATTACKS = (*FRAGMENTS, *HEADERS, *CONNECTIONS, *IDENTITIES)
 
 
 @pytest.fixture(scope="module")
