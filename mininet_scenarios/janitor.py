@@ -90,7 +90,8 @@ class Janitor:
         """Make a named network namespace with its loopback up."""
         name = self.fresh("n")
         self.record("netns", name)
-        shell.run(["ip", "netns", "add", name])
+        # Marked, so that the watchdog of a killed run also ends an `ip` that is still about to make it.
+        shell.run(["ip", "netns", "add", name], where=self.surroundings())
         shell.run(["ip", "-n", name, "link", "set", "lo", "up"])
         return name
 

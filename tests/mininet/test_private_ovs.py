@@ -1,6 +1,7 @@
 """The ground the other tests stand on: a private switch lives, is restarted, and leaves nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +93,21 @@ def leftovers(run_id):
     return names
 
 
+def until(true, timeout_s=10.0):
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def commands_below(pid):
+    """The command lines of a process's children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [Path(f"/proc/{child}/cmdline").read_bytes() for child in children]
+
+
 @pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.06, 0.3])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_killed_run_leaves_nothing(real_parts, delay_s, number):
@@ -101,10 +117,34 @@ def test_a_killed_run_leaves_nothing(real_parts, delay_s, number):
     process.send_signal(number)
     process.wait(10)
     process.stdout.close()
-    deadline = time.monotonic() + 10
-    while leftovers(run_id) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert leftovers(run_id) == []
+    assert until(lambda: leftovers(run_id) == []), leftovers(run_id)
+
+
+SLOW = """#!/bin/sh
+case "$1 $2" in "netns add") sleep 0.3 ;; esac
+exec {ip} "$@"
+"""
+
+
+def test_a_namespace_that_is_just_being_made_is_not_left_either(real_parts, tmp_path):
+    """The run dies while `ip netns add` has yet to make what the watchdog must delete."""
+    (tmp_path / "ip").write_text(SLOW.format(ip=shutil.which("ip")))
+    (tmp_path / "ip").chmod(0o755)
+    run = textwrap.dedent("""
+        from mininet_scenarios.janitor import Janitor
+        janitor = Janitor()
+        print(janitor.run_id, flush=True)
+        janitor.netns()
+    """)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    process = subprocess.Popen([sys.executable, "-c", run], stdout=subprocess.PIPE, env={**os.environ, "PATH": path})
+    run_id = process.stdout.readline().decode().strip()
+    assert until(lambda: any(b"netns\0add" in command for command in commands_below(process.pid)))
+    process.kill()
+    process.wait(10)
+    process.stdout.close()
+    time.sleep(0.5)  # longer than `ip` would have taken
+    assert until(lambda: leftovers(run_id) == []), leftovers(run_id)
 
 
 def test_closing_a_janitor_removes_what_it_made_before_it_returns(real_parts):
