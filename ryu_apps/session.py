@@ -92,7 +92,7 @@ class Session:
         self.unasked: collections.deque[bytes] = collections.deque()
         self.listener = listener or Listener()
         self._meters: dict[int, int] | None = None
-        """Rate by number, as the switch confirmed; None before it was asked."""
+        """Rate by number, as the switch confirmed; None when it has to be asked."""
 
     # -- what the connection says ------------------------------------------------------------------
 
@@ -202,11 +202,12 @@ class Session:
             raise Refusal("meter", answer)
 
     def dump(self) -> Dump:
-        """Read every flow of every table.
+        """Read every flow of every table, and doubt the meters: who deletes one deletes the flows that use it.
 
         Raises:
             SessionError: it does not answer, or with an error.
         """
+        self._meters = None
         dump = Dump([], [])
         xid = self.exchange.take_xids()
         with Conversation(self.exchange, xid) as talk:

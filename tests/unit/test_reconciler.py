@@ -2,76 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "fakes"))
-
-from fake_switch import FakeSwitch, until
-
-from intent.compiler.fields import ETH_TYPE, IN_PORT, REG, Slice
-from intent.compiler.flow import FlowBody, FlowKey, Goto, Load, Meter, OutputReg, Program, exact, match_of
-from intent.compiler.verdict import meters
-from ryu_apps import bundle, conversation, timers
-from ryu_apps.convergence import Desired
+from intent.compiler.flow import FlowBody, FlowKey, Goto, Meter
+from ryu_apps import bundle, conversation
 from ryu_apps.link import Refused
-from ryu_apps.reach import flows_by_port
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener, Role
 from ryu_apps.switches import Switches
-
-DPID = 7
-OUT = Slice(REG[5], 0, 16)
-
-
-def program(*ofports: int) -> Program:
-    """A small pipeline: each port may send to each other."""
-    flows = {FlowKey(0, 10, match_of([exact(IN_PORT, p)])): FlowBody((Goto(1),), p) for p in ofports}
-    for p in ofports:
-        flows[FlowKey(1, 10, match_of([exact(ETH_TYPE, 0x800 + p)]))] = FlowBody((Load(OUT, p), Goto(2)), p)
-    flows[FlowKey(2, 1, ())] = FlowBody((OutputReg(OUT),), 0)
-    return flows
-
-
-class Bench:
-    """A reconciler and one switch whose connections come and go."""
-
-    def __init__(self, interval_s: float = 60.0, generation: int = 5) -> None:
-        self.reconciler = Reconciler(generation, interval_s)
-        bench = self
-
-        class Wake(Listener):
-            def ports_changed(self, session):
-                bench.reconciler.wake(session.dpid)
-
-            def became_stale(self, session):
-                bench.reconciler.wake(session.dpid)
-
-        self.switches = Switches(self.reconciler, Wake(), None, ())
-        self.epoch = 0
-
-    def connect(self, switch: FakeSwitch, ports: dict[int, str] | None = None) -> FakeSwitch:
-        self.switches.admit(switch, DPID, 0)
-        switch.plug(lambda frame: self.switches.frame(switch, frame), lambda: self.switches.gone(switch))
-        self.switches.ready(switch, DPID, ports or {p: f"v{p}" for p in range(1, 9)})
-        return switch
-
-    def want(self, wanted: Program, revision: int = 1, ports: tuple[int, ...] = ()) -> None:
-        self.epoch += 1
-        names = {p: f"v{p}" for p in ports}
-        desired = Desired(
-            self.epoch, revision, wanted, names, flows_by_port(wanted), meters(wanted), timers.timed(wanted)
-        )
-        self.reconciler.want(DPID, desired)
-
-    def state(self):
-        return self.reconciler.states()[0]
-
-    def realized(self, revision: int = 1) -> bool:
-        return until(lambda: self.reconciler.is_realized(revision))
+from tests.fakes.fake_switch import FakeSwitch, until
+from tests.unit.reconciler_kit import DPID, Bench, program
 
 
 @pytest.fixture
@@ -130,19 +70,6 @@ def test_foreign_flow_is_removed_and_missing_one_restored():
     switch.tables[9, 8, bytes.fromhex("0001001080000408 0000000000000001")] = (0, 0, b"")
     assert until(lambda: switch.tables == right)
     assert until(lambda: (bench.state().foreign_removed, bench.state().missing_restored) == (2, 1))
-
-
-def test_a_refused_message_leaves_nothing_and_is_reported(bench):
-    switch = FakeSwitch()
-    switch.refuse = lambda count, _body: (5, 1) if count == 2 else None
-    bench.connect(switch)
-    bench.want(program(1, 2))
-    assert until(lambda: "TABLE_FULL" in bench.state().problem)
-    assert switch.tables == {}
-    assert not bench.reconciler.is_realized(1)
-    switch.refuse = lambda _count, _body: None
-    assert bench.realized(), "it is tried again"
-    assert bench.state().problem == ""
 
 
 def test_disconnect_in_the_middle_of_a_bundle_is_mended_by_the_next_connection(bench):
@@ -230,27 +157,13 @@ def test_a_meter_that_others_changed_is_put_right_by_the_next_connection(bench):
     assert until(lambda: switch.meters == {4: 10})
 
 
-def test_a_flow_that_ends_by_itself_is_sent_with_its_timer_and_not_again_when_it_is_over():
-    bench = Bench(interval_s=0.2)
-    ends = int(time.time()) + 2
-    wanted = {**program(1), FlowKey(3, 7, ()): FlowBody((Goto(5),), 9, expires_at=ends)}
-    switch = FakeSwitch()
-    added: list[int] = []
-
-    def note(_count: int, flow_mod: bytes) -> None:
-        if (flow_mod[24], flow_mod[25]) == (3, 0):  # an ADD to table 3
-            added.append(int.from_bytes(flow_mod[28:30]))
-
-    switch.refuse = note
-    bench.connect(switch)
-    bench.want(wanted)
+def test_meters_that_others_delete_come_back_with_the_next_verification():
+    bench = Bench(interval_s=0.05)
+    switch = bench.connect(FakeSwitch())
+    bench.want({FlowKey(3, 1, ()): FlowBody((Meter(4), Goto(5)), 0)})
     assert bench.realized()
-    assert len(added) == 1
-    assert added[0] in {1, 2}
-    assert until(lambda: time.time() > ends and not any(table == 3 for table, *_ in switch.tables))
-    time.sleep(0.5)
-    assert len(added) == 1, "an allow that is over is never sent again"
-    assert bench.state().missing_restored == 0
+    switch.meters = {5: 1}
+    assert until(lambda: switch.meters == {4: 10}), "else the flows that use it are refused, and all changes with them"
 
 
 def test_flows_of_a_gone_port_go_at_once_and_come_back_with_it(bench):
