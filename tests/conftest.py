@@ -2,19 +2,28 @@
 
 Nothing here touches the machine's own Open vSwitch. What a fixture makes is gone afterwards, also
 when pytest is killed. RINGFENCE_KEEP=1 keeps the directories (logs, databases).
+
+Hypothesis draws the same examples in every run, so that a red run is red again; RINGFENCE_SOAK=1
+lets it search anew. The machine may be busy, so how long an example takes is no failure.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.private_ovs import PrivateOvs, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+for profile, repeats in (("repeatable", True), ("searching", False)):
+    settings.register_profile(profile, derandomize=repeats, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("searching" if os.environ.get("RINGFENCE_SOAK") == "1" else "repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -85,14 +85,14 @@ def test_program_and_semantics_agree_on_seeded_cases(first: int) -> None:
     assert delivered > SLICE // 10, "the cases say nothing if nothing is ever delivered"
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_program_and_semantics_agree_on_drawn_cases(data: st.DataObject) -> None:
     """Slower, but a disagreement shrinks to its core."""
     _play(Drawn(data.draw), WHOLE, steps=2, frames=5)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(cases(WHOLE))
 def test_every_flow_keeps_to_the_declared_pipeline(case: Case) -> None:
     """Gotos lead forward along declared edges; conjunctions are whole, bounded and never beside a plain flow."""
@@ -116,7 +116,7 @@ def test_every_flow_keeps_to_the_declared_pipeline(case: Case) -> None:
     assert all(len(mixed) == 1 for mixed in kinds.values())
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(cases(WHOLE))
 def test_given_the_id_map_the_table_is_the_same_whatever_order_things_are_named_in(case: Case) -> None:
     ids = allocate(case.intents, case.inventory, IdMap(), 0)
@@ -133,7 +133,7 @@ def test_given_the_id_map_the_table_is_the_same_whatever_order_things_are_named_
     assert again == program
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(cases(WHOLE))
 def test_a_flow_that_ends_by_itself_shares_its_priority_with_no_other_rule(case: Case) -> None:
     """Only an allow ends by itself, whole: its clauses and its decision, all at the policy's expiry."""

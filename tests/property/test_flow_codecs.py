@@ -14,7 +14,7 @@ from tests.property.flow_strategies import flows
 from tests.unit.test_wire import entry
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(wanted=flows())
 def test_every_flow_survives_the_wire(wanted) -> None:
     found = list(wire.decode_flow_stats(entry(wanted) * 2))
@@ -22,13 +22,13 @@ def test_every_flow_survives_the_wire(wanted) -> None:
     assert (found[0].packets, found[0].bytes, found[0].age_s) == (7, 700, 3.5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(wanted=flows())
 def test_what_a_switch_would_report_passes_the_frame_check(wanted) -> None:
     frames.check(message(Kind.MULTIPART_REPLY, 1, struct.pack("!HH4x", 1, 0) + entry(wanted)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(wanted=flows())
 def test_a_bundled_flow_mod_is_the_plain_one_inside_an_envelope(wanted) -> None:
     for command in Command:
@@ -38,13 +38,13 @@ def test_a_bundled_flow_mod_is_the_plain_one_inside_an_envelope(wanted) -> None:
         assert int.from_bytes(bundled[2:4], "big") == len(bundled)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(wanted=flows())
 def test_every_flow_survives_its_text(wanted) -> None:
     assert parse_flow(flow_text(wanted)) == wanted
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(wanted=flows())
 def test_table_names_read_back_as_their_numbers(wanted) -> None:
     names = {number: f"t{number}" for number in range(0, 256, 3)}

@@ -1,4 +1,4 @@
-"""The compiler's small parts: numbers, priorities, cookies, masks, tables, diff."""
+"""The compiler's small parts: numbers, priorities, cookies, masks, tables."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intent.compiler import cookie, ids
-from intent.compiler import delta as diff
 from intent.compiler import fields as f
-from intent.compiler.delta import Delta
-from intent.compiler.flow import FlowBody, FlowKey, Goto, Term, exact, match_of
+from intent.compiler.flow import Goto, Term, exact, match_of
 from intent.compiler.ids import Band, IdMap, OutOfNumbers, Space, width_for
 from intent.compiler.pipeline import static_flows
 from intent.compiler.tables import STAGES, Lane, Table, table_name
@@ -157,7 +155,7 @@ def test_no_two_fields_share_a_header_or_a_place() -> None:
     assert len({x.index for x in f.FIELDS}) == len(f.FIELDS)
 
 
-# -- matches and diff --------------------------------------------------------------------------------
+# -- matches -----------------------------------------------------------------------------------------
 
 
 def test_a_match_that_names_a_field_twice_or_an_impossible_value_is_refused() -> None:
@@ -167,27 +165,3 @@ def test_a_match_that_names_a_field_twice_or_an_impossible_value_is_refused() ->
         match_of([Term(f.IN_PORT, 2, 1)])
     with pytest.raises(ValueError, match="no valid term"):
         match_of([exact(f.ETH_TYPE, 1 << 16)])
-
-
-_KEYS = st.builds(
-    FlowKey, st.integers(0, 3), st.integers(0, 3), st.sampled_from([(), (exact(f.IN_PORT, 1),), (exact(f.IN_PORT, 2),)])
-)
-_BODIES = st.builds(FlowBody, st.sampled_from([(), (Goto(9),)]), st.integers(0, 2), st.integers(0, 1))
-_PROGRAMS = st.dictionaries(_KEYS, _BODIES, max_size=12)
-
-
-@given(_PROGRAMS, _PROGRAMS)
-def test_applying_a_diff_leads_there_and_nothing_is_sent_twice(actual: dict, desired: dict) -> None:
-    delta = diff.diff(actual, desired)
-    assert diff.apply(actual, delta) == desired
-    assert diff.diff(desired, desired) == Delta()
-    assert not diff.diff(desired, desired)
-    touched = [*delta.deletes, *(x.key for x in (*delta.adds, *delta.changes))]
-    assert len(set(touched)) == len(touched) == len(delta)
-    assert len(delta) == sum(actual.get(k) != desired.get(k) for k in actual.keys() | desired.keys())
-
-
-@given(_PROGRAMS, _PROGRAMS)
-def test_a_diff_is_the_same_whatever_order_its_inputs_come_in(actual: dict, desired: dict) -> None:
-    shuffled = dict(reversed(actual.items())), dict(reversed(desired.items()))
-    assert diff.diff(*shuffled) == diff.diff(actual, desired)

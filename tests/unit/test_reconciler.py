@@ -84,6 +84,17 @@ def test_disconnect_in_the_middle_of_a_bundle_is_mended_by_the_next_connection(b
     assert len(again.tables) == 5
 
 
+def test_a_fault_of_ours_is_reported_and_the_switch_connects_anew(bench, monkeypatch):
+    def fault(*_arguments: object) -> None:
+        raise RuntimeError("not foreseen")
+
+    monkeypatch.setattr(changes, "stages", fault)
+    switch = bench.connect(FakeSwitch())
+    bench.want(program(1))
+    assert until(lambda: bool(switch.shut_reason)), "it would keep for ever what was revoked"
+    assert "not foreseen" in bench.state().problem
+
+
 def test_no_answer_to_a_commit_closes_the_connection(bench, monkeypatch):
     monkeypatch.setattr(bundle, "COMMIT_S", 0.1)
     switch = FakeSwitch()

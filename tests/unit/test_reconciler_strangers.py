@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "fakes"))
-
-from fake_switch import FakeSwitch, until
 
 from ryu_apps.convergence import Desired
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener, Role
 from ryu_apps.switches import Switches
+from tests.fakes.fake_switch import FakeSwitch, until
 
 OURS = 7
 

@@ -82,7 +82,7 @@ def test_the_case_that_others_shrink_to_is_small():
     assert not case.intents.services
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(case_with_frames(EVERYTHING, 4))
 def test_composition_does_not_depend_on_who_wrote_first(drawn):
     case, sent = drawn
@@ -94,7 +94,7 @@ def test_composition_does_not_depend_on_who_wrote_first(drawn):
     assert [fate(case, frame) for frame in sent] == [fate(case, frame, reordered) for frame in sent]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(case_with_frames(EVERYTHING, 4))
 def test_observe_policies_and_those_that_are_off_never_change_the_verdict(drawn):
     case, sent = drawn
@@ -104,7 +104,7 @@ def test_observe_policies_and_those_that_are_off_never_change_the_verdict(drawn)
     assert candidate_set(without) == without
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(case_with_frames(count=6).flatmap(lambda drawn: changes(drawn[0])).flatmap(frames))
 def test_frames_can_be_drawn_for_a_case_that_changed(sent):
     assert len(sent) == 1

@@ -27,7 +27,7 @@ changes = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(changes, max_size=15))
 def test_first_holders_stay_and_nobody_shares(events):
     site = reduce(empty_site("me", [HOST]), HostResynced(HOST, (bridge(set(NUMBERS)), *map(port, NUMBERS))))

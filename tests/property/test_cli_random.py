@@ -36,7 +36,7 @@ QUESTIONS = (
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(QUESTIONS), ANSWERS, st.booleans())
 def test_no_answer_makes_a_traceback(argv, answer, as_json):
     body = json.dumps(answer).encode()
