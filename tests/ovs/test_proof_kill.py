@@ -63,6 +63,8 @@ def test_killed_controller_loses_and_leaks_nothing_and_sends_nothing(field, effo
     record = field.traffic.report()
     allowed = [*ALLOWED_TCP, *ALLOWED_UDP]
     assert not record.broken(allowed)
+    assert not field.own_drops(), "the proof itself could not keep up: give it a less busy machine"
+    print("lost at", [round(at - began_at, 3) for flow in record.of(ALLOWED_UDP) for at in flow.lost()])
     figure("kill: controllers killed under traffic", kills, "kills", at_least=kills)
     figure("kill: allowed messages sent", record.sent(allowed), "messages", at_least=1000 * kills)
     figure("kill: allowed UDP datagrams lost", record.lost(ALLOWED_UDP), "datagrams", at_most=0)

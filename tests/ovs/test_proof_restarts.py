@@ -73,7 +73,7 @@ def test_database_restarted_under_traffic(field, effort, figure):
     watch, began_at = field.watch(), time.monotonic()
     for number in range(restarts):
         field.ovs.restart(Daemon.DATABASE, gently=number % 2 == 0)
-        time.sleep(1)
+        time.sleep(3)
     assert until(lambda: field.bench.ask("GET", "/v1/health")[1], 5)
     assert until(field.realized, 10), field.bench.said()
     assert len(field.live()) == 3

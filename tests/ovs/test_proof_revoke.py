@@ -66,7 +66,7 @@ def open_all(field: Field, streams: Streams) -> None:
     field.settle()
     field.traffic.open(streams.asked)
     field.traffic.ask("drive", ids=[s["id"] for s in streams.asked])
-    time.sleep(0.5)
+    time.sleep(1)
 
 
 def revoke(field: Field) -> dict[str, tuple[float, float]]:
@@ -101,11 +101,12 @@ def test_revocation_stops_what_it_means_and_nothing_else(field, effort, figure):
     overtimes: list[float] = []
     again = slowest_s = 0.0
     for number in range(rounds):
-        streams = make_streams(field, each, number * 2 * each, effort(short=10, full=40) / 1000)
+        streams = make_streams(field, each, number * 2 * each, effort(short=10, full=80) / 1000)
         open_all(field, streams)
         instants = revoke(field)
         time.sleep(1.5)
         record = field.traffic.report()
+        assert not field.own_drops(), "the proof itself could not keep up: give it a less busy machine"
         assert not record.broken(streams.going_on())
         assert record.lost(streams.going_on()) == 0
         for kind, (asked_at, reply_at) in instants.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import json
+import os
 import re
 import subprocess
 import sys
@@ -16,10 +17,12 @@ from typing import Any
 from mininet_scenarios import namespaces
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.namespaces import Nic
-from mininet_scenarios.private_ovs import PrivateOvs
+from mininet_scenarios.private_ovs import Daemon, PrivateOvs
 from tests.ovs.controller_bench import BRIDGE, ROOT, RUN, ControllerBench, until
 from tests.soak.record import Record
 
+PREFERRED = -15
+"""Of the switch's and the traffic's threads (nice)."""
 LAN = "{kind: Network, name: lan, subnets: [10.0.0.0/24]}\n"
 
 
@@ -33,12 +36,19 @@ def policy(name: str, *rules: str, tier: str = "application") -> str:
     return f"---\nkind: Policy\nname: {name}\ntier: {tier}\nrules:\n{''.join(lines)}"
 
 
+def prefer(pid: int) -> None:
+    """Let a process and its threads go first: what it loses is to be the product's doing, not a busy machine's."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.setpriority(os.PRIO_PROCESS, int(task.name), PREFERRED)
+
+
 class Traffic:
     """The process that makes all streams (`traffic.py`)."""
 
     def __init__(self, janitor: Janitor) -> None:
         where = janitor.surroundings(env={"PYTHONPATH": str(ROOT)})
         self._process = janitor.start([sys.executable, "-m", "tests.soak.traffic"], where=where, pipe=True)
+        self.pid = self._process.pid
         self._notes = janitor.directory() / "notes.json"
 
     def ask(self, op: str, **arguments: object) -> Any:
@@ -111,6 +121,8 @@ class Field:
 
     def start(self, documents: str, command: tuple[str, ...] = RUN) -> None:
         """Start everything, and return when the switch holds these documents and all workloads are known."""
+        prefer(self.ovs.pid(Daemon.SWITCH))
+        prefer(self.traffic.pid)
         self.bench.start(command)
         assert until(lambda: BRIDGE in self.ovs.vsctl("list-br"))
         for name in self.names:
@@ -207,6 +219,19 @@ class Field:
     def coverage(self, counter: str) -> int:
         """Return one of Open vSwitch's own counters."""
         return int(self.ovs.appctl("coverage/read-counter", counter))
+
+    def own_drops(self) -> int:
+        """Return how many datagrams arrived and were dropped because the proof's own sockets were full."""
+        drops = 0
+        for netns in self.netns.values():
+            with namespaces.entered(netns):
+                names, values = re.findall(r"^Udp: (.*)$", Path("/proc/thread-self/net/snmp").read_text(), re.MULTILINE)
+            drops += int(dict(zip(names.split(), values.split(), strict=True))["RcvbufErrors"])
+        return drops
+
+    def megaflows(self) -> int:
+        """Return how many flows the datapath has cached."""
+        return int(re.findall(r"flows\s*:\s*\(current (\d+)\)", self.ovs.appctl("upcall/show"))[0])
 
     def rss_kb(self) -> int:
         """Return the controller's resident memory."""

@@ -32,13 +32,16 @@ MESSAGE = struct.Struct("!IIQ")
 TO_SERVER, TO_CLIENT = "to_server", "to_client"
 LATE_S = 0.05
 """A stream that is later than this skips what it missed instead of catching up in a burst."""
-ROOM = 1 << 22
+ROOM = 1 << 23
+SO_RCVBUFFORCE = 33
+"""socket(7); Python has no name for it."""
 TCP_RETRANSMITS = 100
 """Offset of tcpi_total_retrans in TCP_INFO."""
 HANDSHAKE = 0xFFFFFFFF
 """Number of the message that tells a server which stream a connection is."""
 KNOCKS = 64
 """Connection attempts of one stream that are open at a time."""
+SPRAY_S = 0.005
 ALL_FRAMES, OUTGOING = 3, 4
 """ETH_P_ALL, PACKET_OUTGOING."""
 IPV4 = b"\x08\x00"
@@ -79,7 +82,7 @@ def make(netns: str, kind: int, address: str, port: int = 0, *, family: int = so
         sock = socket.socket(family, kind)
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
     if family == socket.AF_INET:
         sock.bind((address, port))
     return sock
@@ -321,6 +324,20 @@ class Engine:
         sock = make(stream.client[0], socket.SOCK_STREAM, stream.client[1])
         sock.connect_ex((stream.server[1], stream.port))
         self.loop.at(time.monotonic() + KNOCKS * stream.interval_s, sock.close)
+
+    def spray(self, pairs: list[tuple[str, str, str]], ports: list[int], round_s: float) -> None:
+        """Send a datagram from each (namespace, source) to each port of its target once in a round, for ever."""
+        socks = [(make(netns, socket.SOCK_DGRAM, source), target) for netns, source, target in pairs]
+        todo = itertools.cycle([(sock, (target, port)) for port in ports for sock, target in socks])
+        each = max(1, round(len(socks) * len(ports) * SPRAY_S / round_s))
+
+        def tick(due: float) -> None:
+            for sock, target in itertools.islice(todo, each):
+                with contextlib.suppress(OSError):
+                    sock.sendto(b"", target)
+            self.loop.at(due + SPRAY_S, functools.partial(tick, due + SPRAY_S))
+
+        tick(time.monotonic())
 
     # -- watching ------------------------------------------------------------------------------
 
