@@ -84,6 +84,8 @@ _ICMP_REQUESTS = {ICMP: frozenset({8, 13, 15}), ICMPV6: frozenset({128})}
 """Echo, timestamp, information; echo."""
 _DHCP_PORTS = {ETH_IPV4: (67, 68), ETH_IPV6: (547, 546)}
 """Server and client port (RFC 2131, RFC 8415)."""
+_FOREIGN_ICMP = frozenset({(ETH_IPV4, ICMPV6), (ETH_IPV6, ICMP)})
+"""Each IP has an ICMP of its own; the other's opens no connection."""
 _GROUP_BIT = 1
 """Of the first octet of an Ethernet address: multicast or broadcast."""
 
@@ -265,7 +267,7 @@ def _forbidden(frame: Frame, network: Network, sender: Endpoint) -> Reason | Non
         return Reason.DHCP
     if _is_group_mac(frame.eth_dst) or _is_group(frame.dst):
         return Reason.MULTICAST
-    return None
+    return Reason.INVALID if (frame.eth_type, frame.protocol) in _FOREIGN_ICMP else None
 
 
 def _to_destination(inventory: Inventory, frame: Frame, sender: Endpoint) -> Admitted | Verdict:

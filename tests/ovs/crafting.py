@@ -37,14 +37,14 @@ def ether(src: str, dst: str, kind: int, payload: bytes, tags: tuple[tuple[int, 
 # -- layer 4 ----------------------------------------------------------------------------------------
 
 
-def _pseudo(src: str, dst: str, protocol: int, size: int) -> bytes:
+def pseudo(src: str, dst: str, protocol: int, size: int) -> bytes:
     a, b = ip_address(src), ip_address(dst)
     tail = struct.pack("!BBH", 0, protocol, size) if a.version == 4 else struct.pack("!IHBB", size, 0, 0, protocol)
     return a.packed + b.packed + tail
 
 
 def _summed(src: str, dst: str, protocol: int, data: bytes, at: int) -> bytes:
-    value = checksum(_pseudo(src, dst, protocol, len(data)) + data)
+    value = checksum(pseudo(src, dst, protocol, len(data)) + data)
     return data[:at] + struct.pack("!H", value) + data[at + 2 :]
 
 

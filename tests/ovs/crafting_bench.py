@@ -64,6 +64,8 @@ class Attack:
     steps: Callable[[bytes], tuple[Step, ...]]
     sees: frozenset[str]
     why: str
+    modelled: bool = True
+    """False where what decides is nothing that `topology.packet.Frame` holds: an identifier, a flag."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Bench:
         """Play an attack from a clean state."""
         self._reset(attack.site)
         lives: dict[str, int] = {}
-        foretold: set[str] | None = set()
+        foretold: set[str] | None = set() if attack.modelled else None
         for step in attack.steps(marker):
             if isinstance(step, Send):
                 foretold = self._foretell(step, marker, foretold)
@@ -151,6 +153,7 @@ class Bench:
         self.model.follow(world)
         if self._installed != self.model.program:
             self.switch.install(self.model.program)
+            self.switch._call("revalidator/wait", [])  # until then the old verdict may hold (law 3)
             self._installed = self.model.program
 
     def _fence(self, sender: str) -> None:

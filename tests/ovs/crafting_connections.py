@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from tests.ovs.crafting import (
@@ -49,6 +50,8 @@ from tests.ovs.crafting_words import (
 
 UNREACHABLE, QUENCH, REDIRECT, EXCEEDED, TOO_BIG = 3, 4, 5, 11, 2
 BACK = ("server", "client")
+FAR_AWAY = 900_000_000
+"""A sequence number in nobody's window."""
 OPENED = udp4(4000, 80)
 OPENED6 = udp6(4000, 80)
 QUOTE = ip4(C4, S4, UDP, udp(C4, S4, 4000, 80, b"quoted"))
@@ -76,6 +79,10 @@ def error6(sport: int) -> Callable[[bytes], Step]:
 
 def after(name: str, before: tuple[Step, ...], step: Callable[[bytes], Step], sees: frozenset[str], why: str) -> Attack:
     return Attack(name, "strict", lambda m: (*before, step(m)), sees, why)
+
+
+def unmodelled(attack: Attack) -> Attack:
+    return dataclasses.replace(attack, modelled=False)
 
 
 def spoofed_reply(m: bytes) -> Step:
@@ -127,18 +134,18 @@ STATES = (
     after("reply from a third in the server's name", (OPENED,), spoofed_reply, NOBODY, "not its address"),
     after("reply from a third as the server", (OPENED,), forged_reply, NOBODY, "not its MAC"),
     after("syn as a reply", shaken(80), lambda m: tcp4((80, 4000), SYN, m, BACK, seq=2001), NOBODY, "it opens"),
-    after("syn as a reply to a syn", (tcp4((4000, 80), SYN),), lambda m: tcp4((80, 4000), SYN, m, BACK), NOBODY,
-          "it opens"),
+    unmodelled(after("syn as a reply to a syn", (tcp4((4000, 80), SYN),), lambda m: tcp4((80, 4000), SYN, m, BACK),
+                     NOBODY, "it opens")),
     after("syn from the server after close", CLOSED, lambda m: tcp4((80, 4000), SYN, m, BACK), NOBODY, "it opens"),
     after("syn from the client after close", CLOSED, lambda m: tcp4((4000, 80), SYN, m, seq=9000), SERVER, "allowed"),
-    after("tcp far out of window", shaken(80), lambda m: tcp4((80, 4000), PSH | ACK, m, BACK, seq=900_000_000, ack=1001),
+    after("tcp far out of window", shaken(80), lambda m: tcp4((80, 4000), PSH | ACK, m, BACK, seq=FAR_AWAY, ack=1001),
           NOBODY, "invalid to conntrack"),
-    after("rst out of window", shaken(80), lambda m: tcp4((80, 4000), RST, m, BACK, seq=900_000_000), NOBODY,
+    after("rst out of window", shaken(80), lambda m: tcp4((80, 4000), RST, m, BACK, seq=FAR_AWAY), NOBODY,
           "invalid to conntrack"),
     after("echo reply", (from4(ICMP, icmp(8, 0, b"ask")),), lambda m: from4(ICMP, icmp(0, 0, m), *BACK), CLIENT,
           "a reply"),
-    after("echo reply with another id", (from4(ICMP, icmp(8, 0, b"ask")),),
-          lambda m: from4(ICMP, icmp(0, 0, m, word=0x78), *BACK), NOBODY, "of no connection"),
+    unmodelled(after("echo reply with another id", (from4(ICMP, icmp(8, 0, b"ask")),),
+                     lambda m: from4(ICMP, icmp(0, 0, m, word=0x78), *BACK), NOBODY, "of no connection")),
     after("echo reply from the asker", (from4(ICMP, icmp(8, 0, b"ask")),), lambda m: from4(ICMP, icmp(0, 0, m)), NOBODY,
           "of no connection"),
     Attack("gre reply", "tunnel", lambda m: (from4(GRE, b"\0" * 8), from4(GRE, m, *BACK)), CLIENT, "a reply"),
@@ -171,10 +178,9 @@ ERRORS = (
     about("about a denied packet", error(ip4(C4, S4, UDP, udp(C4, S4, 4000, 53))), NOBODY, "it quotes nothing known",
           udp4(4000, 53)),
     about("that is a redirect", error(QUOTE, kind=REDIRECT), NOBODY, "an endpoint is no router"),
-    about("that quotes an error", error(ip4(C4, S4, ICMP, icmp(UNREACHABLE, 1, QUOTE_BACK))), NOBODY, "RFC 1122, 3.2.2"),
+    about("that quotes an error", error(ip4(C4, S4, ICMP, icmp(UNREACHABLE, 1, QUOTE_BACK))), NOBODY, "RFC 1122"),
     about("that quotes a fragment", error(ip4(C4, S4, UDP, udp(C4, S4, 4000, 80), offset=MORE)), NOBODY,
           "invalid to conntrack"),
-    about("that quotes seven bytes", error(QUOTE[:27]), NOBODY, "invalid to conntrack"),
     about("about sctp", error(ip4(C4, S4, SCTP, sctp(4000, 80, b""))), NOBODY, "nobody can tell its port", ASSOCIATED),
     Attack("error about a connection of others", "strict", lambda m: (
         udp4(4000, 80, b"", "friend", "victim"),

@@ -15,6 +15,7 @@ from tests.ovs.crafting import (
     MORE,
     PSH,
     SCTP,
+    SYN,
     TCP,
     UDP,
     extension,
@@ -30,8 +31,8 @@ from tests.ovs.crafting import (
     tcp,
     udp,
 )
-from tests.ovs.crafting_bench import Attack, Step, send
-from tests.ovs.crafting_words import C4, C6, F4, NOBODY, S4, S6, SERVER, V4, e4, e6, shaken, udp4
+from tests.ovs.crafting_bench import Attack, Replug, Step, Switchover, send
+from tests.ovs.crafting_words import C4, C6, CLIENT, F4, NOBODY, S4, S6, SERVER, V4, e4, e6, from6, shaken, udp4
 
 LONG = b"x" * 1600
 HALF = 1400
@@ -57,6 +58,11 @@ def datagram6(port: int, order: tuple[int, ...] = (0, 1, 2), pad: bytes = LONG *
         return (send("client", *e6(*(pieces[n] for n in order))),)
 
     return steps
+
+
+def reply_in_pieces(m: bytes) -> tuple[Step, ...]:
+    pieces = pieces4(S4, C4, UDP, udp(S4, C4, 80, 4000, m + LONG + m))
+    return (udp4(4000, 80), send("server", *e4(*pieces, src="server", dst="client")))
 
 
 def segment(port: int) -> Steps:
@@ -110,23 +116,24 @@ def overlap(order: tuple[int, ...]) -> Steps:
 def partial_overlap6(marker: bytes) -> tuple[Step, ...]:
     """RFC 5722: a datagram with overlapping pieces is none."""
     data = udp(C6, S6, 4000, 80, marker + LONG)
-    head = ip6(C6, S6, FRAGMENT, fragment(UDP, 0, data[:HALF], more=True, ident=9))
-    tail = ip6(C6, S6, FRAGMENT, fragment(UDP, HALF - 80, data[HALF - 80 :], more=False, ident=9))
+    head = ip6(C6, S6, FRAGMENT, fragment(UDP, 0, data[:HALF], more=True, ident=zlib.crc32(marker)))
+    tail = ip6(C6, S6, FRAGMENT, fragment(UDP, HALF - 80, data[HALF - 80 :], more=False, ident=zlib.crc32(marker)))
     return (send("client", *e6(head, tail)),)
 
 
 def other_protocol_later(marker: bytes) -> tuple[Step, ...]:
     """The first piece says UDP, the later one ICMP."""
     data = udp(C4, S4, 4000, 80, marker + LONG + marker)
-    first = ip4(C4, S4, UDP, data[:HALF], ident=5, offset=MORE)
-    return (send("client", *e4(first, ip4(C4, S4, ICMP, data[HALF:], ident=5, offset=HALF // 8))),)
+    ident = zlib.crc32(marker) & 0xFFFF
+    first = ip4(C4, S4, UDP, data[:HALF], ident=ident, offset=MORE)
+    return (send("client", *e4(first, ip4(C4, S4, ICMP, data[HALF:], ident=ident, offset=HALF // 8))),)
 
 
 def other_protocol_later6(marker: bytes) -> tuple[Step, ...]:
     """The first piece says UDP and is denied, the later one TCP; IPv6 stacks believe the first."""
     data = udp(C6, S6, 4000, 53, marker + LONG + marker)
-    first = ip6(C6, S6, FRAGMENT, fragment(UDP, 0, data[:HALF], more=True, ident=5))
-    later = ip6(C6, S6, FRAGMENT, fragment(TCP, HALF, data[HALF:], more=False, ident=5))
+    first = ip6(C6, S6, FRAGMENT, fragment(UDP, 0, data[:HALF], more=True, ident=zlib.crc32(marker)))
+    later = ip6(C6, S6, FRAGMENT, fragment(TCP, HALF, data[HALF:], more=False, ident=zlib.crc32(marker)))
     return (send("client", *e6(first, later)),)
 
 
@@ -153,7 +160,7 @@ def nested(port: int) -> Steps:
 
 def nested_later(m: bytes) -> tuple[Step, ...]:
     """Whole outside, a later piece inside."""
-    inside = fragment(UDP, 1448, m + LONG[:200], more=False, ident=2)
+    inside = fragment(UDP, 1448, m + LONG[:200], more=False, ident=zlib.crc32(m))
     return (send("client", *e6(ip6(C6, S6, FRAGMENT, fragment(FRAGMENT, 0, inside, more=False, ident=1)))),)
 
 
@@ -165,7 +172,12 @@ def behind_options(port: int, *, inside: bool = False) -> Steps:
         following = DSTOPTS if inside else UDP
         parts = ((whole[:HALF], 0, True), (whole[HALF:], HALF, False))
         packets = [
-            ip6(C6, S6, HOPOPTS, extension(FRAGMENT) + fragment(following, at, data, more=more, ident=8))
+            ip6(
+                C6,
+                S6,
+                HOPOPTS,
+                extension(FRAGMENT) + fragment(following, at, data, more=more, ident=zlib.crc32(marker)),
+            )
             for data, at, more in parts
         ]
         return (send("client", *e6(*packets)),)
@@ -195,8 +207,9 @@ def headless6(m: bytes) -> tuple[Step, ...]:
 
 def same_ident(m: bytes) -> tuple[Step, ...]:
     """The head of an allowed datagram, the tail of a denied one, under one identification."""
-    head = pieces4(C4, S4, UDP, udp(C4, S4, 4000, 80, LONG + m), ident=77)[0]
-    denied = pieces4(C4, S4, UDP, udp(C4, S4, 4000, 53, m + LONG + m), ident=77)
+    ident = zlib.crc32(m) & 0xFFFF
+    head = pieces4(C4, S4, UDP, udp(C4, S4, 4000, 80, LONG + m), ident=ident)[0]
+    denied = pieces4(C4, S4, UDP, udp(C4, S4, 4000, 53, m + LONG + m), ident=ident)
     return (send("client", *e4(head, *denied)),)
 
 
@@ -205,8 +218,8 @@ def in_two_lives(m: bytes) -> tuple[Step, ...]:
     return (*datagram4(80)(b"-"), *datagram4(53)(m))
 
 
-def over_sctp(m: bytes) -> tuple[Step, ...]:
-    return (send("client", *e4(*pieces4(C4, S4, SCTP, sctp(4000, 80, m + LONG + m)))),)
+def over_sctp(port: int) -> Steps:
+    return lambda m: (send("client", *e4(*pieces4(C4, S4, SCTP, sctp(4000, port, m + LONG + m)))),)
 
 
 def redirect(m: bytes) -> tuple[Step, ...]:
@@ -226,12 +239,25 @@ def opening_in_pieces(m: bytes) -> tuple[Step, ...]:
     return (send("client", *e4(*pieces4(C4, S4, TCP, tcp(C4, S4, 4000, 80, payload=m + LONG + m)))),)
 
 
+def half_headers(m: bytes) -> tuple[Step, ...]:
+    """A stream that is denied now goes on in a first piece with 16 bytes of TCP, the options before them uncounted."""
+    ends = (
+        from6(TCP, tcp(C6, S6, 4000, 22)),
+        from6(TCP, tcp(S6, C6, 22, 4000, SYN | ACK, seq=2000, ack=1001), "server", "client"),
+        from6(TCP, tcp(C6, S6, 4000, 22, ACK, seq=1001, ack=2001)),
+    )
+    data = tcp(C6, S6, 4000, 22, PSH | ACK, m + LONG, seq=1001, ack=2001)
+    chain = extension(TCP, b"\x1e\xf0" + m.ljust(240, b"o") + padding(1108))
+    head = fragment(DSTOPTS, 0, chain + data[:16], more=True, ident=zlib.crc32(m))
+    tail = fragment(DSTOPTS, 16, data[16:], more=False, ident=zlib.crc32(m))
+    pieces = e6(ip6(C6, S6, FRAGMENT, head), ip6(C6, S6, FRAGMENT, tail))
+    return (*ends, Switchover("open"), send("client", *pieces))
+
+
 def stowaways(marker: bytes) -> tuple[Step, ...]:
     """More fragments are complete at once than a batch holds (32); the rest goes with whoever is tracked next."""
     bodies = [udp(C4, V4, 4000 + n, 99, (marker * 6000)[: 48 * 1240 - 8]) for n in range(3)]
-    lists = [
-        pieces4(C4, V4, UDP, body, tuple(range(1240, len(body), 1240)), 100 + n) for n, body in enumerate(bodies)
-    ]
+    lists = [pieces4(C4, V4, UDP, body, tuple(range(1240, len(body), 1240))) for body in bodies]
     return (
         send("client", *e4(*(packet for pieces in lists for packet in pieces[:-1]), dst="victim")),
         send("client", *e4(*(pieces[-1] for pieces in lists), dst="victim")),
@@ -251,6 +277,29 @@ LEGAL = "legal fragments of an allowed flow pass"
 FRAGMENTS = (
     Attack("udp4 in pieces", "strict", datagram4(80), SERVER, LEGAL),
     Attack("udp6 in pieces", "strict", datagram6(80), SERVER, LEGAL),
+    Attack(
+        "reply to an opening in pieces",
+        "strict",
+        lambda m: (*datagram4(80)(b"-"), udp4(80, 4000, m, "server", "client")),
+        CLIENT,
+        LEGAL,
+    ),
+    Attack("reply in pieces", "strict", reply_in_pieces, CLIENT, LEGAL),
+    Attack("reply in pieces to nothing", "strict", lambda m: reply_in_pieces(m)[1:], NOBODY, WHOLE),
+    Attack(
+        "reply in pieces after revocation",
+        "strict",
+        lambda m: (udp4(4000, 80), Switchover("tunnel"), *reply_in_pieces(m)[1:]),
+        NOBODY,
+        "allowed no longer",
+    ),
+    Attack(
+        "reply in pieces after the server was replugged",
+        "strict",
+        lambda m: (udp4(4000, 80), Replug("server"), *reply_in_pieces(m)[1:]),
+        NOBODY,
+        "another's connection",
+    ),
     Attack("udp4 pieces out of order", "strict", datagram4(80, (2, 0, 1)), SERVER, LEGAL),
     Attack("udp6 pieces backwards", "strict", datagram6(80, (2, 1, 0)), SERVER, LEGAL),
     Attack("tcp4 segment in pieces", "strict", segment(80), SERVER, LEGAL),
@@ -259,8 +308,13 @@ FRAGMENTS = (
     Attack("udp4 in pieces to 50 of 1-100", "low", datagram4(50), SERVER, LEGAL),
     Attack("atomic fragment", "strict", atomic(80), SERVER, LEGAL),
     Attack("udp6 pieces behind options", "strict", behind_options(80), SERVER, LEGAL),
-    Attack("udp6 pieces around options", "strict", behind_options(80, inside=True), NOBODY,
-           "Open vSwitch cannot count such pieces together (docs/limits.md)"),
+    Attack(
+        "udp6 pieces around options",
+        "strict",
+        behind_options(80, inside=True),
+        NOBODY,
+        "Open vSwitch cannot count such pieces together (docs/limits.md)",
+    ),
     Attack("udp4 in pieces to a closed port", "strict", datagram4(53), NOBODY, WHOLE),
     Attack("udp6 in pieces to a closed port", "strict", datagram6(53), NOBODY, WHOLE),
     Attack("udp4 in pieces to a denied port", "open", datagram4(53), NOBODY, WHOLE),
@@ -290,9 +344,17 @@ FRAGMENTS = (
     Attack("header in the second piece", "open", header_in_second(53), NOBODY, "RFC 7112: such a first piece is none"),
     Attack("pieces without the first", "open", headless, NOBODY, "it never gets whole"),
     Attack("udp6 pieces without the first", "open", headless6, NOBODY, "it never gets whole"),
-    Attack("denied pieces behind a head of the same ident", "open", same_ident, NOBODY, "their mixture has a false checksum"),
+    Attack(
+        "denied pieces behind a head of the same ident",
+        "open",
+        same_ident,
+        NOBODY,
+        "their mixture has a false checksum",
+    ),
     Attack("denied pieces after allowed ones", "open", in_two_lives, NOBODY, WHOLE),
-    Attack("sctp in pieces", "strict", over_sctp, NOBODY, "nobody can tell its port (docs/limits.md)"),
+    Attack("sctp in pieces to a denied port", "open", over_sctp(22), NOBODY, WHOLE),
+    Attack("half a header in the first piece", "free", half_headers, NOBODY, "denied, though nothing shows the port"),
+    Attack("sctp in pieces", "strict", over_sctp(80), NOBODY, "nobody can tell its port (docs/limits.md)"),
     Attack("redirect in pieces", "open", redirect, NOBODY, "an error in pieces hides its type"),
     Attack("dhcp reply in pieces", "strict", dhcp_reply, NOBODY, "only the declared server sends these"),
     Attack("tcp opening in pieces", "strict", opening_in_pieces, NOBODY, "no stack opens in pieces"),

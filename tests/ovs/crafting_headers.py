@@ -138,7 +138,7 @@ HEADERS = (
     single("esp where it is allowed", "tunnel", lambda m: from4(ESP, m * 2), SERVER, "allowed by number"),
     single("ah on ipv4", "strict", lambda m: from4(AH, authentication(UDP) + m), NOBODY, CLOSED),
     single("protocol 0", "strict", lambda m: from4(0, udp(C4, S4, 4000, 80, m)), NOBODY, CLOSED),
-    single("udp-lite to an allowed port", "strict", lambda m: from4(UDP_LITE, udp(C4, S4, 4000, 80, m)), NOBODY, CLOSED),
+    single("udp-lite to port 80", "strict", lambda m: from4(UDP_LITE, udp(C4, S4, 4000, 80, m)), NOBODY, CLOSED),
     single("record route", "strict", options4(80, RECORD_ROUTE), SERVER, LEGAL_OPTIONS),
     single("record route to a denied port", "open", options4(53, RECORD_ROUTE), NOBODY, "judged as without"),
     single("loose source route to a denied port", "open", options4(53, LOOSE_ROUTE), NOBODY, "judged as without"),

@@ -21,7 +21,7 @@ from tests.ovs.crafting import (
     udp,
 )
 from tests.ovs.crafting_bench import Step, send
-from tests.ovs.crafting_site import four, hardware, six
+from tests.ovs.crafting_site import four, hardware
 from tests.ovs.crafting_words import (
     C4,
     C6,
@@ -36,7 +36,6 @@ from tests.ovs.crafting_words import (
     V4,
     V6,
     VICTIM,
-    e4,
     e6,
     single,
     udp4,
@@ -86,13 +85,17 @@ def strange_arp(at: int, value: bytes) -> OneStep:
     return lambda m: send("client", ether(CLIENT_MAC, EVERYBODY, ARP, body[:at] + value + body[at + len(value) :] + m))
 
 
-def discovering(kind: int, src: str, dst: str, target: str, hardware_option: str, to: str = "33:33:ff:00:00:02") -> OneStep:
+def discovering(
+    kind: int, src: str, dst: str, target: str, hardware_option: str, to: str = "33:33:ff:00:00:02"
+) -> OneStep:
     """A solicitation or advertisement; its marker is in a further option."""
     option = 1 if kind == SOLICITATION else 2
 
     def step(marker: bytes) -> Step:
         tail = bytes([NONCE, 3]) + marker.ljust(22, b"\0")
-        return send("client", ether(CLIENT_MAC, to, IPV6, neighbour(src, dst, kind, target, option, hardware_option, tail)))
+        return send(
+            "client", ether(CLIENT_MAC, to, IPV6, neighbour(src, dst, kind, target, option, hardware_option, tail))
+        )
 
     return step
 
@@ -134,18 +137,19 @@ LIES = (
     single("source ::", "open", forged6(CLIENT_MAC, SERVER_MAC, "::"), NOBODY, NOT_ITS_OWN),
     single("land attack", "open", forged(CLIENT_MAC, SERVER_MAC, S4, S4), NOBODY, NOT_ITS_OWN),
     single("to itself", "open", forged(CLIENT_MAC, CLIENT_MAC, C4, C4), NOBODY, "to its own sender"),
-    single("from a port of nobody", "open", forged(hardware("stranger"), SERVER_MAC, "10.0.0.7", S4, "stranger"), NOBODY,
-           "a port with no identity is denied"),
-    single("from a port of nobody as the client", "open", forged(CLIENT_MAC, SERVER_MAC, C4, S4, "stranger"), NOBODY,
-           "a port with no identity is denied"),
-    single("mac of one and address of another receiver", "open", forged(CLIENT_MAC, FRIEND_MAC), NOBODY, "nobody's pair"),
-    single("to an unknown address", "open", forged(CLIENT_MAC, SERVER_MAC, C4, "10.0.0.99"), NOBODY, "nobody's address"),
+    single("from a port of nobody", "open", forged(hardware("stranger"), SERVER_MAC, "10.0.0.7", S4, "stranger"),
+           NOBODY, "a port with no identity is denied"),
+    single("from a port of nobody as the client", "open", forged(CLIENT_MAC, SERVER_MAC, C4, S4, "stranger"),
+           NOBODY, "a port with no identity is denied"),
+    single("mac of one receiver, address of another", "open", forged(CLIENT_MAC, FRIEND_MAC), NOBODY, "no such pair"),
+    single("to an unknown address", "open", forged(CLIENT_MAC, SERVER_MAC, C4, "10.0.0.99"), NOBODY, "nobody has it"),
     single("to another network", "open",
            lambda m: udp4(4000, 80, m, "client", "far"), NOBODY, "networks do not reach each other"),
     single("broadcast mac, unicast address", "open", forged(CLIENT_MAC, EVERYBODY), NOBODY, TO_ALL),
     single("group mac, unicast address", "open", forged(CLIENT_MAC, GROUP_MAC), NOBODY, TO_ALL),
     single("unicast mac, group address", "open", forged(CLIENT_MAC, SERVER_MAC, C4, "224.0.0.1"), NOBODY, TO_ALL),
-    single("unicast mac, broadcast address", "open", forged(CLIENT_MAC, SERVER_MAC, C4, "255.255.255.255"), NOBODY, TO_ALL),
+    single("unicast mac, broadcast address", "open", forged(CLIENT_MAC, SERVER_MAC, C4, "255.255.255.255"),
+           NOBODY, TO_ALL),
     single("subnet broadcast", "open", forged(CLIENT_MAC, EVERYBODY, C4, "10.0.0.255"), NOBODY, TO_ALL),
     single("unicast mac, ipv6 group address", "open", forged6(CLIENT_MAC, SERVER_MAC, C6, "ff02::1"), NOBODY, TO_ALL),
 )  # fmt: skip
@@ -193,8 +197,8 @@ NEIGHBOURS = (
     single("arp of another hardware", "strict", strange_arp(0, b"\0\x06"), NOBODY, "no ARP for IPv4 on Ethernet"),
     single("arp of another address length", "strict", strange_arp(4, b"\x08"), NOBODY, "no ARP for IPv4 on Ethernet"),
     single("solicitation", "strict", discovering(SOLICITATION, C6, "ff02::1:ff00:2", S6, CLIENT_MAC), CLIENT, QUERY),
-    single("solicitation to one", "strict", discovering(SOLICITATION, C6, V6, V6, CLIENT_MAC, hardware("victim")), CLIENT,
-           QUERY),
+    single("solicitation to one", "strict", discovering(SOLICITATION, C6, V6, V6, CLIENT_MAC, hardware("victim")),
+           CLIENT, QUERY),
     single("solicitation with the hardware of another", "strict",
            discovering(SOLICITATION, C6, "ff02::1:ff00:2", S6, FRIEND_MAC), NOBODY, NOT_ITS_OWN),
     single("duplicate address detection", "strict",
@@ -220,7 +224,8 @@ SERVED, FORGED_SERVER = "DHCP reaches only the declared server", "only the decla
 SERVICES = (
     single("dhcp discover", "strict", discover("client", CLIENT_MAC), DHCP, SERVED),
     single("dhcp discover as another", "strict", discover("client", FRIEND_MAC), NOBODY, NOT_ITS_OWN),
-    single("dhcp discover from a port of nobody", "strict", discover("stranger", hardware("stranger")), NOBODY, NOT_ITS_OWN),
+    single("dhcp discover from a port of nobody", "strict", discover("stranger", hardware("stranger")), NOBODY,
+           NOT_ITS_OWN),
     single("dhcp discover with an address", "strict", discover("client", CLIENT_MAC, C4), NOBODY, TO_ALL),
     single("dhcp discover from another network", "strict", discover("far", hardware("far")), NOBODY, "not its server"),
     single("dhcp offer to all", "open", offer, NOBODY, FORGED_SERVER),

@@ -56,6 +56,7 @@ rules:
 - {{action: allow, from: [{{labels: {{role: friend}}}}], to: [{{labels: {{role: victim}}}}]}}
 """
 """Only the client opens, to the server; and the friend everything to the victim."""
+FREE = f"{NETWORKS}{{kind: Network, name: lan, posture: allow}}"
 DENIED = "[tcp/22, udp/53, icmp/8, icmpv6/128, sctp/22, proto/47]"
 OPEN = f"""{NETWORKS}
 {{kind: Network, name: lan, posture: allow, dhcpServer: dhcp}}
@@ -102,4 +103,4 @@ class Site:
 
 
 SITES = {name: Site(name, text) for name, text in
-         {"strict": STRICT, "open": OPEN, "tunnel": TUNNEL, "low": LOW}.items()}  # fmt: skip
+         {"strict": STRICT, "open": OPEN, "free": FREE, "tunnel": TUNNEL, "low": LOW}.items()}  # fmt: skip

@@ -15,7 +15,7 @@ from tests.ovs.crafting_identities import IDENTITIES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ATTACKS = (*FRAGMENTS, *HEADERS, *CONNECTIONS, *IDENTITIES)
+ATTACKS = sorted((*FRAGMENTS, *HEADERS, *CONNECTIONS, *IDENTITIES), key=lambda attack: attack.site)
 
 
 @pytest.fixture(scope="module")
