@@ -42,8 +42,9 @@ class Keeper:
         self._woken.set()
 
     def run(self) -> None:
-        """Keep the bridge until stopped."""
+        """Keep the bridge until stopped. Whoever begins anew after a fault looks anew."""
         retry_s: float | None = None
+        self._woken.set()
         while not self.stopped:
             self._woken.wait(retry_s)
             self._woken.clear()

@@ -30,6 +30,8 @@ from topology.site import Site, SiteBridge, reduce
 
 log = logging.getLogger("ringfence.planner")
 
+CLOCK_S = 60.0
+"""Longest trust in the clock where policies depend on it: somebody may set it, either way."""
 LATE_S = 10.0
 """After this wait for an OVSDB server at start, the log says which one keeps us waiting."""
 
@@ -82,6 +84,8 @@ class Planner:
         self._last: Work | None = None
         self._look_at: datetime | None = None
         """When the clock may change something next."""
+        self._by_clock = False
+        """Some policy has an end or a schedule."""
         self._epoch = 0
         self.planned_revision = 0
         """Newest revision that was compiled."""
@@ -130,8 +134,9 @@ class Planner:
     # -- the thread ----------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Plan until stopped."""
+        """Plan until stopped. Whoever begins anew after a fault looks at everything anew."""
         told = False
+        self._dirty.set()
         while not self.stopped:
             woken = self._dirty.wait(self._patience_s(told=told))
             self._dirty.clear()
@@ -145,7 +150,9 @@ class Planner:
         """Return how long to wait when nobody wakes us: until the clock changes what holds."""
         if not self._site.complete:
             return None if told else LATE_S
-        return None if self._look_at is None else max(0.0, self._look_at.timestamp() - time.time())
+        if not self._by_clock:
+            return None
+        return CLOCK_S if self._look_at is None else max(0.0, min(CLOCK_S, self._look_at.timestamp() - time.time()))
 
     def stop(self) -> None:
         """End the thread soon."""
@@ -157,19 +164,31 @@ class Planner:
         log.warning("nothing is changed on any switch before these OVSDB servers answer: %s", ", ".join(late))
 
     def plan(self) -> None:
-        """Compile everything once and say what is desired of each switch."""
-        intents, learned = self._intents(), self._learned
+        """Compile everything once and say what is desired of each switch.
+
+        Intents that cannot be compiled change nothing; those before them still follow what is plugged in.
+        """
+        intents, before = self._intents(), self.built_from
+        if self._try(intents):
+            self.failure = ""
+        elif before is not None and before is not intents:
+            self._try(before)
+        self._reconciler.poke()
+
+    def _try(self, intents: Intents) -> bool:
         try:
-            self._plan(intents, learned)
+            self._plan(intents, self._learned)
         except (CompileError, OutOfNumbers) as error:
-            self.failure, self.failed_revision = str(error), intents.revision
-            self._reconciler.poke()
+            self.failure, self.failed_revision = str(error), max(self.failed_revision, intents.revision)
             log.error("revision %d cannot be compiled: %s", intents.revision, error)  # noqa: TRY400 - no trace
+            return False
+        return True
 
     def _plan(self, intents: Intents, learned: Learned) -> None:
         memory, site, now = self._memory, self._site, datetime.now(UTC)
         effective = clockwork.effective(intents, now, offsets(clockwork.zones(intents), now))
         self._look_at = clockwork.next_look(intents, now)
+        self._by_clock = any(p.expires or p.schedule for p in intents.policies.values())
         dpids = frozenset(b.dpid for b in self.bridges() if b.dpid is not None)
 
         def work() -> Work:
@@ -187,8 +206,7 @@ class Planner:
             for dpid in done.programs:
                 self._want(dpid, done)
             self._reconciler.forget(self._reconciler.wanted_switches() - dpids)
-        self._last, self.planned_revision, self.failure = done, intents.revision, ""
-        self._reconciler.poke()
+        self._last, self.planned_revision = done, intents.revision
 
     def _want(self, dpid: int, work: Work) -> None:
         inventory, program, revision = work.built.inventory, work.programs[dpid], work.intents.revision

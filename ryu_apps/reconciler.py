@@ -202,6 +202,11 @@ class Worker:
             note(self._dpid, problem=str(error))
             log.warning("%016x: %s; connecting anew", self._dpid, error)
             session.link.shut(str(error))
+        except Exception as error:
+            # Whatever it is: a switch whose thread is dead would keep what was revoked, and look healthy.
+            note(self._dpid, problem=f"a fault of ours: {error!r:.200}")
+            log.exception("%016x: a fault of ours: report it with these lines; connecting anew", self._dpid)
+            session.link.shut("a fault of ours")
 
     # -- one turn ------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from intent.compiler.flow import FlowBody, FlowKey, Goto, Meter
-from ryu_apps import bundle, conversation
+from ryu_apps import bundle, changes, conversation
 from ryu_apps.link import Refused
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener, Role
