@@ -22,6 +22,7 @@ from ryu_apps.keeper import Keeper
 from ryu_apps.learner import Learner
 from ryu_apps.memory import Memory
 from ryu_apps.planner import Planner
+from ryu_apps.plugging import Plugs
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener, Session
 from ryu_apps.status import Clock, CurrentInventory, Faults, Status, Waiter
@@ -96,7 +97,9 @@ class Controller(Listener):
 
     def _rest_app(self) -> Callable[..., Iterable[bytes]]:
         counted = Counted(self.reconciler.counters, lambda: self.memory.ids, self.store.intents)
-        ports = Ports(self.store, Status(self), CurrentInventory(self), Clock(), Waiter(self), Faults(), counted)
+        ports = Ports(
+            self.store, Status(self), CurrentInventory(self), Clock(), Waiter(self), Faults(), counted, Plugs(self)
+        )
         limits = Limits(body_bytes=self.config.rest.body_limit)
         return make_app(ports, token=ensure_token(self.config.token_path), limits=limits)
 

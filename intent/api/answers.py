@@ -312,3 +312,40 @@ class HealthAnswer(Answer):
     """The server answers."""
 
     status: Literal["ok"] = "ok"
+
+
+class PlugHostAnswer(Answer):
+    """A host on whose integration bridge ports can be made."""
+
+    host: str
+    """Its OVSDB target."""
+    bridge: str
+    datapath_type: str
+    """`system`, `netdev`, or empty while the bridge is not there."""
+    connected: bool
+
+
+class PortAnswer(Answer):
+    """A port that was made over the API."""
+
+    host: str
+    name: str
+    ofport: int | None
+    """Null while the switch has no number for it."""
+    problem: str
+    """Why the switch does not use it; empty if it does."""
+    external_ids: dict[str, str]
+
+
+class PortsAnswer(Answer):
+    """Where ports can be made, and which were."""
+
+    hosts: list[PlugHostAnswer]
+    items: list[PortAnswer]
+
+
+class PluggedAnswer(Answer):
+    """What became of a port."""
+
+    name: str
+    changed: bool

@@ -12,6 +12,7 @@ from intent.api.errors import add_handlers
 from intent.api.imports import KubernetesImport
 from intent.api.openapi import describe
 from intent.api.operations import KIND_OF
+from intent.api.plugs import OnePort, PortList
 from intent.api.ports import Limits, Ports
 from intent.api.reads import Health, LiveEndpoints, Matrix, Status, Switches, Verdict
 from intent.api.requests import QueryGuard, TokenGuard
@@ -67,6 +68,8 @@ def _add_routes(app: falcon.App[Any, Any], ports: Ports, limits: Limits, version
     app.add_route("/v1/switches", Switches(ports))
     app.add_route("/v1/counters", Counters(ports))
     app.add_route("/v1/observed", Observed(ports))
+    app.add_route("/v1/ports", PortList(ports))
+    app.add_route("/v1/ports/{name}", OnePort(ports))
     app.add_route("/v1/live/endpoints", LiveEndpoints(ports))
     app.add_route("/v1/verdict", Verdict(ports))
     app.add_route("/v1/matrix", Matrix(ports, limits))

@@ -7,6 +7,7 @@ from typing import Any
 from intent.api.answers import ProblemAnswer
 from intent.api.errors import PROBLEM_TYPE
 from intent.api.operations import OPERATIONS, Operation
+from intent.api.plugs import PortBody
 from intent.schema.documents import KINDS
 from intent.schema.dump import schemas_of
 
@@ -17,7 +18,7 @@ _BODY_TYPES = ("application/yaml", "application/json")
 def describe(version: str) -> dict[str, Any]:
     """Return the description as plain values."""
     answers = {op.answer for methods in OPERATIONS.values() for op in methods.values() if op.answer is not None}
-    models = [*KINDS.values(), *sorted(answers, key=lambda model: model.__name__), ProblemAnswer]
+    models = [*KINDS.values(), *sorted(answers, key=lambda model: model.__name__), PortBody, ProblemAnswer]
     return {
         "openapi": "3.1.0",
         "info": {"title": "Ringfence", "version": version},
@@ -84,6 +85,8 @@ def _body(operation: Operation) -> dict[str, Any]:
     if operation.body == "kubernetes":
         described = "Namespace, Pod, NetworkPolicy (v1), ClusterNetworkPolicy (v1alpha2), lists of them; any number."
         return {"type": "object", "description": described}
+    if operation.body == "port":
+        return {"$ref": _REF.format(model=PortBody.__name__)}
     if operation.body != "*":
         return {"$ref": _REF.format(model=KINDS[str(operation.body)].__name__)}
     any_kind = {"oneOf": [{"$ref": _REF.format(model=model.__name__)} for model in KINDS.values()]}

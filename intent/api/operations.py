@@ -38,7 +38,7 @@ class Operation:
     query: tuple[Parameter, ...] = ()
     body: str | None = None
     """The kind of document it takes, `*` for any number of any kind, `kubernetes` for objects of Kubernetes,
-    None for no body."""
+    `port` for what a port should be, None for no body."""
     conditional: bool = False
     """Takes If-Match (and If-None-Match to create)."""
     open: bool = False
@@ -60,6 +60,11 @@ _WRITE = (
 )
 _NETWORK = Parameter("network", "Only this network; needed where addresses alone are ambiguous.", _NAME)
 _SERVICE = Parameter("service", "`tcp/80`, `icmp`, `proto/47` or the name of a Service.", _NAME, required=True)
+
+
+_HOST = Parameter(
+    "host", "OVSDB target of the host; needed where there are several.", {"type": "string", "maxLength": 512}
+)
 
 
 def _of_kind(plural: str, kind: str) -> Operations:
@@ -110,6 +115,11 @@ OPERATIONS: Operations = {
     "/v1/switches": {"GET": Operation("The managed switches", answers.SwitchesAnswer)},
     "/v1/counters": {"GET": Operation("What rules decided and guards dropped", answers.CountersAnswer)},
     "/v1/observed": {"GET": Operation("What observed policies would change", answers.ObservedAnswer)},
+    "/v1/ports": {"GET": Operation("The ports that were made here, and where to make more", answers.PortsAnswer)},
+    "/v1/ports/{name}": {
+        "PUT": Operation("Put a network device on a host's integration bridge", answers.PluggedAnswer, body="port"),
+        "DELETE": Operation("Take it off", answers.PluggedAnswer, (_HOST,)),
+    },
     "/v1/live/endpoints": {
         "GET": Operation("The endpoints that are plugged in", answers.LiveEndpointsAnswer, (_NETWORK,))
     },

@@ -153,6 +153,78 @@ class CounterPort(Protocol):
         """Return what observed policies would change; empty while none is observed."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlugHost:
+    """A host on whose integration bridge ports can be made."""
+
+    host: str
+    """Its OVSDB target."""
+    bridge: str
+    datapath_type: str
+    """`system`, `netdev`, or empty while the bridge is not there."""
+    connected: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plugged:
+    """A port that was made over the API."""
+
+    host: str
+    name: str
+    ofport: int | None
+    """None while the switch has no number for it."""
+    problem: str
+    """Why the switch does not use it; empty if it does."""
+    external_ids: Mapping[str, str]
+
+
+class PlugRefused(Exception):
+    """A port was not made or not removed."""
+
+    def __init__(self, message: str, remedy: str, *, passing: bool) -> None:
+        """`passing`: the same request may succeed later."""
+        super().__init__(message)
+        self.remedy = remedy
+        self.passing = passing
+
+
+class PlugPort(Protocol):
+    """Ports on the integration bridges."""
+
+    def hosts(self) -> Sequence[PlugHost]:
+        """Return the hosts, as last heard."""
+
+    def plugged(self) -> Sequence[Plugged]:
+        """Return the ports that were made here, as last heard."""
+
+    def plug(self, host: str, name: str, external_ids: Mapping[str, str]) -> bool:
+        """Make a port, or make it right; durable on return. True if something was written; raises PlugRefused."""
+
+    def unplug(self, host: str, name: str) -> bool:
+        """Remove a port if it is there; true if it was. Raises PlugRefused."""
+
+
+class NoPlugs:
+    """For a server without switches: refuses."""
+
+    def hosts(self) -> Sequence[PlugHost]:
+        """Return none."""
+        return ()
+
+    def plugged(self) -> Sequence[Plugged]:
+        """Return none."""
+        return ()
+
+    def plug(self, host: str, name: str, external_ids: Mapping[str, str]) -> bool:
+        """Refuse."""
+        del host, external_ids
+        raise PlugRefused(f"port {name}: this server manages no switch", "ask the controller", passing=False)
+
+    def unplug(self, host: str, name: str) -> bool:
+        """Refuse."""
+        return self.plug(host, name, {})
+
+
 class FaultPort(Protocol):
     """Where faults of the API's own go; a client is told only that there was one."""
 
@@ -171,6 +243,7 @@ class Ports:
     waiter: WaiterPort
     faults: FaultPort
     counters: CounterPort
+    plugs: PlugPort = dataclasses.field(default_factory=NoPlugs)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

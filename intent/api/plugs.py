@@ -1,0 +1,102 @@
+"""Ports on the integration bridges, for programs that plug workloads in: `/v1/ports`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import falcon
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from intent.api import requests
+from intent.api.answers import PluggedAnswer, PlugHostAnswer, PortAnswer, PortsAnswer
+from intent.api.errors import BAD_REQUEST, UNAVAILABLE, UNPROCESSABLE, RequestError
+from intent.api.ports import Plugged, PlugRefused, Ports
+from intent.api.writes import send
+
+MAX_BODY = 64 * 1024
+MAX_IDS = 160
+"""Keys of one port: 64 labels, 64 named ports, and a few of its own."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+"""Interface names are at most 15 characters (IFNAMSIZ - 1)."""
+_KEY = r"^(iface-id|attached-mac|ringfence:[!-~]{1,400}|docker-[a-z-]{1,32})$"
+_Key = Annotated[str, StringConstraints(pattern=_KEY)]
+_Value = Annotated[str, StringConstraints(max_length=2048, pattern=r"^[ -~]*$")]
+_Ids = Annotated[dict[_Key, _Value], Field(max_length=MAX_IDS)]
+
+
+class PortBody(BaseModel):
+    """What a port should be."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+    host: Annotated[str, StringConstraints(max_length=512)] = ""
+    external_ids: _Ids = Field(default_factory=dict, alias="externalIds")
+
+
+class PortList:
+    """`/v1/ports`: all of them."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._plugs = ports.plugs
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """List the hosts and the ports that were made here."""
+        hosts = [
+            PlugHostAnswer(host=h.host, bridge=h.bridge, datapath_type=h.datapath_type, connected=h.connected)
+            for h in self._plugs.hosts()
+        ]
+        send(resp, PortsAnswer(hosts=hosts, items=[_port(p) for p in self._plugs.plugged()]))
+
+
+class OnePort:
+    """`/v1/ports/{name}`: one of them. Both methods may be repeated."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._plugs = ports.plugs
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Put a network device of the host on the bridge, with exactly these keys of ours."""
+        _check_name(name)
+        body = _read(requests.body(req, MAX_BODY))
+        try:
+            changed = self._plugs.plug(body.host, name, body.external_ids)
+        except PlugRefused as refused:
+            raise _error(name, refused) from refused
+        send(resp, PluggedAnswer(name=name, changed=changed))
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Take it off; that it is gone already is no error."""
+        _check_name(name)
+        try:
+            changed = self._plugs.unplug(requests.text(req, "host"), name)
+        except PlugRefused as refused:
+            raise _error(name, refused) from refused
+        send(resp, PluggedAnswer(name=name, changed=changed))
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        remedy = "1 to 15 letters, digits, '_', '.' and '-', as Linux names interfaces"
+        raise RequestError(BAD_REQUEST, "path.name", "this is no name of a port", remedy)
+
+
+def _read(data: bytes) -> PortBody:
+    try:
+        return PortBody.model_validate_json(data)
+    except ValidationError as error:
+        first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(["body", *(str(part)[:80] for part in first["loc"])])
+        remedy = "send JSON: externalIds with keys iface-id, attached-mac, ringfence:…; host where there are several"
+        raise RequestError(UNPROCESSABLE, where, first["msg"], remedy) from error
+
+
+def _error(name: str, refused: PlugRefused) -> RequestError:
+    status = UNAVAILABLE if refused.passing else UNPROCESSABLE
+    return RequestError(status, f"ports/{name}", str(refused), refused.remedy)
+
+
+def _port(port: Plugged) -> PortAnswer:
+    return PortAnswer(
+        host=port.host, name=port.name, ofport=port.ofport, problem=port.problem, external_ids=dict(port.external_ids)
+    )
