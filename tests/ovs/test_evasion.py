@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +17,18 @@ from tests.ovs.crafting_identities import IDENTITIES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LIMITS = Path(__file__).parent.parent.parent / "docs" / "limits.md"
 ATTACKS = sorted((*FRAGMENTS, *HEADERS, *CONNECTIONS, *IDENTITIES), key=lambda attack: attack.site)
+
+
+def case_name(attack: Attack) -> str:
+    return f"{attack.site}-{attack.name}".replace(" ", "-")
+
+
+def shown_by() -> list[str]:
+    """What the last column of the tables of limits names."""
+    rows = (line for line in LIMITS.read_text().splitlines() if line.startswith("| "))
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row.rsplit("|", 2)[1])]
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +42,16 @@ def bench(session_ovs, session_janitor) -> Iterator[Bench]:
     session_ovs.vsctl("del-br", name)
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=[f"{a.site}-{a.name}".replace(" ", "-") for a in ATTACKS])
+@pytest.mark.parametrize("attack", ATTACKS, ids=[case_name(a) for a in ATTACKS])
 def test_the_marker_comes_out_where_policy_says(bench: Bench, attack: Attack) -> None:
     marker = f"<{ATTACKS.index(attack):04d}-ringfence>".encode()
     seen = bench.run(attack, marker)
     assert seen.marked == attack.sees, attack.why
     assert seen.foretold in {None, attack.sees}, attack.why
+
+
+def test_every_limit_is_shown_by_an_attack() -> None:
+    names = [case_name(attack) for attack in ATTACKS]
+    assert len(set(names)) == len(names)
+    assert shown_by()
+    assert [shown for shown in shown_by() if not any(shown in name for name in names)] == []
