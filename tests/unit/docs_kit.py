@@ -1,7 +1,8 @@
 """Pages whose examples are run: fenced `yaml` blocks, and `verdicts` blocks that say what they mean.
 
-The first yaml block of a page is the site that all its examples stand on. Each further one is an example:
-its documents replace those of the same kind and name. A line of verdicts speaks of the example above it:
+The first yaml block of a page is the site that all its examples stand on, unless the page borrows another's. Each
+further one is an example: its documents replace those of the same kind and name. A line of verdicts speaks of the
+example above it:
 
     web-1 -> app-1 tcp/8080: allow (web-to-app)
     web-1 -> app-1 tcp/8080 with web-1 quarantine=yes: deny (quarantine)
@@ -108,18 +109,19 @@ class Page:
     refused: list[Refused]
 
 
-def read_page(name: str) -> Page:
-    """Return what a page under docs/ shows."""
+def read_page(name: str, borrowed: str | None = None) -> Page:
+    """Return what a page under docs/ shows; it stands on the site of the page `borrowed`, or on its own."""
     text = (ROOT / "docs" / name).read_text()
     page = Page([], [])
+    site = read_page(borrowed).examples[0].texts if borrowed else ()
     pending: Refused | None = None
     kubernetes = ""
     for found in _BLOCK.finditer(text):
         info, block = found["info"], found["text"]
         place = f"docs/{name}:{text.count(chr(10), 0, found.start()) + 1}"
         if info == "yaml":
-            texts = (*page.examples[0].texts, block) if page.examples else (block,)
-            page.examples.append(Example(place, texts, kubernetes))
+            page.examples.append(Example(place, (*site, block), kubernetes))
+            site = site or (block,)
             kubernetes = ""
         elif info == "yaml kubernetes":
             kubernetes = block

@@ -11,7 +11,11 @@ from scripts.example import read
 from tests.unit.docs_kit import ROOT, read_page
 from tests.unit.docs_stage import check
 
-PAGES = {name: read_page(name) for name in ("policy.md", "coming-from.md")}
+PAGES = {
+    "policy.md": read_page("policy.md"),
+    "policy-advanced.md": read_page("policy-advanced.md", borrowed="policy.md"),
+    "coming-from.md": read_page("coming-from.md"),
+}
 EXAMPLES = [example for page in PAGES.values() for example in page.examples]
 CLAIMS = [
     pytest.param(example, claim, id=f"{example.place} {claim.text}") for example in EXAMPLES for claim in example.claims
