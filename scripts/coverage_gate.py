@@ -1,4 +1,4 @@
-"""Refuse a pure package whose branches unit, property and golden tests do not cover to 95 %.
+"""Refuse a pure package whose branches the quick tests (unit, golden, a slice of property) do not cover to 95 %.
 
 Reads `.coverage` as `coverage run` left it. The gate counts branches alone: the usual percentage
 mixes in lines, which hides untested decisions.

@@ -141,7 +141,7 @@ def _reduce_host(host: Host, event: Event) -> Host:
             return host if resynced == host else resynced
         case RowsChanged(rows=rows, gone=gone):
             return _apply(host, rows, gone)
-        case HostLost():
+        case HostLost():  # pragma: no branch - there is no other event
             return host if host.stale else dataclasses.replace(host, stale=True)
 
 

@@ -105,7 +105,7 @@ class _Translator:
                 yield network_policy(found.namespace, found.model)
             case ClusterNetworkPolicy():
                 yield from cluster_policies(found.model)
-            case Namespace():
+            case Namespace():  # pragma: no branch - there is no other model
                 pass
 
     def _endpoint(self, found: KubernetesObject, pod: Pod) -> Iterator[Values]:

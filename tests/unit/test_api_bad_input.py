@@ -2,6 +2,7 @@
 
 import io
 import json
+from http import HTTPStatus
 
 import falcon.testing
 import pytest
@@ -269,6 +270,14 @@ def test_a_bad_request_is_refused_and_changes_nothing(api, request_line, headers
     assert answer.json["status"] == status
     assert api.contents() == before
     assert not api.world.reported
+
+
+def test_a_question_that_means_too_many_packets_is_refused(api):
+    matches = ", ".join(f"tcp/{port}" for port in range(1000, 1070))
+    assert api.apply(f"{{kind: Service, name: many, matches: [{matches}]}}").status_code == HTTPStatus.OK
+    answer = api.get("/v1/verdict", **{"from": "web-1", "to": "app-1", "service": "many"})
+    assert (answer.status_code, answer.json["errors"][0]["path"]) == (422, "query")
+    assert "64 packets" in answer.json["errors"][0]["message"]
 
 
 def test_a_body_of_50_mb_is_refused_before_a_byte_is_read(api):

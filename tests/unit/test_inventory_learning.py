@@ -116,8 +116,9 @@ def test_learned_addresses_go_with_the_port_and_with_the_permission():
     assert build(site(1), LEARNING, {}, learned).learned == {f"{uid(1)}/e1": (ip_address("10.0.0.5"),)}
     assert build(site(2), LEARNING, {}, learned).learned == {}
     silent = Intents(networks={"shop": Network("shop")})
+    for declared in ((), (1,)):
+        assert build(site(1, declared=declared), silent, {}, learned).learned == {}
     built = build(site(1), silent, {}, learned)
-    assert built.learned == {}
     assert not built.inventory.unaddressed
 
 

@@ -68,6 +68,7 @@ def test_a_match_as_people_read_it(words) -> None:
     assert sorted(text.removesuffix(" actions=drop").split(",")) == sorted(
         ["cookie=0xab", "table=3", "priority=100", *filter(None, words.split(","))]
     )
+    assert parse_flow(text).key.match == match_of(MATCHES[words])
 
 
 ACTIONS = {
@@ -123,6 +124,9 @@ def test_what_is_left_out_is_zero() -> None:
         "nw_src=10.0.0.0/33 actions=drop",
         "ipv6_src=::g actions=drop",
         "eth_src=1:2:3:4:5:6 actions=drop",
+        "tcp_flags=+syn! actions=drop",
+        "ip,nw_src=10.0.0.0/1.2.3 actions=drop",
+        "in_port=5) actions=drop",
         "ct_state=+bogus actions=drop",
         "ct_state=+trk! actions=drop",
         "nw_frag=sometimes actions=drop",

@@ -1,5 +1,6 @@
 """What the schema refuses is told with its place, its line and a remedy; hostile text costs little."""
 
+import json
 import time
 
 import pytest
@@ -172,3 +173,19 @@ def test_any_text_is_read_or_refused(text):
 def test_a_bad_schedule_is_refused(schedule):
     with pytest.raises(DocumentError, match="schedule"):
         read(f"{{kind: Policy, name: p, rules: [{{action: deny}}], schedule: {schedule}}}")
+
+
+def test_two_rules_of_one_name_and_a_subject_without_rules_are_refused():
+    rules = "[{name: r, action: deny}, {name: s, action: deny}, {name: r, action: allow}]"
+    assert [p.path for p in problems(f"{{kind: Policy, name: p, rules: {rules}}}")] == ["Policy/p.rules[2].name"]
+    (alone,) = problems("{kind: Policy, name: p, subject: {labels: {a: b}}}")
+    assert "directions" in alone.remedy
+
+
+def test_json_is_bounded_as_yaml_is():
+    for text in (
+        json.dumps({f"k{n}": 1 for n in range(600)}),
+        json.dumps({"kind": "Group", "name": "g", "members": [{"labels": {f"k{n}": "v" for n in range(600)}}]}),
+    ):
+        with pytest.raises(SyntaxRefusedError, match="512 keys"):
+            read(text)
