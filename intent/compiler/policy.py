@@ -8,7 +8,7 @@ identity costs one flow a band and direction however many rules name it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from intent.compiler import cookie, resolve
 from intent.compiler import fields as f
@@ -64,6 +64,14 @@ def expires_at(policy: Policy, rule: Rule) -> int:
 def conjunction_key(policy: Policy, rule: Rule, variant: Variant) -> str:
     """Return the stable name of a rule's part in the id map."""
     return f"{rule_key(policy, rule)}#{variant.suffix}"
+
+
+def too_many(rules: int) -> str:
+    """Return what to say of a clause flow that is too long for a switch."""
+    return (
+        f"{rules} rules of one band name the same peer or service; at most "
+        f"{MAX_CONJUNCTIONS}: give some of these policies another order"
+    )
 
 
 class PolicyTables:
@@ -138,10 +146,7 @@ class PolicyTables:
     def _clause_flows(self) -> Iterator[Flow]:
         for key, conjunctions in self._clauses.items():
             if len(conjunctions) > MAX_CONJUNCTIONS:
-                raise CompileError(
-                    f"{len(conjunctions)} rules of one band name the same peer or service; at most "
-                    f"{MAX_CONJUNCTIONS}: give some of these policies another order"
-                )
+                raise CompileError(too_many(len(conjunctions)))
             ordered = tuple(sorted(conjunctions, key=lambda c: (c.id, c.clause)))
             ends = self._timed.get((key.table, key.priority), 0)
             yield Flow(key, FlowBody(ordered, cookie.CLAUSE, expires_at=ends))
@@ -149,35 +154,23 @@ class PolicyTables:
     def _decision(self, decision: Decision) -> Flow:
         placed, direction = decision.placed, decision.direction
         number = self._ids.number("rule", rule_key(decision.policy, decision.rule))
-        match = (exact(f.CONJ_ID, placed.conjunction),)
         if decision.rule.action is Action.PASS:
-            actions = goto(self._after_tier(direction, placed.table))
+            actions = goto(after_tier(self._lane, direction, self._used_by(direction), placed.table))
         else:
             actions = self._verdicts.of(decision.rule.action, direction, number)
-        found = flow(placed.table, placed.priority, match, actions, self._origin(Kind.RULE, number, direction))
-        return found._replace(body=found.body._replace(expires_at=placed.expires_at))
+        key = FlowKey(placed.table, placed.priority, (exact(f.CONJ_ID, placed.conjunction),))
+        return Flow(key, FlowBody(actions, origin_of(self._lane, Kind.RULE, number, direction), 0, placed.expires_at))
 
-    def _origin(self, kind: Kind, number: int, direction: Direction) -> int:
-        if self._lane is Lane.CANDIDATE:
-            kind, number = Kind.CANDIDATE, number if kind is Kind.RULE else 0
-        return cookie.encode(Origin(kind, number, direction))
-
-    def _after_tier(self, direction: Direction, table: int) -> int:
-        later = [number for d, t in self._used if d is direction and (number := self._lane.tier(d, t)) > table]
-        return min(later, default=self._lane.posture(direction))
+    def _used_by(self, direction: Direction) -> set[int]:
+        return {tier for d, tier in self._used if d is direction}
 
     def _isolation(self, tiers: dict[str, int]) -> Iterator[Flow]:
         """End of an isolating tier: its subjects are denied (DESIGN: "A tier may be isolating")."""
         for tier in self._intents.tiers:
-            if not tier.isolating:
-                continue
-            for direction, side in ((Direction.EGRESS, f.CLIENT_ID), (Direction.INGRESS, f.SERVER_ID)):
-                table = self._lane.tier(direction, tiers[tier.name])
-                origin = self._origin(Kind.ISOLATION, tiers[tier.name], direction)
-                denied = self._verdicts.of(Action.DENY, direction)
-                for number in sorted(self._numbers[i] for i in self._isolated(tier.name, direction)):
+            for direction in Direction if tier.isolating else ():
+                for identity in self._isolated(tier.name, direction):
                     self._used.add((direction, tiers[tier.name]))
-                    yield flow(table, Priority.ISOLATION, (is_(side, number),), denied, origin)
+                    yield isolation_flow(self._verdicts, direction, tiers[tier.name], self._numbers[identity])
 
     def _isolated(self, tier: str, direction: Direction) -> set[Identity]:
         subjects = (
@@ -189,22 +182,53 @@ class PolicyTables:
 
     def _chain(self, direction: Direction) -> Iterator[Flow]:
         """Yield entry, the miss of every tier in use, and the postures."""
-        world = f.CLIENT_WORLD if direction is Direction.EGRESS else f.SERVER_WORLD
-        entry = self._lane.entry(direction)
-        yield flow(entry, 10, (is_(world, 1),), self._verdicts.skip(direction))
-        yield flow(entry, Priority.LAST, (), goto(self._after_tier(direction, entry)))
-        for used, tier in sorted(self._used):
-            if used is direction:
-                table = self._lane.tier(direction, tier)
-                yield flow(table, Priority.LAST, (), goto(self._after_tier(direction, table)))
-        yield from self._postures(direction)
-
-    def _postures(self, direction: Direction) -> Iterator[Flow]:
-        table = self._lane.posture(direction)
-        for name in sorted({i.network for i in self._members.identities}):
+        yield from entry_flows(self._verdicts, direction)
+        yield from miss_flows(self._lane, direction, self._used_by(direction))
+        for name in {i.network for i in self._members.identities}:
             number = self._ids.number("network", name)
-            allowed = self._intents.networks[name].posture is Posture.ALLOW
-            actions = self._verdicts.of(Action.ALLOW if allowed else Action.DENY, direction)
-            origin = self._origin(Kind.POSTURE, number, direction)
-            yield flow(table, 10, (is_(f.NETWORK, number),), actions, origin)
-        yield flow(table, Priority.LAST, (), self._verdicts.of(Action.DENY, direction))
+            yield posture_flow(self._verdicts, direction, number, self._intents.networks[name].posture)
+
+
+# -- one flow at a time ------------------------------------------------------------------------------
+
+
+def origin_of(lane: Lane, kind: Kind, number: int, direction: Direction) -> int:
+    """Return the cookie of a decision in a lane; in the candidate lane it changes no verdict."""
+    if lane is Lane.CANDIDATE:
+        kind, number = Kind.CANDIDATE, number if kind is Kind.RULE else 0
+    return cookie.encode(Origin(kind, number, direction))
+
+
+def after_tier(lane: Lane, direction: Direction, used: Iterable[int], table: int) -> int:
+    """Return the table of the next tier in use after one, or that of the posture."""
+    later = [number for tier in used if (number := lane.tier(direction, tier)) > table]
+    return min(later, default=lane.posture(direction))
+
+
+def isolation_flow(verdicts: Verdicts, direction: Direction, tier: int, identity: int) -> Flow:
+    """Return the flow that denies a subject at the end of an isolating tier."""
+    lane = verdicts.lane
+    side = f.CLIENT_ID if direction is Direction.EGRESS else f.SERVER_ID
+    origin = origin_of(lane, Kind.ISOLATION, tier, direction)
+    denied = verdicts.of(Action.DENY, direction)
+    return flow(lane.tier(direction, tier), Priority.ISOLATION, (is_(side, identity),), denied, origin)
+
+
+def entry_flows(verdicts: Verdicts, direction: Direction) -> Iterator[Flow]:
+    """Yield what a judgement begins and ends with: world has none, and who has no network is denied."""
+    world = f.CLIENT_WORLD if direction is Direction.EGRESS else f.SERVER_WORLD
+    yield flow(verdicts.lane.entry(direction), 10, (is_(world, 1),), verdicts.skip(direction))
+    yield flow(verdicts.lane.posture(direction), Priority.LAST, (), verdicts.of(Action.DENY, direction))
+
+
+def miss_flows(lane: Lane, direction: Direction, used: Collection[int]) -> Iterator[Flow]:
+    """Yield what leads from the entry through the tiers in use to the posture."""
+    for table in (int(lane.entry(direction)), *(lane.tier(direction, tier) for tier in used)):
+        yield flow(table, Priority.LAST, (), goto(after_tier(lane, direction, used, table)))
+
+
+def posture_flow(verdicts: Verdicts, direction: Direction, network: int, posture: Posture) -> Flow:
+    """Return what a network says when no rule decides."""
+    actions = verdicts.of(Action.ALLOW if posture is Posture.ALLOW else Action.DENY, direction)
+    origin = origin_of(verdicts.lane, Kind.POSTURE, network, direction)
+    return flow(verdicts.lane.posture(direction), 10, (is_(f.NETWORK, network),), actions, origin)

@@ -228,14 +228,15 @@ class Membership:
             case GroupPeer(name):
                 return self.members(self._intents.groups[name].members)
             case CidrPeer():
-                return frozenset(i for i in self.identities if _inside(peer, i.atom))
+                return frozenset(i for i in self.identities if inside(peer, i.atom))
             case EndpointPeer(name):
                 return frozenset(i for i in self.identities if (NAME_LABEL, name) in i.labels)
             case _:
                 return frozenset()  # world: identities are those of endpoints
 
 
-def _inside(peer: CidrPeer, atom: IPNetwork | None) -> bool:
+def inside(peer: CidrPeer, atom: IPNetwork | None) -> bool:
+    """Whether every address of an atom is described by a CIDR peer."""
     if atom is None or not _within(atom, peer.cidr):
         return False
     return not any(_within(atom, e) for e in peer.exceptions)
