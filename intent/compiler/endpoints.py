@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind, Origin, encode
-from intent.compiler.flow import CONTROLLER, Flow, Load, Output, Term, exact
+from intent.compiler.flow import CONTROLLER, Flow, Load, Meter, Output, Term, exact
 from intent.compiler.pipeline import ADVERTISEMENT, ARP_REQUEST, SOLICITATION, TRACK, answer_actions, same_actions
 from intent.compiler.tables import Priority, Table
 from intent.compiler.terms import (
@@ -28,6 +28,7 @@ from intent.compiler.terms import (
     protocol,
     src_address,
 )
+from intent.compiler.verdict import SWITCH_METER
 from intent.model import Network
 from topology.model import Endpoint, IPAddress, UnaddressedPort
 from topology.packet import ICMPV6, UDP
@@ -147,9 +148,12 @@ def dhcp_server_flows(server: Endpoint, attachments: Iterable[int]) -> Iterator[
 
 
 def learn_flows(port: Endpoint | UnaddressedPort, network: Network) -> Iterator[Flow]:
-    """Yield the flows that show the controller who claims an address on a port, and forward nothing."""
+    """Yield the flows that show the controller who claims an address on a port, and forward nothing.
+
+    They go through the port's meter: a flood of claims must not load the controller.
+    """
     here = (exact(f.IN_PORT, port.location.ofport), exact(f.ETH_SRC, mac(port.mac)))
-    show = (Output(CONTROLLER, LEARN_BYTES),)
+    show = (Meter(SWITCH_METER + port.location.ofport), Output(CONTROLLER, LEARN_BYTES))
     origin = encode(Origin(Kind.LEARN, port.location.ofport))
     if "arp" in network.learn:
         terms = (*here, ARP, exact(f.ARP_SHA, mac(port.mac)))

@@ -15,9 +15,9 @@ from intent.model import Action, Direction
 REJECT_BYTES = 1500
 """Of the refused packet: what an ICMP error may quote, and all of a TCP header."""
 SWITCH_METER = 1
-"""Limits the answers of a switch; the meter of a port is its number and this."""
+"""Limits the answers of a switch; a port has its number and this, for learning from it too."""
 SWITCH_REJECTS, PORT_REJECTS = 100, 10
-"""Answers a second (DESIGN, "Reject")."""
+"""Packets a second that the controller is shown (DESIGN, "Reject")."""
 
 
 def meters(program: Program) -> dict[int, int]:
