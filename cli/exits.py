@@ -23,7 +23,7 @@ class Exit(IntEnum):
 
 MEANING = {
     Exit.OK: "done; the verdict is allow; everything is realized",
-    Exit.NEGATIVE: "the answer is no: the verdict is deny, or something is not realized (in time)",
+    Exit.NEGATIVE: "the answer is no: the verdict is deny or reject, or something is not realized (in time)",
     Exit.USAGE: "the command line is wrong",
     Exit.REFUSED: "the input was refused: a document is wrong, or it conflicts with what the controller has",
     Exit.UNREACHABLE: "the controller cannot be reached, or does not answer in time",

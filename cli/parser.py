@@ -67,7 +67,9 @@ def kind(word: str) -> str:
 
 def kind_or_all(word: str) -> str:
     """Return the kind that a word names, or `all`."""
-    return "all" if word == "all" else kind(word)
+    if word == "all" or kind_of(word):
+        return kind_of(word) or word
+    raise argparse.ArgumentTypeError(f"{word!r} is no kind: use one of {', '.join(KINDS)}, or all")
 
 
 def seconds(word: str) -> float:
@@ -77,7 +79,7 @@ def seconds(word: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= MAX_WAIT_S:
-        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds from 0 to {MAX_WAIT_S:.0f}")
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds above 0 and up to {MAX_WAIT_S:.0f}")
     return value
 
 
@@ -213,7 +215,7 @@ def _switches(commands: Commands) -> None:
 
 
 def _counters(commands: Commands) -> None:
-    _command(commands, "counters", "show what rules decided and guards dropped", ["counters", "counters --json"])
+    _command(commands, "counters", "show what rules decided and what was dropped, a few seconds old", ["counters", "counters --json"])
 
 
 def _observed(commands: Commands) -> None:
@@ -225,13 +227,13 @@ def _verdict(commands: Commands) -> None:
     command = _command(commands, "verdict", "say whether a connection is allowed, and why", examples)
     command.add_argument("source", metavar="FROM", help="who opens the connection: an endpoint or an address")
     command.add_argument("destination", metavar="TO", help="to whom: an endpoint or an address")
-    command.add_argument("service", metavar="SERVICE", help="tcp/80, icmp, icmpv6, proto/47, or a Service")
+    command.add_argument("service", metavar="SERVICE", help="tcp/80, tcp/http, icmp, icmpv6, proto/47, or the name of a Service")
     _network(command, "which network, where addresses occur in several")
 
 
 def _matrix(commands: Commands) -> None:
     command = _command(commands, "matrix", "show who may open connections to whom", ["matrix --service tcp/80"])
-    command.add_argument("--service", default="tcp/80", help="which service (default tcp/80)")
+    command.add_argument("--service", default="tcp/80", help="which, as for verdict (default tcp/80)")
     _network(command, "only this network")
 
 
