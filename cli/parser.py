@@ -215,7 +215,8 @@ def _switches(commands: Commands) -> None:
 
 
 def _counters(commands: Commands) -> None:
-    _command(commands, "counters", "show what rules decided and what was dropped, a few seconds old", ["counters", "counters --json"])
+    text = "show what rules decided and what was dropped, a few seconds old"
+    _command(commands, "counters", text, ["counters", "counters --json"])
 
 
 def _observed(commands: Commands) -> None:
@@ -227,7 +228,8 @@ def _verdict(commands: Commands) -> None:
     command = _command(commands, "verdict", "say whether a connection is allowed, and why", examples)
     command.add_argument("source", metavar="FROM", help="who opens the connection: an endpoint or an address")
     command.add_argument("destination", metavar="TO", help="to whom: an endpoint or an address")
-    command.add_argument("service", metavar="SERVICE", help="tcp/80, tcp/http, icmp, icmpv6, proto/47, or the name of a Service")
+    services = "tcp/80, tcp/http, icmp, icmpv6, proto/47, or the name of a Service"
+    command.add_argument("service", metavar="SERVICE", help=services)
     _network(command, "which network, where addresses occur in several")
 
 
