@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ringfence.rest")
 
+MAX_CONNECTIONS = 512
+"""Open connections, idle ones included; more wait in the listen queue."""
 MAX_REQUESTS = 64
-"""Requests served at a time, `?wait=` included; more wait in the listen queue."""
+"""Requests served at a time, `?wait=` included. A connection that asks nothing takes no place of theirs."""
 IDLE_S = 30.0
 """A client that sends nothing for so long is cut off."""
 
@@ -32,13 +34,14 @@ class Web:
             OSError: the address cannot be had, or a TLS file cannot be read.
         """
         self._app = app
+        self._turns = eventlet.semaphore.Semaphore(MAX_REQUESTS)
         family = eventlet.green.socket.AF_INET6 if ":" in rest.host else eventlet.green.socket.AF_INET
         self._socket: Any = eventlet.listen((rest.host, rest.port), family=family, backlog=128)
         if rest.tls:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(rest.tls.cert, rest.tls.key)
             self._socket = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
-        self._pool = eventlet.GreenPool(MAX_REQUESTS)
+        self._pool = eventlet.GreenPool(MAX_CONNECTIONS)
         self._thread: Any = None
 
     def start(self) -> None:
@@ -46,13 +49,17 @@ class Web:
         self._thread = eventlet.spawn(
             eventlet.wsgi.server,
             self._socket,
-            self._app,
+            self._in_turn,
             custom_pool=self._pool,
             log=log,
             log_output=False,
             debug=False,
             socket_timeout=IDLE_S,
         )
+
+    def _in_turn(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with self._turns:
+            return self._app(environ, start_response)
 
     def stop(self) -> None:
         """End at once, requests under way included."""
