@@ -16,7 +16,7 @@ from intent.inventory import Grants
 from intent.store import Store, ensure_token
 from ovsdb import BridgeWish, Client
 from ovsdb.target import Tls
-from ryu_apps import threads
+from ryu_apps import probing, threads
 from ryu_apps.counting import Counted
 from ryu_apps.keeper import Keeper
 from ryu_apps.learner import Learner
@@ -84,7 +84,8 @@ class Controller(Listener):
         self.store.on_applied = self.planner.touch
         admission = config.openflow.admission
         self.switches = Switches(self.reconciler, self, admission.dpids, admission.names)
-        self.unasked = Unasked({Kind.LEARN: Learner(self.planner).look, Kind.REJECT: tell_sender})
+        learn = Learner(self.planner).look
+        self.unasked = Unasked({Kind.LEARN: learn, Kind.REJECT: tell_sender, Kind.PROBE: probing.heard})
         wish = _wish(config, memory.owner, target)
         self.clients = {host: Client(host, self._observe, tls=_tls(config.ovsdb.ssl)) for host in hosts}
         self.keepers = {
@@ -138,6 +139,10 @@ class Controller(Listener):
     def unasked_came(self, session: Session) -> None:
         """A packet-in waits."""
         self.unasked.came(session)
+
+    def learned(self, session: Session) -> None:
+        """More is known of what a switch can do."""
+        self.reconciler.note(session.dpid, portless=session.portless)
 
     def became_stale(self, session: Session) -> None:
         """Another controller took over: its thread finds out and says so."""

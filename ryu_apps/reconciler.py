@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection
 
 from intent.compiler.flow import FlowBody, FlowKey, Program
-from ryu_apps import bundle, changes, timers
+from ryu_apps import bundle, changes, probing, timers
 from ryu_apps.changes import Bundle
 from ryu_apps.convergence import Desired, Goal, Progress, Step
 from ryu_apps.conversation import Disconnected, SessionError
@@ -43,6 +43,8 @@ class SwitchState:
     """Flows that others wrote and that were removed, since the controller started."""
     missing_restored: int = 0
     """Flows that others removed or changed and that were restored."""
+    portless: frozenset[int] | None = None
+    """Protocols whose ports its conntrack does not keep; None before it was found out."""
     commit_s: float | None = None
     """Duration of the last bundle, to its confirmation."""
 
@@ -268,6 +270,8 @@ class Worker:
             log.warning("%016x: %s; trying again", self._dpid, error)
             return
         self._progress.confirmed(goal)
+        if self.session.portless is None:
+            probing.ask(self.session)
         self._reconciler.note(self._dpid, realized=desired.revision, flows=len(self._actual), problem="")
 
     def _commit(self, part: Bundle) -> None:

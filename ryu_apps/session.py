@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
+from intent.compiler.flow import CONTROLLER, Actions
 from ryu_apps import wire
 from ryu_apps.conversation import Conversation, Exchange, SessionError
 from ryu_apps.link import Link
@@ -70,6 +71,9 @@ class Listener:
     def unasked_came(self, session: Session) -> None:
         """Learn that `session.unasked` has a message more."""
 
+    def learned(self, session: Session) -> None:
+        """Learn that more is known of what the switch can do."""
+
     def became_stale(self, session: Session) -> None:
         """Learn that this controller may write to the switch no more."""
 
@@ -91,6 +95,8 @@ class Session:
         """Unasked messages that found their queue full."""
         self.unasked: collections.deque[bytes] = collections.deque()
         self.listener = listener or Listener()
+        self.portless: frozenset[int] | None = None
+        """Protocols whose ports its conntrack does not keep; None before it was found out."""
         self._meters: dict[int, int] | None = None
         """Rate by number, as the switch confirmed; None when it has to be asked."""
 
@@ -200,6 +206,11 @@ class Session:
         if answer[1] == Kind.ERROR:
             self._meters = None
             raise Refusal("meter", answer)
+
+    def send_packet(self, actions: Actions, frame: bytes) -> None:
+        """Let the switch run actions on a frame of ours; nothing confirms it."""
+        xid = self.exchange.take_xids()
+        self.link.write(wire.packet_out(xid, CONTROLLER, actions, frame))
 
     def dump(self) -> Dump:
         """Read every flow of every table, and doubt the meters: who deletes one deletes the flows that use it.

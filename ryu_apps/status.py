@@ -43,6 +43,7 @@ class Status:
                     revision=state.realized,
                     flows=state.flows,
                     problem=controller.keeper_problem(host) or state.problem,
+                    portless=state.portless,
                 )
             )
         return found

@@ -20,8 +20,6 @@ from ryu_apps.wire import PacketIn, WireError
 log = logging.getLogger("ringfence.unasked")
 BATCH = 64
 """Messages looked at before others get a turn."""
-FROM_CONTROLLER = 0xFFFFFFFD
-"""OFPP_CONTROLLER as the port a packet-out comes from."""
 
 Handler: TypeAlias = Callable[[Session, PacketIn], None]
 
@@ -30,8 +28,7 @@ def tell_sender(session: Session, packet: PacketIn) -> None:
     """Answer the packet that a reject rule refused, straight out of the port it came from."""
     answer = refusal.answer(packet.data)
     if answer is not None:
-        xid = session.exchange.take_xids()
-        session.link.write(wire.packet_out(xid, FROM_CONTROLLER, (Output(packet.in_port),), answer))
+        session.send_packet((Output(packet.in_port),), answer)
 
 
 class Unasked:

@@ -176,6 +176,8 @@ class SwitchAnswer(Answer):
     """The newest revision it confirmed."""
     flows: int | None
     problem: str
+    portless: list[int] | None
+    """IP protocols whose ports its connection tracking does not keep (132: SCTP); null: not found out yet."""
 
 
 class SwitchesAnswer(Answer):

@@ -31,6 +31,8 @@ class SwitchStatus:
     """Flows it holds, as last read back."""
     problem: str = ""
     """Why the newest revision could not be installed; empty while that is under way or done."""
+    portless: frozenset[int] | None = None
+    """IP protocols whose ports its connection tracking does not keep; None before it was found out."""
 
 
 class StorePort(Protocol):

@@ -64,6 +64,7 @@ class Switches:
                 revision=s.revision,
                 flows=s.flows,
                 problem=s.problem,
+                portless=None if s.portless is None else sorted(s.portless),
             )
             for s in found
         ]

@@ -46,6 +46,8 @@ class Kind(enum.IntEnum):
     """Counts what the candidate set would change."""
     REJECT = 11
     """Shown to the controller, which tells the sender."""
+    PROBE = 12
+    """Shown to the controller, which sent the packet itself to learn what the switch can do."""
 
 
 class Guard(enum.IntEnum):

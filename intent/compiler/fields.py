@@ -221,6 +221,8 @@ ALLOWED, DENIED = 1, 2
 
 WORLD_BIT = 1 << 31
 
+PROBE_ZONE = 0xFFFE
+"""Conntrack zone of the packets by which the controller learns what a switch can do."""
 PIECES_ZONE = 0xFFFF
 """Conntrack zone in which fragments that were let through wait for each other; no connection is kept there."""
 

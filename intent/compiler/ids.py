@@ -17,7 +17,7 @@ from intent.model import Action
 REST_S = 600
 """Seconds a freed number rests (DESIGN, law 4)."""
 
-LIMITS = {"network": 2**16 - 2, "rule": 2**32 - 1, "identity": 2**31 - 1, "attachment": 2**31 - 1,
+LIMITS = {"network": 2**16 - 3, "rule": 2**32 - 1, "identity": 2**31 - 1, "attachment": 2**31 - 1,
           "conjunction": 2**32 - 1}  # fmt: skip
 """Greatest number of each space: what its register or label slice holds."""
 

@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from intent.compiler import fields as f
-from intent.compiler.cookie import Guard
-from intent.compiler.flow import IN_PORT, Act, Ct, Flow, Load, Move, Output, OutputReg, Resubmit, Term, exact
+from intent.compiler.cookie import Guard, Kind, Origin, encode
+from intent.compiler.flow import (
+    CONTROLLER,
+    IN_PORT,
+    Act,
+    Ct,
+    Flow,
+    Load,
+    Move,
+    Output,
+    OutputReg,
+    Resubmit,
+    Term,
+    exact,
+)
 from intent.compiler.tables import Priority, Table
 from intent.compiler.terms import ARP, IPV4, IPV6, flow, goto, guard, is_, protocol
 from topology.packet import ICMP, ICMPV6, SCTP, TCP, UDP
@@ -20,6 +33,7 @@ NA_FLAGS = 0x60000000
 """Solicited and override (RFC 4861, section 4.4)."""
 TARGET_LINK_LAYER = 2
 DHCP_REPLIES = ((IPV4, 67, 68), (IPV6, 547, 546))
+PROBE_BYTES = 64
 MULTICAST_BIT = 0x010000000000
 
 
@@ -31,6 +45,7 @@ def static_flows(judge: Table = Table.EGRESS) -> Iterator[Flow]:
     yield from _orient(judge)
     yield from _connection(judge)
     yield from _deliver()
+    yield flow(Table.PROBE, Priority.LAST, (), (Output(CONTROLLER, PROBE_BYTES),), encode(Origin(Kind.PROBE, 0)))
     yield from _pieces(judge)
 
 

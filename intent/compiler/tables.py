@@ -43,6 +43,7 @@ class Table(enum.IntEnum):
     REJECT_SWITCH = 94
     DELIVER = 96
     RELEASE = 97
+    PROBE = 110
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ STAGES: dict[Table, Stage] = {
         "Outputs; writes the connection's label if it is new or changed hands. Fragments first wait for each other.",
         (Table.RELEASE,),
     ),
+    Table.PROBE: Stage("Shows the controller what conntrack says of a packet that it made itself.", ()),
     Table.RELEASE: Stage("All fragments of a datagram were let through: to their destination.", (Table.SOURCE,)),
 }
 

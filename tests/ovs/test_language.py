@@ -123,3 +123,9 @@ def test_an_allow_ends_in_the_switch_also_when_the_controller_is_dead(bench) -> 
     stream.close()
     server.close()
     bench.start()
+
+
+def test_a_switch_shows_what_its_connection_tracking_does_not_keep(bench) -> None:
+    """Open vSwitch 3.1's userspace conntrack keys SCTP without ports; the probe finds out."""
+    assert until(lambda: bench.switch()["items"][0]["portless"] is not None)
+    assert bench.switch()["items"][0]["portless"] == [132]
