@@ -52,8 +52,14 @@ class Switches:
             raise Refused(f"{who} connected twice at a time")
 
     def _take(self, dpid: int, link: Link) -> Link | None:
-        """Give a datapath id to a connection, unless another one has it: return that."""
+        """Give a datapath id to a connection, unless another one has it: return that.
+
+        Raises:
+            Refused: the connection has an id already; it could keep every other switch out.
+        """
         with self._lock:
+            if any(holder is link and held != dpid for held, holder in self._links.items()):
+                raise Refused(f"datapath {dpid:016x} is the second id of one connection")
             holder = self._links.setdefault(dpid, link)
             return None if holder is link else holder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ryu_apps.convergence import Desired
+from ryu_apps.link import Refused
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener, Role
 from ryu_apps.switches import Switches
@@ -64,3 +65,12 @@ def test_a_stranger_cannot_claim_that_we_were_taken_over(reconciler, switches) -
     connect(switches, OURS + 1, switch)
     assert until(lambda: role(reconciler, OURS + 1) is Role.STALE)
     assert not reconciler.superseded()
+
+
+def test_one_connection_holds_one_datapath_id(switches) -> None:
+    greedy, honest = FakeSwitch(), FakeSwitch()
+    switches.admit(greedy, OURS, 0)
+    switches.admit(greedy, OURS, 0)
+    with pytest.raises(Refused, match="second id"):
+        switches.admit(greedy, OURS + 1, 0)
+    switches.admit(honest, OURS + 1, 0)
