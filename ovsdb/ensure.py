@@ -34,6 +34,7 @@ ATTEMPTS = 10
 """How often a plan is made anew because somebody else was faster."""
 _POLL_FIRST_S, _POLL_CAP_S = 0.002, 0.05
 _NAME = re.compile(r"[!-.0-~]{1,255}")
+KERNEL, USERSPACE = "system", "netdev"
 _GUARD_FAILED = "timed out"
 R = TypeVar("R")
 
@@ -61,8 +62,32 @@ def ensure_bridge(db: Transactor, wish: BridgeWish, *, wait_s: float | None = No
     _check_name("bridge", wish.name)
     _make_root(db)
     _await_capabilities(db, wish, wait_s)
-    changed = _converge(db, lambda: _find(db, bridge=wish.name), lambda found: plan_bridge(found, wish), wait_s)
+    changed = _make_right(db, wish, wait_s)
+    if wait_s is not None and not _is_up(db, wish):
+        changed = _fall_back(db, wish, wait_s)
     return Applied(changed)
+
+
+def _make_right(db: Transactor, wish: BridgeWish, wait_s: float | None) -> bool:
+    return _converge(db, lambda: _find(db, bridge=wish.name), lambda found: plan_bridge(found, wish), wait_s)
+
+
+def _is_up(db: Transactor, wish: BridgeWish) -> bool:
+    """Whether vswitchd made the bridge: only then it writes its datapath id."""
+    return isinstance(_find(db, bridge=wish.name).bridge_raw.get("datapath_id"), str)
+
+
+def _fall_back(db: Transactor, wish: BridgeWish, wait_s: float) -> bool:
+    """Take the userspace datapath where vswitchd offers the kernel's and the kernel has no module for it."""
+    bridge = _find(db, bridge=wish.name).bridge
+    if wish.datapath_type == AUTO and bridge is not None and bridge.datapath_type == KERNEL:
+        _make_right(db, dataclasses.replace(wish, datapath_type=USERSPACE), wait_s)
+        if _is_up(db, wish):
+            return True
+    raise EnsureError(
+        f"bridge {wish.name} is stored, but ovs-vswitchd could not make it: its log says why; "
+        "without the kernel module openvswitch set bridge.datapath_type to netdev"
+    )
 
 
 def ensure_port(db: Transactor, wish: PortWish, *, wait_s: float | None = None) -> Applied:

@@ -44,7 +44,7 @@ def plan_bridge(found: Found, wish: BridgeWish) -> list[Operation]:
     Raises:
         EnsureError: a bridge of that name is not ours and may not be adopted.
     """
-    datapath_type = choose_datapath(found.root, wish)
+    datapath_type = choose_datapath(found.root, wish, found.bridge)
     if found.bridge is None:
         return _make_bridge(found.root, wish, datapath_type)
     if found.bridge.external_ids.get(OWNER_KEY) != wish.owner and not wish.adopt:
@@ -56,13 +56,17 @@ def plan_bridge(found: Found, wish: BridgeWish) -> list[Operation]:
     return [guard("Bridge", [is_row(found.bridge.uid)], [read], BRIDGE_GUARDED), *changes]
 
 
-def choose_datapath(root: RootRow, wish: BridgeWish) -> str:
-    """Return the datapath type: the one asked for, else the kernel's if this vswitchd has it.
+def choose_datapath(root: RootRow, wish: BridgeWish, bridge: BridgeRow | None = None) -> str:
+    """Return the datapath type: the one asked for, else the bridge's own, else the kernel's if this vswitchd has it.
+
+    A vswitchd lists the kernel's also where the kernel lacks the module; see `ensure_bridge`.
 
     Raises:
         EnsureError: the vswitchd does not have it, or has not said what it has.
     """
     has = root.datapath_types
+    if wish.datapath_type == AUTO and bridge is not None and bridge.datapath_type in has:
+        return bridge.datapath_type
     if wish.datapath_type == AUTO and has:
         return "system" if "system" in has else "netdev"
     if wish.datapath_type == AUTO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -50,6 +51,29 @@ def ports(ovs: PrivateOvs, *names: str) -> None:
 def ensure_port_of(ovs: PrivateOvs, name: str) -> None:
     with open_session(ovs.db_target) as session:
         ensure_port(session, PortWish("br-ring", "me", name, "internal"), wait_s=WAIT_S)
+
+
+@pytest.mark.parametrize("asked", ["auto", "system"])
+def test_where_the_kernel_has_no_datapath_auto_takes_the_other_and_system_says_so(ovs, follower, asked):
+    """A vswitchd may list the kernel's datapath although the kernel has no module for it."""
+    if Path("/sys/module/openvswitch").exists():
+        pytest.skip("the kernel has the module openvswitch: its datapath works")
+    wish = dataclasses.replace(WISH, datapath_type=asked)
+    ovs.stop_daemon(Daemon.SWITCH)
+    ovs.vsctl("set", "Open_vSwitch", ".", "datapath_types=netdev,system", wait=False)
+    starter = threading.Timer(0.3, ovs.start_daemon, (Daemon.SWITCH,))
+    starter.start()
+    try:
+        if asked == "system":
+            with pytest.raises(EnsureError, match="set bridge.datapath_type to netdev"):
+                ensure_bridge(follower.client, wish, wait_s=WAIT_S)
+            return
+        assert ensure_bridge(follower.client, wish, wait_s=WAIT_S).changed
+    finally:
+        starter.join()
+    follower.until(lambda: follower.bridge.dpid)
+    assert ovs.vsctl("get", "Bridge", wish.name, "datapath_type") == "netdev"
+    assert not ensure_bridge(follower.client, wish, wait_s=WAIT_S).changed
 
 
 def test_a_bridge_is_made_closed_and_a_second_ensure_changes_nothing(ovs, follower):
