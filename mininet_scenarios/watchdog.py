@@ -1,6 +1,6 @@
 """Clean up after a run, however it ended. Runs as a process of its own; standard library only.
 
-It reads lines `dir PATH`, `netns NAME`, `link NAME` from its standard input, a pipe whose other end
+It reads lines `dir PATH`, `netns NAME`, `link NAME`, `cgroup NAME` from its standard input, a pipe whose other end
 only the run holds. When that end closes (the run is done, or was killed), it kills what still carries
 the run's mark in its environment or lives in one of the run's namespaces, then deletes what it read.
 
@@ -19,6 +19,8 @@ from pathlib import Path
 
 MARKER = "RINGFENCE_RUN"
 DEADLINE_S = 10.0
+ROOTS = (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/"))
+"""One hierarchy (cgroup v2), or one a controller (v1)."""
 LOOKS = 3
 
 
@@ -62,11 +64,26 @@ def kill_all(mark: bytes, namespaces: list[str]) -> None:
         time.sleep(0.02)
 
 
+def remove_cgroup(name: str) -> None:
+    """Remove a control group and those below it from every hierarchy, once the last of its processes is gone."""
+    deadline = time.monotonic() + DEADLINE_S
+    while found := [path for root in ROOTS for path in root.glob(name) if path.is_dir()]:
+        for path in found:
+            for below in [*sorted(path.rglob("*/"), reverse=True), path]:
+                try:
+                    below.rmdir()
+                except OSError:  # a process is just ending in it
+                    continue
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.02)
+
+
 def main() -> None:
     """Wait for the end of the run, then remove what it made."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    made: dict[str, list[str]] = {"dir": [], "netns": [], "link": []}
+    made: dict[str, list[str]] = {"dir": [], "netns": [], "link": [], "cgroup": []}
     for line in sys.stdin:
         kind, _, name = line.rstrip("\n").partition(" ")
         made[kind].append(name)
@@ -75,6 +92,8 @@ def main() -> None:
         ip("link", "del", name)
     for name in made["netns"]:
         ip("netns", "del", name)
+    for name in made["cgroup"]:
+        remove_cgroup(name)
     for name in made["dir"]:
         shutil.rmtree(name, ignore_errors=True)
 

@@ -1,0 +1,224 @@
+"""Addresses: libnetwork's IPAM driver over the state file.
+
+A pool's id says what it is (`10.1.0.0/24`, or `10.1.0.0/24 10.1.0.128/25` with a part to choose from), so
+a pool that dockerd remembers and we do not is no error. All calls may be repeated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from docker_driver.errors import Refused
+from docker_driver.state import State
+
+GATEWAY = "gateway"
+NOBODY = ""
+"""Holder of an address that dockerd reserved again without saying for whom."""
+UNUSED_S = 3600.0
+"""A pool that was asked for and never used is forgotten after this."""
+V4, V6 = 4, 6
+_SUBNET = {V4: 24, V6: 64}
+
+Address = IPv4Address | IPv6Address
+Subnet = IPv4Network | IPv6Network
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pool:
+    """A subnet, and the part of it that addresses are chosen from."""
+
+    subnet: Subnet
+    part: Subnet
+
+    @property
+    def uid(self) -> str:
+        """The pool's id."""
+        return str(self.subnet) if self.part == self.subnet else f"{self.subnet} {self.part}"
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """First and last address that may be chosen, as numbers."""
+        first, last = int(self.part.network_address), int(self.part.broadcast_address)
+        if self.subnet.num_addresses > 2:  # noqa: PLR2004 - RFC 3021: a /31 has hosts only
+            first = max(first, int(self.subnet.network_address) + 1)
+        if self.subnet.version == V4 and self.subnet.num_addresses > 2:  # noqa: PLR2004 - as above
+            last = min(last, int(self.subnet.broadcast_address) - 1)
+        return first, last
+
+
+def read_pool(subnet: str, part: str = "") -> Pool:
+    """Return a pool from libnetwork's words.
+
+    Raises:
+        Refused: they are no subnets, or the part lies outside.
+    """
+    try:
+        whole = ipaddress.ip_network(subnet)
+        inner = ipaddress.ip_network(part) if part else whole
+    except ValueError as error:
+        raise Refused(f"{error}: write a subnet such as 10.1.0.0/24") from error
+    inside = (
+        inner.version == whole.version
+        and int(whole.network_address) <= int(inner.network_address)
+        and int(inner.broadcast_address) <= int(whole.broadcast_address)
+    )
+    if not inside:
+        raise Refused(f"range {inner} is not inside subnet {whole}: correct --ip-range")
+    return Pool(whole, inner)
+
+
+class Ipam:
+    """The calls. Any thread may make them."""
+
+    def __init__(
+        self, state: State, pools: Iterable[str], rest_s: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Keep addresses in `state`; choose subnets from `pools`; let released addresses rest."""
+        self._state = state
+        self._pools = tuple(ipaddress.ip_network(pool) for pool in pools)
+        self._rest_s = rest_s
+        self._clock = clock
+
+    # -- pools ---------------------------------------------------------------------------------
+
+    def request_pool(self, subnet: str, part: str, *, v6: bool) -> Pool:
+        """Return the pool asked for, or one that overlaps no other.
+
+        Raises:
+            Refused: it overlaps another one, or none is free.
+        """
+        if part and not subnet:
+            raise Refused("--ip-range needs --subnet")
+        wanted = read_pool(subnet, part) if subnet else None
+        if wanted is not None and (wanted.subnet.version == V6) != v6:
+            raise Refused(f"{wanted.subnet} is of the other IP version")
+        now = self._clock()
+        with self._state.transaction() as db:
+            self._forget_unused(db, now)
+            taken = [_of(str(uid)) for (uid,) in db.execute("SELECT id FROM pools")]
+            pool = wanted or self._choose(taken, v6=v6)
+            _refuse_overlap(pool, taken)
+            db.execute("INSERT OR IGNORE INTO pools VALUES (?, '', ?)", (pool.uid, now))
+        return pool
+
+    def release_pool(self, uid: str) -> None:
+        """Forget a pool of which no address is held."""
+        with self._state.transaction() as db:
+            held = "SELECT 1 FROM addresses WHERE pool = ? AND released_at IS NULL"
+            if db.execute(held, (str(_of(uid).subnet),)).fetchone() is None:
+                db.execute("DELETE FROM pools WHERE id = ?", (uid,))
+
+    def _choose(self, taken: list[Pool], *, v6: bool) -> Pool:
+        for block in self._pools:
+            if (block.version == V6) == v6:
+                for subnet in block.subnets(new_prefix=_SUBNET[block.version]):
+                    if not any(_overlap(subnet, pool.subnet) for pool in taken):
+                        return Pool(subnet, subnet)
+        raise Refused("no subnet is free: give one with --subnet, or widen `pools` in the driver's configuration")
+
+    def _forget_unused(self, db: sqlite3.Connection, now: float) -> None:
+        """Forget pools whose answer never arrived."""
+        old = db.execute("SELECT id FROM pools WHERE asked_at < ?", (now - UNUSED_S,)).fetchall()
+        for (uid,) in old:
+            used = db.execute("SELECT 1 FROM addresses WHERE pool = ?", (str(_of(uid).subnet),)).fetchone()
+            if used is None:
+                db.execute("DELETE FROM pools WHERE id = ?", (uid,))
+
+    # -- addresses -----------------------------------------------------------------------------
+
+    def request_address(self, uid: str, address: str, holder: str) -> str:
+        """Return an address with its prefix length; `holder` is a MAC, `gateway`, or nobody.
+
+        Raises:
+            Refused: the address is no host's of the pool or held by another, or none is free.
+        """
+        pool, now = _of(uid), self._clock()
+        with self._state.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO pools VALUES (?, '', ?)", (pool.uid, now))
+            key = str(pool.subnet)
+            db.execute("DELETE FROM addresses WHERE pool = ? AND released_at < ?", (key, now - self._rest_s))
+            given = self._static(db, pool, address, holder) if address else self._automatic(db, pool, holder)
+            db.execute("INSERT OR REPLACE INTO addresses VALUES (?, ?, ?, NULL)", (key, str(given), holder))
+        return f"{given}/{pool.subnet.prefixlen}"
+
+    def release_address(self, uid: str, address: str) -> None:
+        """Let an address rest; that nobody holds it is no error."""
+        key, text = str(_of(uid).subnet), str(_address(address))
+        with self._state.transaction() as db:
+            release = "UPDATE addresses SET released_at = ? WHERE pool = ? AND address = ? AND released_at IS NULL"
+            db.execute(release, (self._clock(), key, text))
+
+    def held(self) -> list[tuple[str, str, str]]:
+        """Return pool, address and MAC of every address that an endpoint should have."""
+        select = "SELECT pool, address, holder FROM addresses WHERE released_at IS NULL AND holder NOT IN (?, ?)"
+        with self._state.transaction() as db:
+            return [(str(p), str(a), str(h)) for p, a, h in db.execute(select, (GATEWAY, NOBODY))]
+
+    def _static(self, db: sqlite3.Connection, pool: Pool, text: str, holder: str) -> Address:
+        """Give the address asked for. It need not rest: whoever asks for it by name knows what it was."""
+        address = _address(text)
+        first, last = Pool(pool.subnet, pool.subnet).bounds
+        if address.version != pool.subnet.version or not first <= int(address) <= last:
+            raise Refused(f"{address} is no host's address in {pool.subnet}: choose another")
+        select = "SELECT holder FROM addresses WHERE pool = ? AND address = ? AND released_at IS NULL"
+        held = db.execute(select, (str(pool.subnet), str(address))).fetchone()
+        if held is not None and NOBODY not in {held[0], holder} and held[0] != holder:
+            raise Refused(f"{address} is in use by {held[0]}: choose another, or remove that one first")
+        return address
+
+    def _automatic(self, db: sqlite3.Connection, pool: Pool, holder: str) -> Address:
+        key, kind = str(pool.subnet), type(pool.subnet.network_address)
+        if holder != NOBODY:
+            select = "SELECT address FROM addresses WHERE pool = ? AND holder = ? AND released_at IS NULL"
+            again = db.execute(select, (key, holder)).fetchone()
+            if again is not None:
+                return kind(again[0])
+        taken = {int(kind(a)) for (a,) in db.execute("SELECT address FROM addresses WHERE pool = ?", (key,))}
+        first, last = pool.bounds
+        cursor = db.execute("SELECT cursor FROM pools WHERE id = ?", (pool.uid,)).fetchone()[0]
+        start = int(kind(cursor)) + 1 if cursor else first
+        chosen = _free(taken, start, last)
+        chosen = _free(taken, first, min(start, last + 1) - 1) if chosen is None else chosen
+        if chosen is None:
+            raise Refused(f"no address of {pool.part} is free; released ones rest {self._rest_s:g} s: use a larger one")
+        db.execute("UPDATE pools SET cursor = ? WHERE id = ?", (str(kind(chosen)), pool.uid))
+        return kind(chosen)
+
+
+def _free(taken: set[int], first: int, last: int) -> int | None:
+    """Return the first number that is not taken; at most one step more than there are taken ones."""
+    number = first
+    while number in taken:
+        number += 1
+    return number if number <= last else None
+
+
+def _refuse_overlap(pool: Pool, taken: list[Pool]) -> None:
+    for other in taken:
+        if other.subnet != pool.subnet and _overlap(other.subnet, pool.subnet):
+            raise Refused(f"{pool.subnet} overlaps {other.subnet} of another network: choose another subnet")
+
+
+def _overlap(one: Subnet, other: Subnet) -> bool:
+    if one.version != other.version:
+        return False
+    return int(one.network_address) <= int(other.broadcast_address) and int(other.network_address) <= int(
+        one.broadcast_address
+    )
+
+
+def _of(uid: str) -> Pool:
+    subnet, _, part = uid.partition(" ")
+    return read_pool(subnet, part)
+
+
+def _address(text: str) -> Address:
+    try:
+        return ipaddress.ip_address(text.partition("/")[0])
+    except ValueError as error:
+        raise Refused(f"{text[:80]!r} is no IP address") from error
