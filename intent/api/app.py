@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -22,11 +23,16 @@ MIN_TOKEN = 32
 """Characters of the shortest token accepted."""
 
 
+@functools.cache
+def _description(version: str) -> str:
+    return json.dumps(describe(version))
+
+
 class Description:
     """`/openapi.json`."""
 
     def __init__(self, version: str) -> None:
-        self._text = json.dumps(describe(version))
+        self._text = _description(version)
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with the description."""

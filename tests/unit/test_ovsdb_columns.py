@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ovsdb import BadTarget, BridgeWish, EnsureError, PortWish, bridge_faults, bridge_is_right, parse_target
 from ovsdb.columns import Kind, patch
-from ovsdb.operations import map_changes
 from ovsdb.plan import BRIDGE_GUARDED, Found, choose_datapath, plan_bridge, plan_external_ids, plan_port, plan_removal
 from ovsdb.session import Limits
 from ovsdb.target import Target, Tls, connect
@@ -38,8 +35,6 @@ RIGHT = BridgeRow(
     other_config={"disable-in-band": "true"},
     external_ids={"ringfence": "me"},
 )
-words = st.sampled_from("abcd")
-maps = st.dictionaries(words, words)
 
 
 def found(bridge: BridgeRow | None = RIGHT, *controllers: ControllerRow, root: RootRow = ROOT, **rows) -> Found:
@@ -60,35 +55,9 @@ def site_bridge(bridge: BridgeRow, *controllers: ControllerRow):
 # -- differences -----------------------------------------------------------------------------------
 
 
-@given(maps, maps)
-def test_a_difference_of_maps_leads_from_one_to_the_other(before, after):
-    difference = {k: v for k, v in before.items() if k not in after}
-    difference |= {k: v for k, v in after.items() if before.get(k) != v}
-    assert patch(Kind.MAP, before, difference) == after
-
-
-@given(st.frozensets(words), st.frozensets(words))
-def test_a_difference_of_sets_leads_from_one_to_the_other(before, after):
-    assert patch(Kind.STRINGS, before, before ^ after) == after
-
-
 def test_a_difference_of_a_single_value_is_the_new_one():
     assert patch(Kind.OPTIONAL_INTEGER, 3, None) is None
     assert patch(Kind.STRING, "a", "b") == "b"
-
-
-@given(maps, st.dictionaries(words, st.none() | words))
-def test_map_mutations_touch_only_what_differs(actual, wanted):
-    result, touched = dict(actual), set()
-    for _, mutator, (_, elements) in map_changes("external_ids", actual, wanted):
-        for element in elements:
-            touched.add(element if mutator == "delete" else element[0])
-            if mutator == "delete":
-                del result[element]
-            else:
-                result.setdefault(element[0], element[1])
-    assert {k: result.get(k) for k in wanted} == wanted
-    assert touched == {k for k in wanted if actual.get(k) != wanted[k]}
 
 
 # -- what is right, and what a plan does about what is not -----------------------------------------
