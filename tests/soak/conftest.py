@@ -34,7 +34,7 @@ def figure(request, record_property):
     """A function that reports one measured value and asserts its bound."""
 
     def report(name, value, unit, *, at_most=None, at_least=None):
-        made = figures.Figure(name, value, unit, request.node.nodeid, at_most, at_least)
+        made = figures.Figure(name, value, unit, request.node.nodeid.partition("[")[0], at_most, at_least)
         record_property(name, value)
         print(f"figure: {name}: {value:g} {unit}")
         if FULL:
