@@ -49,7 +49,7 @@ class Figure:
 
 def machine() -> str:
     """Say in a few words what the figures were measured on."""
-    return f"{os.cpu_count()} cores, Linux {platform.release().split("-")[0]}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
 
 
 def merge(known: Mapping[str, Any], figures: Iterable[Figure], where: str) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_where_the_kernel_has_no_datapath_auto_takes_the_other_and_system_says_s
     starter.start()
     try:
         if asked == "system":
-            with pytest.raises(EnsureError, match="set bridge.datapath_type to netdev"):
+            with pytest.raises(EnsureError, match=r"set bridge\.datapath_type to netdev"):
                 ensure_bridge(follower.client, wish, wait_s=WAIT_S)
             return
         assert ensure_bridge(follower.client, wish, wait_s=WAIT_S).changed

@@ -127,6 +127,7 @@ def test_live_endpoints_and_switches_are_listed(api):
         "revision": 1,
         "flows": 90,
         "problem": "",
+        "portless": None,
     }
 
 
