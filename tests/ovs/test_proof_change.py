@@ -126,7 +126,7 @@ def fill(field: Field, megaflows: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("megaflows", "short", "full", "pause_s"), [(0, 20, 100, 0.15), (1000, 10, 100, 0.15), (CROWDED, 0, 30, 1)]
+    ("megaflows", "short", "full", "pause_s"), [(0, 20, 100, 0.15), (1000, 0, 100, 0.15), (CROWDED, 0, 30, 1)]
 )
 def test_a_change_of_policy_happens_at_one_instant(field, effort, figure, megaflows, short, full, pause_s):
     count = effort(short=short, full=full)

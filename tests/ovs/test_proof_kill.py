@@ -40,7 +40,7 @@ def drive(field: Field) -> None:
 
 
 def test_killed_controller_loses_and_leaks_nothing_and_sends_nothing(field, effort, figure):
-    kills, chance = effort(short=4, full=20), random.Random(2)
+    kills, chance = effort(short=3, full=20), random.Random(2)
     field.start(OPEN)
     drive(field)
     watch, flows = field.watch(), field.bench.flows()

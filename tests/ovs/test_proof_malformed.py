@@ -70,7 +70,7 @@ def test_malformed_frames_disturb_nobody_else(field, effort, figure, janitor):
     field.start(A, RYU_MANAGER)
     before = measure(field, iter(range(15)))
     rss_kb = field.rss_kb()
-    mutations, rate = effort(short=1500, full=10_000), effort(short=300, full=300)
+    mutations, rate = effort(short=1000, full=10_000), 300
     assert field.bench.process
     where = Surroundings({"PYTHONPATH": str(ROOT)}, field.ovs.netns)
     process = janitor.start(
