@@ -101,7 +101,7 @@ def test_help_comes_quickly():
         subprocess.run([sys.executable, "-m", "cli.main", "--help"], cwd=ROOT, check=True, capture_output=True)
         return spent_s() - before
 
-    assert min(help_s() for _ in range(5)) < 0.1
+    assert any(help_s() < 0.1 for _ in range(5))
 
 
 def test_help_loads_nothing_heavy():

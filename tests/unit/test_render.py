@@ -154,8 +154,8 @@ def test_what_flow_text_never_writes_is_refused(text) -> None:
 
 
 def test_text_cannot_make_reading_slow() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for text in ("actions=" + "(" * 50_000, "actions=" + "ct(" * 20_000 + ")" * 20_000, "actions=" + "()," * 20_000):
         with pytest.raises(ValueError, match=r"."):
             parse_flow(text)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
