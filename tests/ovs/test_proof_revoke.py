@@ -100,6 +100,7 @@ def test_revocation_stops_what_it_means_and_nothing_else(field, effort, figure):
     field.start(BEFORE)
     overtimes: list[float] = []
     again = slowest_s = 0.0
+    harmed: set[int] = set()
     for number in range(rounds):
         streams = make_streams(field, each, number * 2 * each, effort(short=10, full=80) / 1000)
         open_all(field, streams)
@@ -107,8 +108,8 @@ def test_revocation_stops_what_it_means_and_nothing_else(field, effort, figure):
         time.sleep(1.5)
         record = field.traffic.report()
         assert not field.own_drops(), "the proof itself could not keep up: give it a less busy machine"
-        assert not record.broken(streams.going_on())
-        assert record.lost(streams.going_on()) == 0
+        harmed |= record.broken(streams.going_on()).keys()
+        harmed |= {ident for ident in streams.going_on() if record.lost([ident])}
         for kind, (asked_at, reply_at) in instants.items():
             overtimes += overtimes_ms(record, streams.of[kind], asked_at, reply_at)
         again += sum(record.retransmits[ident] for ident in streams.going_on())
@@ -119,6 +120,6 @@ def test_revocation_stops_what_it_means_and_nothing_else(field, effort, figure):
     figure("revoke: last byte of a revoked stream after the commit reply, p50", p50, "ms")
     figure("revoke: last byte of a revoked stream after the commit reply, p99", p99, "ms", at_most=LIMIT_MS)
     figure("revoke: last byte of a revoked stream after the commit reply, longest", longest, "ms")
-    figure("revoke: resets and losses on other streams", 0, "streams", at_most=0)
+    figure("revoke: other streams that were reset or lost anything", len(harmed), "streams", at_most=0)
     figure("revoke: TCP segments sent again on other streams", again, "segments")
     figure("revoke: longest a message of another stream took", round(slowest_s * 1000, 1), "ms")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 
 import pytest
 
-from tests.ovs.controller_bench import BRIDGE, RUN, ControllerBench, until
+from tests.ovs.controller_bench import BRIDGE, ControllerBench, until
 from tests.soak.field import Field, policy
 
 OPEN = policy("p", "allow web app udp/5001")
@@ -62,12 +61,3 @@ def test_a_stale_controller_changes_no_flow(field, figure):
     figure("two controllers: forbidden datagrams delivered", record.delivered([NEVER]), "datagrams", at_most=0)
     assert second.apply(OPEN)["realized"]["phase"] == "realized"
     assert STALE in str(first.switch())
-
-
-def test_a_second_instance_on_the_same_store_says_why_it_does_not_start(field):
-    field.start(OPEN)
-    log = field.janitor.directory() / "log"
-    with log.open("wb") as output:
-        other = field.janitor.start([*RUN, "--config", str(field.bench.config)], where=field.ovs.where, output=output)
-    assert other.wait(20) == 3
-    assert re.search(rf"in use by process {field.bench.process.pid}", log.read_text()), log.read_text()
