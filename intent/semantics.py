@@ -206,8 +206,16 @@ def admit(intents: Intents, inventory: Inventory, frame: Frame) -> Admitted | Ve
         return _drop(Reason.SOURCE)
     if frame.eth_type == ETH_ARP or _is_solicitation(frame):
         return _neighbour(inventory, frame, plugged)
-    reason = _forbidden(frame, _network(intents, plugged), plugged)
-    return _drop(reason) if reason else _to_destination(inventory, frame, plugged)
+    return _packet(_network(intents, plugged), inventory, frame, plugged)
+
+
+def _packet(network: Network, inventory: Inventory, frame: Frame, sender: Endpoint) -> Admitted | Verdict:
+    """An IP packet from an address of its sender: where it goes if policy lets it."""
+    answered = _answered_by_dhcp(network, inventory, frame, sender)
+    if answered is not None:
+        return Verdict(Fate(Outcome.DELIVER, answered.location), Reason.DHCP)
+    reason = _forbidden(frame, network, sender)
+    return _drop(reason) if reason else _to_destination(inventory, frame, sender)
 
 
 def _plugged(inventory: Inventory, frame: Frame) -> Endpoint | UnaddressedPort | None:
@@ -244,6 +252,24 @@ def _to_dhcp_server(network: Network, inventory: Inventory, client: Endpoint | U
     if server.name == client.name:
         return _drop(Reason.ITSELF)
     return Verdict(Fate(Outcome.DELIVER, server.location), Reason.DHCP)
+
+
+def _answered_by_dhcp(
+    network: Network, inventory: Inventory, frame: Frame, sender: Endpoint
+) -> Endpoint | UnaddressedPort | None:
+    """Return the client that the declared server answers, where addresses are learned from DHCP.
+
+    The client has no address yet that policy could know, so the exchange is not judged: it goes to its MAC.
+    """
+    ports = (frame.eth_type, frame.protocol, frame.sport, frame.dport)
+    if ports != (ETH_IPV4, UDP, *_DHCP_PORTS[ETH_IPV4]) or "dhcp" not in network.learn:
+        return None
+    if sender.name != network.dhcp_server:
+        return None
+    everyone: tuple[Endpoint | UnaddressedPort, ...] = (*inventory.endpoints.values(), *inventory.unaddressed)
+    wanted = (network.name, frame.dpid, frame.eth_dst)
+    found = (e for e in everyone if (e.network, e.location.dpid, e.mac) == wanted and e.name != sender.name)
+    return next(found, None)
 
 
 def _neighbour(inventory: Inventory, frame: Frame, sender: Endpoint) -> Verdict:

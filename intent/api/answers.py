@@ -30,6 +30,10 @@ class ErrorAnswer(Answer):
     """Of the body, where that is YAML."""
 
 
+class WarningAnswer(ErrorAnswer):
+    """Something that was accepted, and may not be what was meant."""
+
+
 class ProblemAnswer(Answer):
     """RFC 9457 problem details."""
 
@@ -89,6 +93,7 @@ class AppliedAnswer(Answer):
     documents: list[ResultAnswer]
     realized: RealizedAnswer | None
     """Of `revision`; null for a dry run."""
+    warnings: list[WarningAnswer] = []
 
 
 class ChangeAnswer(Answer):
@@ -120,11 +125,15 @@ class RevisionsAnswer(Answer):
 
 
 class IntentStatusAnswer(RealizedAnswer):
-    """How far the switches are with one document."""
+    """How far the switches are with one document, and whether it counts."""
 
     kind: str
     name: str
     revision: int
+    in_force: bool
+    """False where all of it is on the switches and it decides nothing all the same."""
+    note: str
+    """Why it is not in force; empty where it is."""
 
 
 class LocationAnswer(Answer):
@@ -191,6 +200,8 @@ class HitAnswer(Answer):
 
     policy: str
     rule: str
+    action: Literal["allow", "deny", "reject", "pass"] | None
+    """What the rule says now; null where the policy has no rule of that name any more."""
     direction: Literal["egress", "ingress"]
     packets: int
     bytes: int

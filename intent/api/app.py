@@ -9,6 +9,7 @@ from typing import Any
 import falcon
 
 from intent.api.counts import Counters, Observed
+from intent.api.deletes import DeleteMany
 from intent.api.errors import add_handlers
 from intent.api.imports import KubernetesImport
 from intent.api.openapi import describe
@@ -68,6 +69,7 @@ def make_app(
 def _add_routes(app: falcon.App[Any, Any], ports: Ports, limits: Limits, version: str) -> None:
     writer = Writer(ports, limits)
     app.add_route("/v1/apply", Apply(writer))
+    app.add_route("/v1/delete", DeleteMany(writer))
     app.add_route("/v1/import/kubernetes", KubernetesImport(writer))
     app.add_route("/v1/revisions", Revisions(ports, limits))
     app.add_route("/v1/status", Status(ports))

@@ -9,7 +9,7 @@ import falcon
 from intent.api.answers import CountersAnswer, DropAnswer, HitAnswer, ObservedAnswer, TallyAnswer
 from intent.api.ports import Ports
 from intent.api.writes import send
-from intent.model import Mode
+from intent.model import Mode, Policy
 
 
 class Counters:
@@ -21,9 +21,18 @@ class Counters:
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with the sums over all switches."""
         counters = self._ports.counters
-        rules = [HitAnswer.model_validate(dataclasses.asdict(hit)) for hit in sorted(counters.hits())]
+        policies = self._ports.store.intents().policies
+        rules = [
+            HitAnswer.model_validate({**dataclasses.asdict(hit), "action": _action(policies.get(hit.policy), hit.rule)})
+            for hit in sorted(counters.hits())
+        ]
         drops = [DropAnswer.model_validate(dataclasses.asdict(drop)) for drop in sorted(counters.drops())]
         send(resp, CountersAnswer(rules=rules, drops=drops))
+
+
+def _action(policy: Policy | None, name: str) -> str | None:
+    rules = () if policy is None else policy.rules
+    return next((rule.action.value for rule in rules if rule.name == name), None)
 
 
 class Observed:

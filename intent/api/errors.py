@@ -30,6 +30,10 @@ class RequestError(Exception):
         self.error = ErrorAnswer(path=path, message=message, remedy=remedy)
 
 
+class MissingError(DocumentError):
+    """Documents to delete do not exist."""
+
+
 def add_handlers(app: falcon.App[Any, Any], faults: FaultPort) -> None:
     """Make every error of the app an RFC 9457 problem."""
 
@@ -69,12 +73,9 @@ def _on_request_error(_req: falcon.Request, resp: falcon.Response, error: Reques
 
 
 def _on_document_error(_req: falcon.Request, resp: falcon.Response, error: DocumentError, _params: object) -> None:
-    status = BAD_REQUEST if isinstance(error, SyntaxRefusedError) else UNPROCESSABLE
-    answer(
-        resp,
-        status,
-        [ErrorAnswer(path=p.path, message=p.message, remedy=p.remedy, line=p.line) for p in error.problems],
-    )
+    special = {SyntaxRefusedError: BAD_REQUEST, MissingError: NOT_FOUND}
+    errors = [ErrorAnswer(path=p.path, message=p.message, remedy=p.remedy, line=p.line) for p in error.problems]
+    answer(resp, special.get(type(error), UNPROCESSABLE), errors)
 
 
 def _on_change_error(_req: falcon.Request, resp: falcon.Response, error: ChangeError, _params: object) -> None:

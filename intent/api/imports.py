@@ -8,6 +8,7 @@ from intent.api import requests
 from intent.api.errors import BAD_REQUEST, RequestError
 from intent.api.writes import Writer
 from intent.kubernetes import DEFAULT_NETWORK, read_objects, translate
+from intent.kubernetes.moves import moves
 from intent.schema.changes import Delete, Put, Wanted
 from intent.schema.documents import Document
 
@@ -27,12 +28,14 @@ class KubernetesImport:
             raise RequestError(BAD_REQUEST, "body", "there is no object in the body", "send at least one")
         network = requests.text(req, "network", DEFAULT_NETWORK)
         revision = ports.store.revision
-        translation = translate(objects, self._current(), network=network, breathe=ports.waiter.breathe)
+        current = self._current()
+        translation = translate(objects, current, network=network, breathe=ports.waiter.breathe)
         if ports.store.revision != revision:  # somebody wrote meanwhile: once more, and without a pause
-            translation = translate(objects, self._current(), network=network)
+            current = self._current()
+            translation = translate(objects, current, network=network)
         changes: list[Wanted] = [Put(document) for document in translation.puts]
         changes += [Delete(kind, name) for kind, name in translation.deletes]
-        self._writer.write(req, resp, changes)
+        self._writer.write(req, resp, changes, list(moves(translation.puts, current)))
 
     def _current(self) -> list[Document]:
         return [stored.document for stored in self._writer.ports.store.documents()]

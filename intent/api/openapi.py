@@ -10,6 +10,7 @@ from intent.api.operations import OPERATIONS, Operation
 from intent.api.plugs import PortBody
 from intent.schema.documents import KINDS
 from intent.schema.dump import schemas_of
+from intent.schema.scalars import MAX_NAME
 
 _REF = "#/components/schemas/{model}"
 _BODY_TYPES = ("application/yaml", "application/json")
@@ -85,6 +86,11 @@ def _body(operation: Operation) -> dict[str, Any]:
     if operation.body == "kubernetes":
         described = "Namespace, Pod, NetworkPolicy (v1), ClusterNetworkPolicy (v1alpha2), lists of them; any number."
         return {"type": "object", "description": described}
+    if operation.body == "names":
+        described = "Any number, as lists or documents; other fields are not read, so whole documents will do."
+        fields = {"kind": {"enum": list(KINDS)}, "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME}}
+        named = {"type": "object", "description": described, "required": list(fields), "properties": fields}
+        return {"oneOf": [named, {"type": "array", "items": named}]}
     if operation.body == "port":
         return {"$ref": _REF.format(model=PortBody.__name__)}
     if operation.body != "*":

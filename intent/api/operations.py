@@ -37,8 +37,8 @@ class Operation:
     """None: free JSON."""
     query: tuple[Parameter, ...] = ()
     body: str | None = None
-    """The kind of document it takes, `*` for any number of any kind, `kubernetes` for objects of Kubernetes,
-    `port` for what a port should be, None for no body."""
+    """The kind of document it takes, `*` for any number of any kind, `names` for kinds and names of documents,
+    `kubernetes` for objects of Kubernetes, `port` for what a port should be, None for no body."""
     conditional: bool = False
     """Takes If-Match (and If-None-Match to create)."""
     open: bool = False
@@ -87,6 +87,18 @@ OPERATIONS: Operations = {
             answers.AppliedAnswer,
             (*_WRITE, Parameter("expected_revision", "Refuse unless the store is at it.", _COUNT)),
             "*",
+        )
+    },
+    "/v1/delete": {
+        "POST": Operation(
+            "Delete documents: all of them as one revision, or none",
+            answers.AppliedAnswer,
+            (
+                *_WRITE,
+                Parameter("expected_revision", "Refuse unless the store is at it.", _COUNT),
+                Parameter("missing", "`ignore`: what is not there is no error.", {"enum": ["refuse", "ignore"]}),
+            ),
+            "names",
         )
     },
     "/v1/import/kubernetes": {

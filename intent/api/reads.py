@@ -18,8 +18,9 @@ from intent.api.answers import (
 )
 from intent.api.ports import Limits, Ports
 from intent.api.progress import realized
+from intent.api.scene import look
+from intent.api.standing import Standings
 from intent.api.writes import intent_status, send
-from intent.clockwork import zones
 from intent.model import PortRange, ServiceMatch
 from intent.schema.services import match_text
 from topology.model import Endpoint, Inventory, Location, UnaddressedPort
@@ -33,13 +34,14 @@ class Status:
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Answer with the whole at one glance."""
-        ports, inventory = self._ports, self._ports.inventory.current()
+        ports, scene = self._ports, look(self._ports)
+        inventory, standings = scene.inventory, Standings(scene)
         revision, stored = ports.store.revision, ports.store.documents()
         keys = [(s.document.kind, s.document.name) for s in stored]
         answer = StatusAnswer(
             revision=revision,
             realized=realized(ports.status, revision, keys),
-            intents=[intent_status(ports, s) for s in stored],
+            intents=[intent_status(ports, s, standings.of(s.document)) for s in stored],
             endpoints=len(inventory.endpoints),
             reports=_reports(inventory),
         )
@@ -80,6 +82,7 @@ class LiveEndpoints:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List what is plugged in, those without an address too."""
         inventory, network = self._ports.inventory.current(), requests.text(req, "network")
+        verdicts.require_network(self._ports.store.intents(), network)
         items = [_live(e) for e in inventory.endpoints.values()] + [_unaddressed(p) for p in inventory.unaddressed]
         chosen = [item for item in sorted(items, key=lambda i: i.name) if network in ("", item.network)]
         send(resp, LiveEndpointsAnswer(items=chosen, reports=_reports(inventory)))
@@ -94,7 +97,7 @@ class Verdict:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Say whether one may open a service to another, and why."""
         ends = (requests.text(req, "from"), requests.text(req, "to"))
-        scene = _scene(self._ports)
+        scene = look(self._ports)
         send(resp, verdicts.verdict(scene, ends, requests.text(req, "service"), requests.text(req, "network")))
 
 
@@ -106,7 +109,8 @@ class Matrix:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Say for all pairs whether one may open a service to the other."""
-        scene, network = _scene(self._ports), requests.text(req, "network")
+        scene, network = look(self._ports), requests.text(req, "network")
+        verdicts.require_network(scene.intents, network)
         endpoints = [e for _, e in sorted(scene.inventory.endpoints.items()) if network in ("", e.network)]
         if len(endpoints) ** 2 > self._limits.matrix_pairs:
             message = f"{len(endpoints)} endpoints are more than {self._limits.matrix_pairs} pairs"
@@ -127,11 +131,6 @@ class Health:
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Say that the server answers."""
         send(resp, HealthAnswer())
-
-
-def _scene(ports: Ports) -> verdicts.Scene:
-    intents, now = ports.store.intents(), ports.clock.now()
-    return verdicts.Scene(intents, ports.inventory.current(), now, ports.clock.offsets(zones(intents), now))
 
 
 def _hex(dpid: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
@@ -11,21 +10,20 @@ from pydantic_core import PydanticCustomError
 
 from intent.api.answers import DeciderAnswer, OpeningAnswer, PartyAnswer, RulingAnswer, VerdictAnswer
 from intent.api.requests import unprocessable
+from intent.api.scene import Scene
 from intent.model import Action, Intents, PortName, ServiceMatch, ServiceName
 from intent.schema.problems import did_you_mean, echo
 from intent.schema.services import match_text, parse_match
 from intent.semantics import (
-    NO_ZONES,
     ByIsolation,
     ByPosture,
     ByRules,
     Judgement,
-    Offsets,
     Ruling,
     can_open,
     judge,
 )
-from topology.model import Endpoint, Inventory, IPAddress
+from topology.model import Endpoint, IPAddress
 from topology.packet import ICMP, ICMPV6, SCTP, TCP, UDP, Opening
 
 MAX_OPENINGS = 64
@@ -46,15 +44,6 @@ class Party(NamedTuple):
     endpoint: Endpoint | None
 
 
-class Scene(NamedTuple):
-    """What verdicts are judged by."""
-
-    intents: Intents
-    inventory: Inventory
-    now: datetime
-    offsets: Offsets = NO_ZONES
-
-
 def verdict(scene: Scene, ends: tuple[str, str], service: str, network: str) -> VerdictAnswer:
     """Judge every opening that `from` and `to` (endpoint names or addresses) and a service mean.
 
@@ -65,9 +54,7 @@ def verdict(scene: Scene, ends: tuple[str, str], service: str, network: str) -> 
         _party(scene, text, path) for text, path in zip(ends, ("query.from", "query.to"), strict=True)
     )
     matches = matches_of(scene.intents, service)
-    if network and network not in scene.intents.networks:
-        remedy = did_you_mean(network, scene.intents.networks, "declare it")
-        raise unprocessable("query.network", f"there is no network {echo(network)}", remedy)
+    require_network(scene.intents, network)
     if _apart(source, destination):
         reason = "the endpoints are in different networks: nothing passes between them"
         return VerdictAnswer(verdict="deny", reason=reason, revision=scene.intents.revision, openings=[])
@@ -82,6 +69,17 @@ def verdict(scene: Scene, ends: tuple[str, str], service: str, network: str) -> 
     return VerdictAnswer(
         verdict=_together(o.verdict for o in openings), revision=scene.intents.revision, openings=openings
     )
+
+
+def require_network(intents: Intents, network: str) -> None:
+    """Refuse the name of a network that there is not; an empty one asks about all.
+
+    Raises:
+        RequestError: 422.
+    """
+    if network and network not in intents.networks:
+        remedy = did_you_mean(network, intents.networks, "see what there is with GET /v1/networks")
+        raise unprocessable("query.network", f"there is no network {echo(network)}", remedy)
 
 
 def cell(scene: Scene, source: Endpoint, destination: Endpoint, matches: Sequence[ServiceMatch]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import falcon
@@ -19,13 +20,16 @@ from intent.api.answers import (
     ResultAnswer,
     RevisionAnswer,
     RevisionsAnswer,
+    WarningAnswer,
 )
 from intent.api.errors import BAD_REQUEST, NOT_FOUND, RequestError
 from intent.api.ports import Limits, Ports
 from intent.api.progress import realized
+from intent.api.scene import look
+from intent.api.standing import Standing, Standings, warning
 from intent.schema.changes import NEVER, Applied, Delete, Outcome, Put, Revision, Stored, Wanted
 from intent.schema.dump import dump_document
-from intent.schema.problems import did_you_mean, echo
+from intent.schema.problems import MAX_PROBLEMS, Problem, did_you_mean, echo
 from intent.schema.reading import parse_documents, parse_single
 
 _DEFAULT_WAIT_S = 30.0
@@ -46,21 +50,27 @@ class Writer:
     def __init__(self, ports: Ports, limits: Limits) -> None:
         self.ports, self.limits = ports, limits
 
-    def write(self, req: falcon.Request, resp: falcon.Response, changes: Sequence[Wanted]) -> Applied:
-        """Apply or preview changes as the query says, wait if it says so, and answer."""
+    def write(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        changes: Sequence[Wanted],
+        warnings: Sequence[Problem] = (),
+    ) -> Applied:
+        """Apply or preview changes as the query says, wait if it says so, and answer; `warnings` go with it."""
         dry_run = requests.text(req, "dry_run") == "1"
         wait_s = self._wait_s(req, dry_run=dry_run)
         expected = requests.number(req, "expected_revision", _MAX_REVISION)
-        store = self.ports.store
+        store, at = self.ports.store, self.ports.clock.now()
         if dry_run:
             applied = store.preview(changes, expected_revision=expected)
         else:
             author, message = requests.text(req, "author", "api"), requests.text(req, "message")
-            at = self.ports.clock.now()
             applied = store.apply(changes, author=author, at=at, message=message, expected_revision=expected)
             if wait_s is not None:
                 self.ports.waiter.wait(applied.revision, wait_s)
-        send(resp, self._answer(applied, dry_run=dry_run))
+        found = [*warnings, *_warnings(changes, at)][:MAX_PROBLEMS]
+        send(resp, self._answer(applied, found, dry_run=dry_run))
         return applied
 
     def _wait_s(self, req: falcon.Request, *, dry_run: bool) -> float | None:
@@ -71,7 +81,7 @@ class Writer:
             raise RequestError(BAD_REQUEST, "query.timeout", "it goes with `wait`", "add `wait=realized`")
         return requests.seconds(req, "timeout", _DEFAULT_WAIT_S, self.limits.wait_s) if waits else None
 
-    def _answer(self, applied: Applied, *, dry_run: bool) -> AppliedAnswer:
+    def _answer(self, applied: Applied, warnings: Sequence[Problem], *, dry_run: bool) -> AppliedAnswer:
         documents = [
             ResultAnswer(kind=r.kind, name=r.name, outcome=r.outcome.value, revision=r.revision)
             for r in applied.results
@@ -83,7 +93,13 @@ class Writer:
             dry_run=dry_run,
             documents=documents,
             realized=None if dry_run else realized(self.ports.status, applied.revision, keys),
+            warnings=[WarningAnswer(path=w.path, message=w.message, remedy=w.remedy, line=w.line) for w in warnings],
         )
+
+
+def _warnings(changes: Sequence[Wanted], now: datetime) -> Iterator[Problem]:
+    found = (warning(change.document, now) for change in changes if isinstance(change, Put))
+    return (problem for problem in found if problem is not None)
 
 
 class Apply:
@@ -145,7 +161,7 @@ class Item:
         """Say how far the switches are with it."""
         ports = self._writer.ports
         stored = find(ports, self._kind, name)
-        send(resp, intent_status(ports, stored))
+        send(resp, intent_status(ports, stored, Standings(look(ports)).of(stored.document)))
 
     def _expected(self, req: falcon.Request, name: str) -> int | None:
         stored = self._writer.ports.store.document(self._kind, name)
@@ -182,11 +198,13 @@ def find(ports: Ports, kind: str, name: str) -> Stored:
     return stored
 
 
-def intent_status(ports: Ports, stored: Stored) -> IntentStatusAnswer:
-    """Return how far the switches are with one document."""
+def intent_status(ports: Ports, stored: Stored, standing: Standing) -> IntentStatusAnswer:
+    """Return how far the switches are with one document, and what it is worth."""
     key = (stored.document.kind, stored.document.name)
     progress = realized(ports.status, stored.revision, [key])
-    return IntentStatusAnswer(kind=key[0], name=key[1], revision=stored.revision, **progress.model_dump())
+    return IntentStatusAnswer(
+        kind=key[0], name=key[1], revision=stored.revision, **standing._asdict(), **progress.model_dump()
+    )
 
 
 def _document(stored: Stored) -> DocumentAnswer:

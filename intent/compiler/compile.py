@@ -150,6 +150,8 @@ class _Switch:
             if server is not None and server.network == name:
                 yield from endpoints.dhcp_client_flows(members, server)
                 yield from endpoints.dhcp_server_flows(server, self._attachments(server))
+                if "dhcp" in network.learn:
+                    yield from endpoints.dhcp_answer_flows(members, server)
             if network.learn:
                 for port in members:
                     yield from endpoints.learn_flows(port, network)

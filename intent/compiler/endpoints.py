@@ -129,6 +129,31 @@ def dhcp_client_flows(clients: Iterable[Endpoint | UnaddressedPort], server: End
         yield flow(Table.SOURCE, Priority.DHCP, terms, (Output(server.location.ofport),))
 
 
+def dhcp_answer_flows(clients: Iterable[Endpoint | UnaddressedPort], server: Endpoint) -> Iterator[Flow]:
+    """Yield the flows that take the server's answers to clients by MAC, and show them to the controller.
+
+    Only where addresses are learned from DHCP: such a client has none yet that policy could know.
+    """
+    origin = encode(Origin(Kind.LEARN, server.location.ofport))
+    for client in clients:
+        if client.location.ofport == server.location.ofport:
+            continue  # a server answers others
+        for address in server.addresses:
+            if isinstance(address, IPv4Address):
+                terms = (
+                    exact(f.IN_PORT, server.location.ofport),
+                    exact(f.ETH_SRC, mac(server.mac)),
+                    exact(f.ETH_DST, mac(client.mac)),
+                    IPV4,
+                    protocol(UDP),
+                    src_address(address),
+                    exact(f.UDP_SRC, DHCP_SERVER),
+                    exact(f.UDP_DST, DHCP_CLIENT),
+                )
+                show = Output(CONTROLLER, LEARN_BYTES)
+                yield flow(Table.SOURCE, Priority.DHCP, terms, (Output(client.location.ofport), show), origin)
+
+
 def dhcp_server_flows(server: Endpoint, attachments: Iterable[int]) -> Iterator[Flow]:
     """Yield the exceptions from the DHCP guard for the declared server; its replies are judged as any packet."""
     replies = {4: (IPV4, DHCP_SERVER, DHCP_CLIENT), 6: (IPV6, DHCPV6_SERVER, DHCPV6_CLIENT)}

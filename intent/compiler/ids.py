@@ -74,9 +74,9 @@ class Space:
 
     live: Mapping[str, int] = dataclasses.field(default_factory=dict)
     resting: Mapping[int, float] = dataclasses.field(default_factory=dict)
-    """Freed numbers and when, in seconds since the epoch."""
+    """Numbers freed within the last REST_S, and when, in seconds since the epoch."""
     next: int = 1
-    """The least number never used."""
+    """Where the search for a free number begins: they go round, so that a freed one stays unused long."""
 
     def with_keys(self, keys: Iterable[str], now_s: float, limit: int) -> Space:
         """Return the space with exactly `keys` live; new keys get numbers in sorted order.
@@ -88,20 +88,18 @@ class Space:
         if wanted == self.live.keys():
             return self
         live = {k: n for k, n in self.live.items() if k in wanted}
-        resting = dict(self.resting)
+        resting = {n: since for n, since in self.resting.items() if since + REST_S > now_s}
         resting.update((n, now_s) for k, n in self.live.items() if k not in wanted)
         fresh = sorted(wanted - live.keys())
+        taken = {*live.values(), *resting}
+        if len(taken) + len(fresh) > limit:
+            raise OutOfNumbers(f"all {limit} numbers are in use or rest; wait {REST_S // 60} minutes")
         following = self.next
-        rested = iter(sorted(n for n, since in resting.items() if since + REST_S <= now_s))
         for key in fresh:
-            if following <= limit:
-                live[key], following = following, following + 1
-                continue
-            reused = next(rested, None)
-            if reused is None:
-                raise OutOfNumbers(f"all {limit} numbers are in use or rest; wait {REST_S // 60} minutes")
-            del resting[reused]
-            live[key] = reused
+            while following in taken or following > limit:
+                following = following + 1 if following < limit else 1
+            live[key], following = following, following + 1
+            taken.add(live[key])
         return Space(live, resting, following)
 
 

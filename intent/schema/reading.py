@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias, TypeGuard
 
 from pydantic import BaseModel, ValidationError
 
 from intent.schema.documents import KINDS, Document
 from intent.schema.loading import MAX_BYTES, Breathe, Raw, go_on, load
 from intent.schema.problems import MAX_PROBLEMS, DocumentError, Place, Problem, did_you_mean, echo, path_of
+from intent.schema.scalars import MAX_NAME
 
 _BREATH = 20
 """Documents between two breaths: a few milliseconds for usual ones."""
+Key: TypeAlias = tuple[str, str]
+"""Kind and name of a document."""
 _EMPTY = "leave the field out to mean every one, or list at least one"
 
 
@@ -61,6 +64,32 @@ def parse_single(
     return read_document(raws[0])
 
 
+def parse_names(
+    text: bytes | str, *, source: str, max_bytes: int = MAX_BYTES, breathe: Breathe = go_on
+) -> dict[Key, Raw]:
+    """Read which documents a text names, and nothing else of them: each once, with what names it.
+
+    Raises:
+        DocumentError: as `parse_documents`, but only for what has no known kind or no name.
+    """
+    named: dict[Key, Raw] = {}
+    problems: list[Problem] = []
+    for raw in load(text, source=source, max_bytes=max_bytes, breathe=breathe):
+        kind, name = (raw.value.get("kind"), raw.value.get("name")) if isinstance(raw.value, dict) else (None, None)
+        if not isinstance(kind, str) or kind not in KINDS:
+            problems.append(_kind_problem(raw, kind))
+        elif not _is_name(name):
+            path, line = f"documents[{raw.index}].name", raw.line_of(("name",))
+            problems.append(Problem(path, f"{echo(name)} is no name", "give the document's name", source, line))
+        else:
+            named.setdefault((kind, name), raw)
+        if len(problems) >= MAX_PROBLEMS:
+            break
+    if problems:
+        raise DocumentError(problems)
+    return named
+
+
 def read_document(raw: Raw) -> Document:
     """Validate one document by itself.
 
@@ -94,8 +123,7 @@ def _kind_problem(raw: Raw, kind: object) -> Problem:
 def _problems(error: ValidationError, model: type[BaseModel], raw: Raw) -> list[Problem]:
     assert isinstance(raw.value, dict)  # noqa: S101 (for the type checker: only mappings are validated)
     name = raw.value.get("name")
-    named = isinstance(name, str) and 0 < len(name) <= 253  # noqa: PLR2004 (the bound of a name)
-    top = f"{raw.value['kind']}/{name}" if named else f"documents[{raw.index}]"
+    top = f"{raw.value['kind']}/{name}" if _is_name(name) else f"documents[{raw.index}]"
     problems = []
     for detail in error.errors(include_url=False)[:MAX_PROBLEMS]:
         if _is_echo_of_another(detail):
@@ -104,6 +132,10 @@ def _problems(error: ValidationError, model: type[BaseModel], raw: Raw) -> list[
         message, remedy = _words(detail, place, model)
         problems.append(Problem(path_of(top, place), message, remedy, raw.source, raw.line_of(place)))
     return problems
+
+
+def _is_name(name: object) -> TypeGuard[str]:
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME
 
 
 def _is_echo_of_another(detail: Mapping[str, Any]) -> bool:

@@ -111,11 +111,14 @@ class Features:
     reject: bool = False
     observe: bool = False
     schedules: bool = False
+    learning: bool = False
     expiry: bool = False
 
 
 BASIC = Features()
-EVERYTHING = Features(unaddressed=True, sctp=True, reject=True, observe=True, schedules=True, expiry=True)
+EVERYTHING = Features(
+    unaddressed=True, sctp=True, learning=True, reject=True, observe=True, schedules=True, expiry=True
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -205,7 +208,8 @@ class _Author:
     def _network(self, name: str, inventory: Inventory) -> Network:
         posture = self._choice.pick((Posture.DENY, Posture.ALLOW))
         server = self._choice.pick(tuple(inventory.endpoints)) if inventory.endpoints else None
-        return Network(name, posture, dhcp_server=server if self._choice.chance(40) else None)
+        learn = frozenset(subset(self._choice, ("arp", "nd", "dhcp"), 50)) if self._features.learning else frozenset()
+        return Network(name, posture, dhcp_server=server if self._choice.chance(40) else None, learn=learn)
 
     def _policy(self, name: str, tiers: tuple[Tier, ...]) -> Policy:
         policy = Policy(

@@ -90,7 +90,9 @@ class Switch:
         }[verdict.fate.outcome]
         assert result.ports == wanted, (verdict, result.trail[-1:], self.story(result))
         told = verdict.reason is Reason.REJECTED
-        assert result.to_controller == told or verdict.reason is Reason.ITSELF
+        kinds = {origin.kind for origin in map(cookie.decode, result.cookies) if origin}
+        assert (result.to_controller and Kind.REJECT in kinds) == told or verdict.reason is Reason.ITSELF
+        assert not result.to_controller or kinds & {Kind.REJECT, Kind.LEARN}
         self._check_deciders(verdict, result)
         self._check_tally(frame, verdict, result)
         return verdict

@@ -245,6 +245,21 @@ def test_dhcp_is_dropped_where_no_server_of_the_network_is_on_the_switch(server)
     assert fate(DISCOVERY, people) == dropped(Reason.DHCP)
 
 
+def test_where_addresses_are_learned_from_dhcp_the_server_answers_a_mac_and_nobody_else_does():
+    lan = Network("lan", dhcp_server="dhcp", learn=frozenset({"dhcp"}))
+    learning = dataclasses.replace(PEOPLE, networks={**PEOPLE.networks, "lan": lan})
+    offer = from_endpoint(but(V4, protocol=UDP, sport=67, dport=68, dst=ip_address("10.0.0.77")), DHCP)
+    for client in (BARE, WEB):
+        answered = fate(dataclasses.replace(offer, eth_dst=client.mac), learning)
+        assert answered == Verdict(Fate(Outcome.DELIVER, client.location), Reason.DHCP)
+    assert fate(dataclasses.replace(offer, eth_dst=FAR.mac), learning).fate == Fate(Outcome.DROP)
+    assert fate(dataclasses.replace(offer, eth_dst=REMOTE.mac), learning).fate == Fate(Outcome.DROP)
+    assert fate(dataclasses.replace(offer, eth_dst=DHCP.mac), learning).fate == Fate(Outcome.DROP)
+    assert fate(dataclasses.replace(offer, eth_dst=BARE.mac)).fate == Fate(Outcome.DROP), "only where it is learned"
+    rogue = from_endpoint(dataclasses.replace(offer, eth_dst=BARE.mac), WEB)
+    assert fate(rogue, learning) == dropped(Reason.DHCP)
+
+
 def test_a_port_without_an_address_sends_nothing_but_the_request_for_one():
     bare = {"in_port": 8, "eth_src": BARE.mac}
     assert fate(but(V4, **bare)) == dropped(Reason.SOURCE)
