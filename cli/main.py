@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(args: argparse.Namespace) -> Exit:
-    if args.command == "run":
+    if args.command in {"run", "docker-driver"}:
         from cli.run import run
 
         return run(args)

@@ -104,7 +104,7 @@ def build() -> argparse.ArgumentParser:
     _common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     looking = (_endpoints, _switches, _counters, _observed, _verdict, _matrix, _revisions)
-    for add in (_run, _apply, _import, _get, _delete, _status, *looking):
+    for add in (_run, _docker_driver, _apply, _import, _get, _delete, _status, *looking):
         add(commands)
     _completion(commands)
     return parser
@@ -120,7 +120,7 @@ def _command(commands: Commands, name: str, text: str, examples: Sequence[str]) 
         formatter_class=Formatter,
         allow_abbrev=False,
     )
-    if name not in {"run", "completion"}:
+    if name not in {"run", "docker-driver", "completion"}:
         _common(command, top=False)
     return command
 
@@ -146,6 +146,13 @@ def _run(commands: Commands) -> None:
     command.epilog = f"{command.epilog}\n\n{RUN_EXIT_CODES}"
     command.add_argument("--config", metavar="FILE", help="configuration (YAML); see docs/configuration.md")
     command.add_argument("--print-config", action="store_true", help="print the effective configuration and end")
+
+
+def _docker_driver(commands: Commands) -> None:
+    examples = ["docker-driver", "docker-driver --config docker.yaml", "docker-driver --print-config > docker.yaml"]
+    command = _command(commands, "docker-driver", "start the network driver for Docker in the foreground", examples)
+    command.add_argument("--config", metavar="FILE", help="configuration (YAML); see docs/docker.md")
+    command.add_argument("--print-config", action="store_true", help="print every key with its default and end")
 
 
 def _apply(commands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""`ringfence run`: become the controller."""
+"""`ringfence run` and `ringfence docker-driver`: become the controller, or Docker's driver."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cli.exits import Exit, Failure
 if TYPE_CHECKING:
     import argparse
 
-CONTROLLER = "ryu_apps.main"
+PROGRAMS = {"run": "ryu_apps.main", "docker-driver": "docker_driver"}
 
 
 def command_line(args: argparse.Namespace) -> list[str]:
-    """Return the command that starts the controller."""
-    # -P: a module in the working directory must not become part of the controller.
-    line = [sys.executable, "-P", "-m", CONTROLLER]
+    """Return the command that starts the program."""
+    # -P: a module in the working directory must not become part of the program.
+    line = [sys.executable, "-P", "-m", PROGRAMS[args.command]]
     if args.config:
         line += ["--config", args.config]
     if args.print_config:
@@ -26,7 +26,7 @@ def command_line(args: argparse.Namespace) -> list[str]:
 
 
 def run(args: argparse.Namespace) -> Exit:
-    """Replace this process by the controller, so that signals and exit codes are the controller's own."""
+    """Replace this process by the program, so that signals and exit codes are the program's own."""
     line = command_line(args)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from intent.schema import DocumentError
-from mininet_scenarios import private_ovs, report, runner, sandbox, scenario, system_mininet
+from mininet_scenarios import docker_shop, private_ovs, report, runner, sandbox, scenario, system_mininet
 from mininet_scenarios.agents import AgentError
 from mininet_scenarios.measuring import Compared
 from mininet_scenarios.network import ScenarioNetwork
@@ -65,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration in a sandbox; return the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     asked = _options(arguments)
+    if asked.scenario == docker_shop.NAME:
+        return docker_shop.main(arguments)
     try:
         chosen = scenario.load(asked.scenario)
     except ScenarioError as error:
@@ -82,8 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    known = [*scenario.names(), docker_shop.NAME]
     parser = argparse.ArgumentParser(prog="python -m mininet_scenarios.demo", description=__doc__)
-    parser.add_argument("--scenario", default="three_tier", help=f"one of {', '.join(scenario.names())}, or a file")
+    parser.add_argument("--scenario", default="three_tier", help=f"one of {', '.join(known)}, or a file")
     parser.add_argument("--json", action="store_true", help="write the result as one JSON object instead of tables")
     return parser.parse_args(arguments)
 

@@ -24,6 +24,7 @@ from cli.parser import build, commands_of, kind
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
     "run",
+    "docker-driver",
     "apply",
     "import",
     "get",
