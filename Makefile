@@ -44,4 +44,4 @@ soak: setup ## the long runs; figures go to docs/figures.json and docs/figures.m
 	code=$$?; $(PYTHON) scripts/figures.py && exit $$code
 
 bench: setup ## measure beside peers, one JSON line a row (ROW=name for one)
-	@$(PYTHON) -m benchmarks $(ROW)
+	@benchmarks/setup.sh && $(PYTHON) -m benchmarks $(ROW)

@@ -1,0 +1,134 @@
+"""A bridge's management socket, spoken to with bytes: no controller between, so nothing else is measured."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from intent.compiler import Delta
+from intent.compiler.flow import Flow, FlowBody, Program
+from ryu_apps import wire
+from ryu_apps.changes import MAX_MESSAGES
+from ryu_apps.wire import BundleStep, Command, Kind
+
+HEADER = 8
+BUNDLE = 1
+OPENED, COMMITTED, BARRIER, ASKED, FIRST = 2, 3, 4, 5, 10
+TIMEOUT_S = 120
+
+
+class Channel:
+    """One long-lived OpenFlow 1.4 connection. A context manager."""
+
+    def __init__(self, management: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(TIMEOUT_S)
+        self._socket.connect(str(management))
+        self._stream = self._socket.makefile("rb")
+        self.send(wire.hello(1))
+        self.receive()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stream.close()
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self._socket.sendall(data)
+
+    def receive(self) -> bytes:
+        """Return the next message; echo requests are answered.
+
+        Raises:
+            ConnectionError: the switch closed the connection.
+        """
+        while True:
+            head = self._stream.read(HEADER)
+            if len(head) < HEADER:
+                raise ConnectionError("the switch closed the connection")
+            body = self._stream.read(int.from_bytes(head[2:4]) - HEADER)
+            if head[1] != Kind.ECHO_REQUEST:
+                return head + body
+            self.send(wire.echo_reply(int.from_bytes(head[4:8]), body))
+
+    def expect(self, kind: Kind, xid: int) -> bytes:
+        """Return the answer to `xid`; what nobody asked for is passed over.
+
+        Raises:
+            RuntimeError: the switch refused a message.
+        """
+        while True:
+            frame = self.receive()
+            if frame[1] == Kind.ERROR:
+                raise RuntimeError(f"the switch refused a message: {wire.decode_error(frame)}")
+            if frame[1] == kind and int.from_bytes(frame[4:8]) == xid:
+                return frame
+
+    def barrier(self) -> None:
+        """Return when the switch has done everything sent so far."""
+        self.send(wire.barrier_request(BARRIER))
+        self.expect(Kind.BARRIER_REPLY, BARRIER)
+
+    def replay(self, bundles: Iterable[bytes]) -> None:
+        """Send finished bundles (`bundle_bytes`), each to its commit reply."""
+        for data in bundles:
+            self.send(data)
+            self.expect(Kind.BUNDLE_CONTROL, COMMITTED)
+
+    def commit(self, changes: Sequence[tuple[Command, Flow]], limit: int | None = None) -> None:
+        """Encode changes and commit them, in one atomic bundle or in several of at most `limit`."""
+        step = limit or max(1, len(changes))
+        for at in range(0, len(changes), step):
+            self.replay([bundle_bytes(changes[at : at + step])])
+
+    def dump(self) -> Program:
+        """Return what the bridge holds.
+
+        Raises:
+            RuntimeError: there is a flow that our compiler could not have made.
+        """
+        self.send(wire.flow_stats_request(ASKED))
+        bodies, more = [], True
+        while more:
+            part = wire.decode_multipart(self.expect(Kind.MULTIPART_REPLY, ASKED))
+            bodies.append(part.body)
+            more = part.more
+        program: Program = {}
+        for entry in wire.decode_dump(bodies):
+            if not isinstance(entry, wire.FlowStats):
+                raise RuntimeError(f"a foreign flow on a bench bridge: {entry}")  # noqa: TRY004 - not a caller's mistake
+            program[entry.flow.key] = entry.flow.body
+        return program
+
+
+def bundle_bytes(changes: Sequence[tuple[Command, Flow]]) -> bytes:
+    """Return one whole atomic bundle: open, messages, commit."""
+    parts = [wire.bundle_control(OPENED, BUNDLE, BundleStep.OPEN_REQUEST)]
+    parts += wire.bundle_flow_mods(BUNDLE, FIRST, changes, wire.ATOMIC_ORDERED)
+    parts.append(wire.bundle_control(COMMITTED, BUNDLE, BundleStep.COMMIT_REQUEST))
+    return b"".join(parts)
+
+
+def additions(program: Program) -> list[tuple[Command, Flow]]:
+    """Return what brings an empty bridge to a program."""
+    return [(Command.ADD, Flow(key, body)) for key, body in program.items()]
+
+
+def modifications(delta: Delta) -> list[tuple[Command, Flow]]:
+    """Return what a delta sends."""
+    gone = [(Command.DELETE_STRICT, Flow(key, FlowBody((), 0))) for key in delta.deletes]
+    return gone + [(Command.ADD, flow) for flow in (*delta.adds, *delta.changes)]
+
+
+def timed(channel: Channel, changes: Sequence[tuple[Command, Flow]]) -> float:
+    """Commit changes as the product cuts them; return the seconds to the last commit reply."""
+    begin = time.perf_counter()
+    channel.commit(changes, MAX_MESSAGES)
+    return time.perf_counter() - begin

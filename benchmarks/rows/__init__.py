@@ -1,0 +1,15 @@
+"""The rows there are, in the order of `make bench`: name -> a function that yields results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from benchmarks.harness import Result
+from benchmarks.rows.builds import cold_build, three_tiers
+from benchmarks.rows.wire_row import wire
+
+ROWS: Mapping[str, Callable[[], Iterator[Result]]] = {
+    "wire": wire,
+    "three_tier": three_tiers,
+    "cold_build": cold_build,
+}

@@ -1,0 +1,125 @@
+"""Empty to enforced: the three-tier workload with single changes after it, and the cold build of W(2000,200,1000)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from benchmarks import ovn as peer
+from benchmarks.core import make_core
+from benchmarks.harness import Bound, Result, undisturbed
+from benchmarks.openflow import bundle_bytes, modifications, timed
+from benchmarks.ovn import Ovn
+from benchmarks.product import Product
+from benchmarks.rows.sides import Sides, beside_ovn
+from benchmarks.switches import fresh_bridge, fresh_switch
+from benchmarks.workloads import Document, World, endpoint, text, three_tier, three_tier_labels, three_tier_policy, w
+from intent.schema import parse_documents, to_intents
+from mininet_scenarios.janitor import Janitor
+from ryu_apps.changes import MAX_MESSAGES
+
+ENDPOINTS = 1000
+JOINS, RULES = 8, 4
+"""Single changes of each kind in one turn."""
+COLD = (2000, 200, 1000)
+COLD_REPEATS = 3
+"""OVN alone takes about a minute for each of these builds, with starting, settling and checking."""
+LAYERS = 5
+
+
+def three_tiers() -> Iterator[Result]:
+    """Measure build, join, rule add and rule delete, one at a time, through REST and through OVN's databases."""
+    world = three_tier(ENDPOINTS)
+    joiners = [endpoint(n, three_tier_labels(n - ENDPOINTS)) for n in range(ENDPOINTS, ENDPOINTS + JOINS)]
+    rules = [three_tier_policy(n) | {"name": f"more-{n}", "rules": _one_rule(n)} for n in range(RULES)]
+
+    def ours(product: Product) -> dict[str, list[float]]:
+        steps = {
+            "join": [product.apply([joiner]) for joiner in joiners],
+            "rule add": [product.apply([rule]) for rule in rules],
+            "rule delete": [product.delete("policies", rule["name"]) for rule in rules],
+        }
+        for joiner in joiners:
+            product.delete("endpoints", joiner["name"])
+        return steps
+
+    def theirs(ovn: Ovn) -> dict[str, list[float]]:
+        return {
+            "rule add": [_settled(ovn, ovn.add_policy(rule)) for rule in rules],
+            "rule delete": [_settled(ovn, ovn.drop_policy(rule["name"])) for rule in rules],
+            "join": [_settled(ovn, ovn.join(joiner)) for joiner in joiners],
+        }
+
+    sides = beside_ovn(world, ours, theirs)
+    for step in ("build", "join", "rule add", "rule delete"):
+        yield _result("three_tier", f"three tiers, {ENDPOINTS} endpoints: {step}, POST to enforced", sides, step, 0.05)
+
+
+def _one_rule(app: int) -> list[Document]:
+    rule = three_tier_policy(app)["rules"][1]
+    return [rule | {"services": ["tcp/9090"]}]
+
+
+def _settled(ovn: Ovn, took: float) -> float:
+    """Let OVN come to rest, which is not counted, so that the next change does not wait in line."""
+    ovn.settle()
+    return took
+
+
+def cold_build() -> Iterator[Result]:
+    """Measure W(2000,200,1000) from documents to committed: through REST beside OVN, in memory beside raw replay."""
+    world = w(*COLD)
+    name = f"W{COLD}".replace(" ", "")
+    sides = beside_ovn(world, lambda _: {}, lambda _: {}, COLD_REPEATS)
+    yield _result("cold_build", f"{name}: POST of all documents to enforced", sides, "build", 0.1)
+    yield from _in_memory(world, name)
+
+
+def _in_memory(world: World, name: str) -> Iterator[Result]:
+    documents = text(world.documents())
+    took: list[float] = []
+    replays: list[float] = []
+    layers: dict[str, list[float]] = {}
+    with Janitor() as janitor, fresh_switch(janitor) as ovs:
+        for _ in range(LAYERS):
+            core = make_core()
+            with fresh_bridge(ovs) as channel, undisturbed():
+                marks = [time.perf_counter()]
+                intents = to_intents(parse_documents(documents, source="bench", max_bytes=len(documents)))
+                marks.append(time.perf_counter())
+                fresh = world.but()
+                fresh.__dict__["intents"], fresh.__dict__["inventory"] = intents, world.inventory
+                delta = core.move(fresh)
+                marks.append(time.perf_counter())
+                changes = modifications(delta)
+                timed(channel, changes)
+                marks.append(time.perf_counter())
+            took.append(marks[-1] - marks[0])
+            for layer, begin, end in zip(("read", "compile", "commit"), marks[:-1], marks[1:], strict=True):
+                layers.setdefault(layer, []).append(end - begin)
+            pieces = [bundle_bytes(changes[at : at + MAX_MESSAGES]) for at in range(0, len(changes), MAX_MESSAGES)]
+            with fresh_bridge(ovs) as channel, undisturbed():
+                begin = time.perf_counter()
+                channel.replay(pieces)
+                replays.append(time.perf_counter() - begin)
+    work, note = f"{name}: documents in memory to committed", f"{len(changes)} flows, {core.name} compiler"
+    bounds = [Bound("ratio", "<=", 4)]
+    yield Result("cold_build", work, "s", took, replays, "raw replay of the same bytes", bounds, note=note)
+    for layer, values in layers.items():
+        yield Result("cold_build", f"{name}: of which {layer}", "s", values)
+
+
+def _result(row: str, work: str, sides: Sides, step: str, ratio: float) -> Result:
+    return Result(
+        row,
+        work,
+        "s",
+        sides.ours[step],
+        sides.theirs[step],
+        peer.NAME,
+        [Bound("ratio", "<=", ratio)],
+        sides.memory_mb,
+        sides.peer_memory_mb,
+        sides.agreed,
+        sides.note(),
+    )

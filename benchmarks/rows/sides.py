@@ -1,0 +1,77 @@
+"""What rows with the whole product beside OVN share: both sides built anew in turns, and checked when done."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from benchmarks import ovn as peer
+from benchmarks.agreement import check_openings, samples
+from benchmarks.harness import alternate
+from benchmarks.ovn import Ovn, fresh_ovn
+from benchmarks.product import BRIDGE, Product, fresh_product
+from benchmarks.switches import control
+from benchmarks.workloads import World
+
+SPARE = 40
+"""Ports plugged for endpoints that join later."""
+
+
+@dataclasses.dataclass(slots=True)
+class Sides:
+    """Seconds of each step by side, and what else is reported."""
+
+    ours: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    theirs: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    memory_mb: float = 0.0
+    peer_memory_mb: float = 0.0
+    agreed: int = 0
+    flows: int = 0
+    peer_flows: int = 0
+
+    def note(self) -> str:
+        """Say how many flows each side holds."""
+        return f"{self.flows} flows, the peer {self.peer_flows}"
+
+
+def beside_ovn(
+    world: World,
+    ours: Callable[[Product], dict[str, list[float]]],
+    theirs: Callable[[Ovn], dict[str, list[float]]],
+    repeats: int | None = None,
+) -> Sides:
+    """Build a world on each side and run its steps, in turns; the last turn of each is checked against the semantics.
+
+    Steps leave the world as it was built. The time of the build is added as step `build`.
+    """
+    sides = Sides()
+    ports = len(world.endpoints) + SPARE
+
+    def one_of_ours() -> None:
+        with fresh_product(ports) as product:
+            _add(sides.ours, {"build": [product.build(world)], **ours(product)})
+            sides.memory_mb = max(sides.memory_mb, product.peak_mb())
+            sides.flows = product.flows()
+            if not sides.agreed:
+                with control(product.ovs) as ask:
+                    sides.agreed = check_openings(samples(world, 0.0), ask, BRIDGE)
+
+    def one_of_theirs() -> None:
+        with fresh_ovn(ports) as ovn:
+            build = ovn.build(world)
+            ovn.settle()
+            _add(sides.theirs, {"build": [build], **theirs(ovn)})
+            sides.peer_memory_mb = max(sides.peer_memory_mb, ovn.peak_mb())
+            first = not sides.peer_flows
+            sides.peer_flows = len(ovn.ovs.ofctl("dump-flows", peer.BRIDGE).splitlines()) - 1
+            if first:
+                with control(ovn.ovs) as ask:
+                    check_openings(samples(world, 0.0), ask, peer.BRIDGE)
+
+    alternate(one_of_ours, one_of_theirs, repeats)
+    return sides
+
+
+def _add(to: dict[str, list[float]], more: Mapping[str, list[float]]) -> None:
+    for step, values in more.items():
+        to.setdefault(step, []).extend(values)
