@@ -17,7 +17,7 @@ from intent.compiler.resolve import CompileError, Identity, Membership, Vocabula
 from intent.compiler.tables import Lane, Priority, Table
 from intent.compiler.terms import flow
 from intent.compiler.verdict import Verdicts, reject_flows, tally_flows
-from intent.model import Action, Intents, Mode
+from intent.model import Action, Intents, Mode, Policy
 from topology.model import Endpoint, Inventory, IPAddress, UnaddressedPort
 
 
@@ -53,10 +53,24 @@ def allocate(intents: Intents, inventory: Inventory, ids: IdMap, now_s: float) -
         rules = [rule_key(policy, r) for r in policy.rules if expires_at(policy, r)]
         if rules:
             timed.setdefault(band_key(policy.tier, policy.order), []).extend(rules)
-    ids = ids.with_timers(timed)
+    ids = ids.with_timers(timed).with_shards(_by_band(policies, ids))
     for tier in {*ids.bands, *(t.name for t in intents.tiers)}:
         ids = ids.with_orders(tier, (p.order for p in policies if p.tier == tier), now_s)
     return ids
+
+
+def _by_band(policies: Iterable[Policy], ids: IdMap) -> dict[str, dict[Action, list[int]]]:
+    """Return the conjunction numbers of the rules without timers, by band and action."""
+    by_rule: dict[str, list[int]] = {}
+    for key, number in ids.spaces["conjunction"].live.items():
+        by_rule.setdefault(key.rpartition("#")[0], []).append(number)
+    found: dict[str, dict[Action, list[int]]] = {}
+    for policy in policies:
+        by_action = found.setdefault(band_key(policy.tier, policy.order), {})
+        for rule in policy.rules:
+            if not expires_at(policy, rule):
+                by_action.setdefault(rule.action, []).extend(by_rule.get(rule_key(policy, rule), ()))
+    return found
 
 
 def compile_program(intents: Intents, inventory: Inventory, dpid: int, ids: IdMap) -> Program:

@@ -6,10 +6,11 @@ a live connection or a counter that still carries it can never be taken for the 
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from intent.model import Action
@@ -26,8 +27,9 @@ MAX_SLOT = 8000
 SLOT_STRIDE = 8
 """Priorities in a slot."""
 TOP_PRIORITY = 65_000
-TIMERS_IN_SLOT = 4
-"""Priorities that one slot leaves for timers, beside deny, reject, allow and pass."""
+SHARD = 1000
+"""Rules of one action and band that share a priority: at most so many conjunctions on one flow (DESIGN section 5)."""
+MAX_SHARDS = 512
 _SLOT_GAP = 64
 
 
@@ -35,37 +37,85 @@ class OutOfNumbers(Exception):
     """A space of numbers is used up; the message names the remedy."""
 
 
+class Shards(NamedTuple):
+    """Into how many priorities the rules of each action of a band are split; one up to `SHARD` rules."""
+
+    deny: int = 1
+    reject: int = 1
+    allow: int = 1
+    pass_: int = 1
+
+    def of(self, action: Action) -> int:
+        """Return the number of one action."""
+        return self[_ACTIONS.index(action)]
+
+
+_ACTIONS = (Action.DENY, Action.REJECT, Action.ALLOW, Action.PASS)
+
+
 class Band(NamedTuple):
-    """The priorities of one order of a tier: `width` slots from `slot` on."""
+    """The priorities of one order of a tier: `width` slots from `slot` on.
+
+    From the highest: deny, reject, allow, allow with timers; at the lowest end pass.
+    """
 
     slot: int
     width: int = 1
+    shards: Shards = Shards()
 
     @property
     def end(self) -> int:
         """The first slot after it."""
         return self.slot + self.width
 
-    def priority(self, action: Action, timer: int | None = None) -> int:
+    def priority(self, action: Action, timer: int | None = None, number: int = 0) -> int:
         """Return the priority of an action: deny > reject > allow, timed or not > pass.
 
         `timer` is the place of an allow rule that ends by itself; it shares its priority with no other.
+        `number` of its conjunction puts any other rule into one of the shards of its action.
         """
         top = TOP_PRIORITY - self.slot * SLOT_STRIDE + SLOT_STRIDE - 1
+        deny, reject, allow, pass_ = self.shards
         match action:
             case Action.DENY:
-                return top
+                return top - number % deny
             case Action.REJECT:
-                return top - 1
+                return top - deny - number % reject
             case Action.ALLOW:
-                return top - 2 if timer is None else top - 3 - timer
+                within = number % allow if timer is None else allow + timer
+                return top - deny - reject - within
             case Action.PASS:
-                return top - self.width * SLOT_STRIDE + 1
+                return top - self.width * SLOT_STRIDE + 1 + number % pass_
 
 
-def width_for(timers: int) -> int:
-    """Return how many slots a band needs for that many timers."""
-    return 1 + max(0, timers - TIMERS_IN_SLOT + SLOT_STRIDE - 1) // SLOT_STRIDE
+def width_for(timers: int, shards: Shards | None = None) -> int:
+    """Return how many slots a band needs."""
+    return -(-(timers + sum(shards or Shards())) // SLOT_STRIDE)
+
+
+def shards_for(numbers: Iterable[int], before: int) -> int:
+    """Return how many shards rules with these conjunction numbers need; `before` stays while it fits well.
+
+    Raises:
+        OutOfNumbers: more rules than a switch can tell apart in one band.
+    """
+    held = list(numbers)
+    if before > 1 and len(held) > before * SHARD // 4 and _fits(held, before):
+        return before
+    count = 1
+    while not _fits(held, count):
+        count *= 2
+        if count > MAX_SHARDS:
+            raise OutOfNumbers(
+                f"{len(held)} rules of one action in one band: give some of these policies another order"
+            )
+    return count
+
+
+def _fits(numbers: Sequence[int], count: int) -> bool:
+    if len(numbers) <= SHARD:
+        return True
+    return max(collections.Counter(n % count for n in numbers).values()) <= SHARD
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,6 +164,8 @@ class IdMap:
     """Slots freed, by tier, and when."""
     timers: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
     """By band (`tier/order`) and rule: its place among the timers of the band."""
+    shards: Mapping[str, Shards] = dataclasses.field(default_factory=dict)
+    """By band, those that are split."""
 
     def number(self, space: str, key: str) -> int:
         """Return the number of a key.
@@ -141,21 +193,38 @@ class IdMap:
         timers = {band: _seated(self.timers.get(band, {}), set(rules)) for band, rules in sorted(wanted.items())}
         return dataclasses.replace(self, timers=timers)
 
+    def with_shards(self, numbers: Mapping[str, Mapping[Action, Iterable[int]]]) -> IdMap:
+        """Return the map with the bands split as the conjunction numbers of their rules want it.
+
+        Raises:
+            OutOfNumbers: more rules than a switch can tell apart in one band.
+        """
+        found = {}
+        for band, by_action in sorted(numbers.items()):
+            before = self.shards.get(band, Shards())
+            shards = Shards(*(shards_for(by_action.get(a, ()), before.of(a)) for a in _ACTIONS))
+            if shards != Shards():
+                found[band] = shards
+        return dataclasses.replace(self, shards=found)
+
     def with_orders(self, tier: str, orders: Iterable[int], now_s: float) -> IdMap:
         """Return the map with a band for exactly these orders of a tier, smaller orders in smaller slots.
 
         A new order takes the middle of the gap between its neighbours; when there is no gap the
-        whole tier is spread anew, which changes the priority of all its flows. Call `with_timers` first.
+        whole tier is spread anew, which changes the priority of all its flows. Call `with_timers` and
+        `with_shards` first.
 
         Raises:
             OutOfNumbers: the orders need more than `MAX_SLOT` slots.
         """
-        wanted = {order: self._width(tier, order) for order in sorted(set(orders))}
+        shards = {order: self.shards.get(band_key(tier, order), Shards()) for order in sorted(set(orders))}
+        wanted = {order: self._width(tier, order) for order in shards}
         before = self.bands.get(tier, {})
         kept = {o: b for o, b in before.items() if wanted.get(o) == b.width}
         resting = {s: t for s, t in self.resting_slots.get(tier, {}).items() if t + REST_S > now_s}
         resting.update((s, now_s) for o, b in before.items() if o not in kept for s in range(b.slot, b.end))
-        bands = _place(wanted, kept, set(resting)) or _spread(wanted, tier)
+        placed = _place(wanted, kept, set(resting)) or _spread(wanted, tier)
+        bands = {order: band._replace(shards=shards[order]) for order, band in placed.items()}
         used = {s for b in bands.values() for s in range(b.slot, b.end)}
         resting = {s: t for s, t in resting.items() if s not in used}
         return dataclasses.replace(
@@ -163,8 +232,9 @@ class IdMap:
         )
 
     def _width(self, tier: str, order: int) -> int:
-        places = self.timers.get(band_key(tier, order), {}).values()
-        return width_for(max(places, default=-1) + 1)
+        band = band_key(tier, order)
+        places = self.timers.get(band, {}).values()
+        return width_for(max(places, default=-1) + 1, self.shards.get(band))
 
     def to_json(self) -> str:
         """Return the persistent form."""
@@ -173,6 +243,7 @@ class IdMap:
             "bands": self.bands,
             "resting_slots": self.resting_slots,
             "timers": self.timers,
+            "shards": self.shards,
         }
         return json.dumps(raw, sort_keys=True, separators=(",", ":"))
 
@@ -188,9 +259,12 @@ class IdMap:
             name: Space(dict(s["live"]), {int(n): t for n, t in s["resting"].items()}, int(s["next"]))
             for name, s in raw["spaces"].items()
         }
-        bands = {tier: {int(o): Band(*b) for o, b in m.items()} for tier, m in raw["bands"].items()}
+        bands = {
+            tier: {int(o): Band(slot, width, Shards(*shards)) for o, (slot, width, shards) in m.items()}
+            for tier, m in raw["bands"].items()
+        }
         resting = {tier: {int(s): t for s, t in m.items()} for tier, m in raw["resting_slots"].items()}
-        return cls(spaces, bands, resting, raw["timers"])
+        return cls(spaces, bands, resting, raw["timers"], {band: Shards(*s) for band, s in raw["shards"].items()})
 
 
 def band_key(tier: str, order: int) -> str:

@@ -15,15 +15,12 @@ from intent.compiler import fields as f
 from intent.compiler.cookie import Kind, Origin
 from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Term, exact, match_of
 from intent.compiler.ids import IdMap, band_key
-from intent.compiler.resolve import CompileError, Identity, Membership, Variant
+from intent.compiler.resolve import Identity, Membership, Variant
 from intent.compiler.services import service_alternatives
 from intent.compiler.tables import Lane, Priority
 from intent.compiler.terms import flow, goto, is_
 from intent.compiler.verdict import Verdicts
 from intent.model import Action, Direction, Intents, Policy, Posture, Rule
-
-MAX_CONJUNCTIONS = 1000
-"""On one flow: each costs about 55 ns an upcall (DESIGN section 5)."""
 
 RULE_SIDES = {None: (Direction.EGRESS, Direction.INGRESS)} | {d: (d,) for d in Direction}
 
@@ -66,14 +63,6 @@ def conjunction_key(policy: Policy, rule: Rule, variant: Variant) -> str:
     return f"{rule_key(policy, rule)}#{variant.suffix}"
 
 
-def too_many(rules: int) -> str:
-    """Return what to say of a clause flow that is too long for a switch."""
-    return (
-        f"{rules} rules of one band name the same peer or service; at most "
-        f"{MAX_CONJUNCTIONS}: give some of these policies another order"
-    )
-
-
 class PolicyTables:
     """Collects the flows of all policy tables of one lane of one switch."""
 
@@ -112,7 +101,7 @@ class PolicyTables:
                 for variant in rule_variants:
                     number = self._ids.number("conjunction", conjunction_key(policy, rule, variant))
                     table = self._lane.tier(direction, tier)
-                    priority = band.priority(rule.action, seats.get(rule_key(policy, rule)))
+                    priority = band.priority(rule.action, seats.get(rule_key(policy, rule)), number)
                     placed = Placed(table, priority, number, variant, expires_at(policy, rule))
                     if self._place(placed):
                         self._used.add((direction, tier))
@@ -145,8 +134,6 @@ class PolicyTables:
 
     def _clause_flows(self) -> Iterator[Flow]:
         for key, conjunctions in self._clauses.items():
-            if len(conjunctions) > MAX_CONJUNCTIONS:
-                raise CompileError(too_many(len(conjunctions)))
             ordered = tuple(sorted(conjunctions, key=lambda c: (c.id, c.clause)))
             ends = self._timed.get((key.table, key.priority), 0)
             yield Flow(key, FlowBody(ordered, cookie.CLAUSE, expires_at=ends))

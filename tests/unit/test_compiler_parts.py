@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import itertools
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intent.compiler import cookie, ids
+from intent.compiler import allocate, compile_program, cookie, ids
 from intent.compiler import fields as f
-from intent.compiler.flow import Goto, Term, exact, match_of
-from intent.compiler.ids import Band, IdMap, OutOfNumbers, Space, width_for
+from intent.compiler.flow import Conjunction, Goto, Term, exact, match_of
+from intent.compiler.ids import Band, IdMap, OutOfNumbers, Shards, Space, width_for
+from intent.compiler.interpreter import Conntrack, Interpreter
 from intent.compiler.pipeline import static_flows
 from intent.compiler.tables import STAGES, Lane, Table, table_name
 from intent.compiler.terms import masks
-from intent.model import MAX_TIERS, Action, Direction
+from intent.model import (
+    MAX_TIERS,
+    Action,
+    Direction,
+    Intents,
+    Network,
+    Policy,
+    PortRange,
+    Rule,
+    Selector,
+    SelectorPeer,
+    ServiceMatch,
+)
+from topology.model import Endpoint, Inventory, Location
+from topology.packet import ETH_IPV4, TCP, Frame
 
 # -- numbers -------------------------------------------------------------------------------------
 
@@ -93,6 +109,65 @@ def test_a_timed_rule_keeps_its_place_and_its_band_grows_when_there_are_many() -
     assert many.bands["t"][1].width == 5
     assert many.bands["t"][0] == id_map.bands["t"][0]
     assert IdMap.from_json(many.to_json()) == many
+
+
+@given(st.lists(st.integers(0, 5), min_size=4, max_size=4), st.integers(0, 12), st.integers(1, 900))
+def test_a_split_band_keeps_the_order_of_actions(powers: list[int], timers: int, slot: int) -> None:
+    shards = Shards(*(2**p for p in powers))
+    band = Band(slot, width_for(timers, shards), shards)
+    by_action = [
+        {band.priority(action, None, number) for number in range(200)} for action in (Action.DENY, Action.REJECT)
+    ]
+    allows = {band.priority(Action.ALLOW, None, number) for number in range(200)}
+    timed = {band.priority(Action.ALLOW, timer) for timer in range(timers)}
+    passes = {band.priority(Action.PASS, None, number) for number in range(200)}
+    ordered = [*by_action, allows, timed, passes]
+    for above, below in itertools.combinations([group for group in ordered if group], 2):
+        assert min(above) > max(below)
+    assert [len(group) for group in ordered] == [shards.deny, shards.reject, shards.allow, timers, shards.pass_]
+    assert min(passes) > Band(band.end).priority(Action.DENY)
+
+
+def test_a_band_is_split_when_a_flow_would_hold_too_many_and_not_joined_at_the_first_that_goes() -> None:
+    assert ids.shards_for(range(1000), 1) == 1
+    assert ids.shards_for(range(1001), 1) == 2
+    assert ids.shards_for(range(900), 2) == 2, "not back and forth at the border"
+    assert ids.shards_for(range(400), 2) == 1
+    assert ids.shards_for(range(0, 4004, 4), 1) == 8, "numbers that fall into the same shard"
+    with pytest.raises(OutOfNumbers, match="another order"):
+        ids.shards_for(range(600_000), 1)
+
+
+def test_more_rules_of_one_band_about_one_peer_than_a_flow_holds_are_split_over_priorities() -> None:
+    """At most 1,000 conjunctions on one flow, and nobody's emergency deny fails because of it."""
+    everyone = SelectorPeer(Selector())
+    rules = tuple(
+        Rule(f"r{n}", Action.ALLOW, (everyone,), (everyone,), (ServiceMatch(TCP, PortRange(n, n)),))
+        for n in range(1, 2502)
+    )
+    policies = {"many": Policy("many", "application", 1, rules)}
+    inventory = Inventory({e.name: e for e in (_endpoint("a", 1), _endpoint("b", 2))})
+    intents = Intents(networks={"lan": Network("lan")}, policies=policies)
+    id_map = allocate(intents, inventory, IdMap(), 0)
+    program = compile_program(intents, inventory, 1, id_map)
+    sizes = [sum(isinstance(a, Conjunction) for a in body.actions) for body in program.values()]
+    assert max(sizes) <= ids.SHARD
+    assert IdMap.from_json(id_map.to_json()) == id_map
+    interpreter = Interpreter(program)
+    for port, wanted in ((1, [2]), (2501, [2]), (2502, [])):
+        assert interpreter.run(_syn(port), Conntrack()).ports == wanted
+
+
+def _endpoint(name: str, number: int) -> Endpoint:
+    labels = {"ringfence/name": name, "ringfence/network": "lan"}
+    where = Location(1, number, f"v{number}", f"u{number}")
+    return Endpoint(name, "lan", labels, f"02:00:00:00:00:0{number}", (ip_address(f"10.0.0.{number}"),), (), where)
+
+
+def _syn(port: int) -> Frame:
+    ends = (ip_address("10.0.0.1"), ip_address("10.0.0.2"))
+    macs = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+    return Frame(1, 1, *macs, ETH_IPV4, None, *ends, TCP, 40000, port)
 
 
 # -- masks, cookies, tables ------------------------------------------------------------------------
