@@ -49,10 +49,6 @@ class Client:
         """Send documents, YAML or JSON, and return the answer."""
         return decode(self._request("POST", _target(path, query), body, patience_s=patience_s), path)
 
-    def delete(self, path: str, query: Mapping[str, str]) -> Answer:
-        """Delete one thing and return what became of it."""
-        return decode(self._request("DELETE", _target(path, query)), path)
-
     def _request(self, method: str, target: str, body: bytes | None = None, *, patience_s: float = 0) -> bytes:
         token, why_not = _token(self._server.token_file)
         sent = {"Accept": "application/json", "Connection": "close"}
@@ -137,8 +133,16 @@ def _token(path: str) -> tuple[str | None, str]:
     return raw.decode("ascii"), ""
 
 
+NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "UNKNOWN_PROTOCOL"})
+"""What OpenSSL calls an answer that is no TLS."""
+
+
 def _unreachable(url: str, error: Exception) -> Failure:
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if isinstance(error, ssl.SSLError) and error.reason in NO_TLS:
+        remedy = f"the server speaks no TLS: use {url.replace('https:', 'http:', 1)}"
+    elif isinstance(error, http.client.RemoteDisconnected | ConnectionResetError) and url.startswith("http:"):
+        remedy = f"something listens there; if it serves https, use {url.replace('http:', 'https:', 1)}"
+    elif isinstance(error, ssl.SSLCertVerificationError):
         remedy = "give the authority that signed the controller's certificate with --ca-file or RINGFENCE_CA_FILE"
     elif isinstance(error, TimeoutError):
         remedy = "the controller is busy or something drops the packets; allow more with --timeout"

@@ -7,8 +7,10 @@ import argparse
 from cli.answer import Answer
 from cli.client import Client
 from cli.exits import Exit
-from cli.terminal import GREEN, RED, emit_json, painted, printable, say
+from cli.terminal import GREEN, RED, YELLOW, emit_json, painted, printable, say
 from cli.views import print_table
+
+ACTIONS = {"allow": GREEN, "deny": RED, "reject": RED, "pass": YELLOW}
 
 
 def counters(client: Client, args: argparse.Namespace) -> Exit:
@@ -17,8 +19,10 @@ def counters(client: Client, args: argparse.Namespace) -> Exit:
     if args.json:
         emit_json(answer.value)
         return Exit.OK
-    rows = [(r.text("policy"), r.text("rule"), r.text("direction"), *_sums(r)) for r in answer.items("rules")]
-    print_table(("POLICY", "RULE", "DIRECTION", "PACKETS", "BYTES"), rows)
+    rows = [
+        (r.text("policy"), r.text("rule"), _action(r), r.text("direction"), *_sums(r)) for r in answer.items("rules")
+    ]
+    print_table(("POLICY", "RULE", "ACTION", "DIRECTION", "PACKETS", "BYTES"), rows)
     say("")
     print_table(("DROPPED BY", "PACKETS", "BYTES"), [(d.text("cause"), *_sums(d)) for d in answer.items("drops")])
     return Exit.OK
@@ -38,6 +42,12 @@ def observed(client: Client, args: argparse.Namespace) -> Exit:
     heads = ("POLICY", "RULE", "NOW", "WOULD BE", "CONNECTIONS", "PACKETS")
     print_table(heads, [_tally(t) for part in ("total", "rules") for t in answer.items(part)])
     return Exit.OK
+
+
+def _action(rule: Answer) -> str:
+    """Return what a rule says, `-` for one that is gone."""
+    action = rule.text("action", "-")
+    return painted(action, ACTIONS.get(action, ""))
 
 
 def _sums(counted: Answer) -> tuple[str, str]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from cli.client import segment
 from cli.exits import Exit, Failure
 from cli.parser import KINDS
-from cli.terminal import emit_json, say, table
+from cli.terminal import emit_json, say
+from cli.views import print_table
 
 if TYPE_CHECKING:
     import argparse
@@ -51,8 +52,7 @@ def _print_yaml(found: list[Answer]) -> None:
 
 def _print_table(found: list[Answer]) -> None:
     rows = [(d.text("kind", ""), d.text("name", ""), _summary(d)) for d in found]
-    for line in table(("KIND", "NAME", "CONTENT"), rows):
-        say(line)
+    print_table(("KIND", "NAME", "CONTENT"), rows)
 
 
 def _summary(document: Answer) -> str:

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name
 
-KINDS = ("networks", "groups", "services", "policies", "endpoints", "tiers")
+KIND_OF = {
+    "networks": "Network",
+    "groups": "Group",
+    "services": "Service",
+    "policies": "Policy",
+    "endpoints": "Endpoint",
+    "tiers": "Tiers",
+}
+"""The kind of the documents, by the plural that people and paths use."""
+KINDS = tuple(KIND_OF)
 SHELLS = ("bash", "zsh", "fish")
 SYSTEMS = ("k8s",)
 """What `import` reads."""
@@ -49,6 +58,21 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
         columns = os.environ.get("COLUMNS", "")
         width = int(columns) if columns.isdigit() else 100
         super().__init__(prog, max_help_position=28, width=min(max(width, 60), 100))
+
+
+class Version(argparse.Action):
+    """Prints the version; looks for it only then, as that takes longer than all the rest of a start."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it and end."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            found = version("ringfence")
+        except PackageNotFoundError:
+            found = "(not installed: a source tree)"
+        print(f"ringfence {found}")
+        parser.exit()
 
 
 def kind_of(word: str) -> str | None:
@@ -101,6 +125,7 @@ def build() -> argparse.ArgumentParser:
         formatter_class=Formatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action=Version, nargs=0, help="say which version this is and end")
     _common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     looking = (_endpoints, _switches, _counters, _observed, _verdict, _matrix, _revisions)
@@ -196,12 +221,14 @@ def _get(commands: Commands) -> None:
 
 def _delete(commands: Commands) -> None:
     examples = ["delete policy web-to-app", "delete groups web app", "delete -f shop.yaml --wait"]
-    command = _command(commands, "delete", "delete documents, each as a revision of its own", examples)
+    command = _command(commands, "delete", "delete documents, all of them or none, as one revision", examples)
     command.add_argument("kind", metavar="KIND", nargs="?", type=kind, help=f"one of {', '.join(KINDS)}")
     command.add_argument("names", metavar="NAME", nargs="*", help="documents of that kind")
     command.add_argument(
         "-f", "--file", metavar="FILE", action="append", dest="files", help="delete what these documents name"
     )
+    command.add_argument("--ignore-missing", action="store_true", help="what is not there is no error")
+    command.add_argument("--dry-run", action="store_true", help="check and say what would change, change nothing")
     _wait(command, "until the switches confirmed it")
     _context(command)
 

@@ -14,7 +14,7 @@ PAGE = """\
 
 `ringfence run` is the controller; every other command asks it over REST, so it runs wherever the API can be reached.
 Output has colours on a terminal only (`NO_COLOR` turns them off); `--json` prints the controller's answer instead.
-Errors go to standard error, with what to do about them.
+Errors and warnings go to standard error, with what to do about them. `ringfence --version` says which version it is.
 
 ## Exit codes
 

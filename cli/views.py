@@ -37,13 +37,18 @@ def _print_status(answer: Answer) -> None:
     say(f"revision {revision}: {progress(answer.part('realized'))}; {endpoints} endpoints")
     intents = answer.items("intents")
     rows = [
-        (i.text("kind"), i.text("name"), str(i.number("revision")), _phase(i), _count(i), i.text("reason", ""))
-        for i in intents
+        (i.text("kind"), i.text("name"), str(i.number("revision")), _phase(i), _count(i), _reason(i)) for i in intents
     ]
     if rows:
         say()
         print_table(("KIND", "NAME", "REVISION", "STATE", "SWITCHES", "REASON"), rows)
     _print_reports(answer)
+
+
+def _reason(intent: Answer) -> str:
+    """Say why a document is not realized, or why it decides nothing though it is."""
+    note = "" if intent.flag("inForce", default=True) else f"not in force: {intent.text('note', '')}"
+    return "; ".join(filter(None, (intent.text("reason", ""), note)))
 
 
 def progress(realized: Answer) -> str:

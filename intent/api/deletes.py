@@ -41,5 +41,7 @@ def _missing(store: StorePort, named: Mapping[Key, Raw]) -> Iterator[Problem]:
     for (kind, name), raw in named.items():
         if store.document(kind, name) is None:
             known = [other.document.name for other in store.documents(kind)]
-            remedy = did_you_mean(name, known, "leave it out, or say `missing=ignore`")
+            remedy = did_you_mean(
+                name, known, "leave it out, or pass over what is missing: `missing=ignore`, `--ignore-missing`"
+            )
             yield Problem(f"{kind}/{name}", f"there is no {kind} {echo(name)}", remedy, raw.source, raw.line_of(()))

@@ -73,8 +73,8 @@ class Standings:
             return _not("it has no address yet: it is denied until one is declared or learned")
         binding = document.binding
         where = f"{binding.bridge}/{binding.interface}" if binding.iface_id is None else f"iface-id {binding.iface_id}"
-        problems = self._problems.get(f"endpoint {document.name}", [f"no port is {where}"])
-        return _not(f"not plugged in: {'; '.join(problems)}")
+        unplugged = f"no port of ours is {where}: it is not plugged in"
+        return _not("; ".join(self._problems.get(f"endpoint {document.name}", [unplugged])))
 
 
 def _outside(schedule: Schedule, expires: datetime | None, now: datetime, offset: timedelta) -> str:

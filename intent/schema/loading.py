@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NoReturn, TypeAlias
 
 import yaml
@@ -79,11 +79,12 @@ class Raw:
     source: str
     index: int
     """Place among the documents of the text, from 0."""
+    line: int | None = None
+    """Where it begins; None where the text is JSON."""
 
     def line_of(self, place: Place) -> int | None:
         """Return the line of the innermost known part of `place`."""
-        value = self.value
-        line = value.line if isinstance(value, LinedMap | LinedList) else None
+        value, line = self.value, self.line
         for step in place:
             inner, value = _step(value, step)
             if inner is None:
@@ -110,11 +111,19 @@ def load(text: bytes | str, *, source: str, max_bytes: int = MAX_BYTES, breathe:
         SyntaxRefusedError: too large, not UTF-8, no YAML or JSON, or one of the refused constructions.
     """
     decoded = _decode(text, source, max_bytes)
+    values: Sequence[tuple[object, int | None]] | None
     values = _from_json(decoded, source) if decoded.lstrip()[:1] in ("{", "[") else None
     if values is None:
         values = list(_YamlBuilder(source).documents(decoded, breathe))
-    flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
-    return [Raw(value, source, index) for index, value in enumerate(v for v in flat if v is not None)]
+    found = [(value, line) for top in values for value, line in _items(*top) if value is not None]
+    return [Raw(value, source, index, line) for index, (value, line) in enumerate(found)]
+
+
+def _items(top: object, line: int | None) -> Iterable[tuple[object, int | None]]:
+    """Return the documents of one top-level value, each with its line."""
+    if isinstance(top, LinedList):
+        return zip(top, top.lines, strict=True)
+    return [(item, None) for item in top] if isinstance(top, list) else [(top, line)]
 
 
 def _decode(text: bytes | str, source: str, max_bytes: int) -> str:
@@ -125,7 +134,8 @@ def _decode(text: bytes | str, source: str, max_bytes: int) -> str:
     try:
         return text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        _refuse(source, None, f"byte {error.start} is not UTF-8", "save the text as UTF-8")
+        line = text.count(b"\n", 0, error.start) + 1
+        _refuse(source, line, f"the byte {text[error.start]:#04x} is not UTF-8", "save the text as UTF-8")
 
 
 def _refuse(source: str, line: int | None, message: str, remedy: str, path: str = "documents") -> NoReturn:
@@ -135,7 +145,7 @@ def _refuse(source: str, line: int | None, message: str, remedy: str, path: str 
 # -- JSON -------------------------------------------------------------------------------------
 
 
-def _from_json(text: str, source: str) -> list[object] | None:
+def _from_json(text: str, source: str) -> list[tuple[object, None]] | None:
     """Return the documents, or None where the text is no JSON (flow YAML begins alike)."""
 
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
@@ -161,7 +171,7 @@ def _from_json(text: str, source: str) -> list[object] | None:
     except RecursionError:
         _refuse(source, None, f"nested more than {MAX_DEPTH} deep", "no kind of document needs that")
     _check_values(value, source)
-    return [value]
+    return [(value, None)]
 
 
 def _check_values(top: object, source: str) -> None:
@@ -205,15 +215,17 @@ class _YamlBuilder:
         self.keys: list[str | None] = []
         """For each container of the stack: the key whose value is being read."""
         self.root: object = None
+        self.line: int | None = None
+        """Where the root begins."""
         self.count = 0
 
-    def documents(self, text: str, breathe: Breathe) -> Iterator[object]:
+    def documents(self, text: str, breathe: Breathe) -> Iterator[tuple[object, int | None]]:
         try:
             for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):
                 if not number % _BREATH:
                     breathe()
                 if isinstance(event, yaml.DocumentEndEvent):
-                    yield self.root
+                    yield self.root, self.line
                     self.root, self.count = None, self.count + 1
                 else:
                     self._feed(event)
@@ -261,7 +273,7 @@ class _YamlBuilder:
 
     def _add(self, value: object, line: int) -> None:
         if not self.stack:
-            self.root = value
+            self.root, self.line = value, line
             return
         parent = self.stack[-1]
         if isinstance(parent, LinedList):

@@ -71,6 +71,36 @@ def test_apply_reads_standard_input_and_several_files_as_one_revision(world, tmp
     assert len(world.store.documents()) == 4
 
 
+def test_what_is_odd_is_warned_of_with_its_place(world, tmp_path, capsys):
+    over = tmp_path / "over.yaml"
+    over.write_text("kind: Policy\nname: p\nexpires: 2026-01-01T00:00:00Z\nrules: [{action: allow}]\n")
+    assert main(["apply", "-f", str(over)]) == Exit.OK
+    said = capsys.readouterr()
+    assert said.out == "Policy/p created\nrevision 1\n"
+    assert said.err.startswith(f"warning: {over}:3: Policy/p.expires: it expired at 2026-01-01T00:00:00Z: ")
+    assert answered(capsys, "apply", "-f", str(over))["warnings"][0]["line"] == 3
+    assert main(["status"]) == Exit.OK
+    assert "1/1       not in force: expired at 2026-01-01T00:00:00Z\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "text", [b"kind: Group\nname: \xff", b"just words", b"[1, 2]", b'{"kind": "Grup", "name": "g"}']
+)
+def test_every_error_names_its_file(world, tmp_path, capsys, text):
+    (tmp_path / "bad.yaml").write_bytes(text)
+    assert main(["apply", "-f", str(tmp_path / "bad.yaml")]) == Exit.REFUSED
+    first = capsys.readouterr().err.splitlines()[1].strip()
+    assert first.startswith(f"{tmp_path / 'bad.yaml'}:"), first
+
+
+@pytest.mark.parametrize("text", [b"# \xff", b"- words"])
+def test_an_error_of_the_second_file_names_it(world, tmp_path, capsys, text):
+    (tmp_path / "a.yaml").write_text(SHOP)
+    (tmp_path / "b.yaml").write_bytes(b"\n" + text)
+    assert main(["apply", "-f", str(tmp_path)]) == Exit.REFUSED
+    assert f"  {tmp_path / 'b.yaml'}:2: documents" in capsys.readouterr().err
+
+
 def test_a_dry_run_changes_nothing(world, tmp_path, capsys):
     (tmp_path / "shop.yaml").write_text(SHOP)
     assert main(["apply", "-f", str(tmp_path / "shop.yaml"), "--dry-run", "--wait"]) == Exit.OK
@@ -145,17 +175,38 @@ def test_get_shows_a_list_and_one_document(world, shop, capsys):
     assert main(["get", "group", "wib"]) == Exit.NOT_FOUND
     assert "did you mean `web`?" in capsys.readouterr().err
     assert main(["get", "services"]) == Exit.OK
+    assert capsys.readouterr().out == "KIND  NAME  CONTENT\n(none)\n"
     assert main(["get", "all", "web"]) == Exit.USAGE
 
 
-def test_delete_by_name_and_by_file_users_first(world, shop, capsys):
+def test_delete_by_name_and_by_file_as_one_revision(world, shop, capsys):
     assert main(["delete", "group", "web"]) == Exit.REFUSED, "a policy names it"
-    assert main(["delete", "policy", "web-to-app", "--wait"]) == Exit.OK
-    assert "policies/web-to-app deleted" in capsys.readouterr().out
+    assert main(["delete", "policy", "web-to-app", "--wait", "--timeout", "5"]) == Exit.OK
+    assert "Policy/web-to-app deleted\nrevision 2\nrealized on 1/1 switches\n" in capsys.readouterr().out
+    assert world.waits == [5.0]
     assert main(["apply", "-f", str(shop)]) == Exit.OK
-    assert main(["delete", "-f", str(shop)]) == Exit.OK
+    assert main(["delete", "-f", str(shop), "--dry-run", "--wait"]) == Exit.OK
+    assert "nothing was changed; it would be revision 4" in capsys.readouterr().out
+    assert answered(capsys, "delete", "-f", str(shop), "-m", "closed")["revision"] == 4
     assert world.store.documents() == []
+    assert world.store.revisions()[0].message == "closed"
+
+
+def test_delete_names_all_that_is_missing_and_can_pass_over_it(world, shop, capsys):
+    assert main(["delete", "policies", "web-to-ap", "web-to-app", "none"]) == Exit.NOT_FOUND
+    err = capsys.readouterr().err
+    assert "Policy/web-to-ap: there is no Policy 'web-to-ap' (did you mean `web-to-app`?)" in err
+    assert "Policy/none: there is no Policy 'none' (leave it out, or" in err
+    assert main(["delete", "policy", "web-to-app"]) == Exit.OK
+    capsys.readouterr()
     assert main(["delete", "-f", str(shop)]) == Exit.NOT_FOUND
+    assert f"{shop}:9: Policy/web-to-app: there is no Policy" in capsys.readouterr().err
+    assert len(world.store.documents()) == 2
+    assert main(["delete", "-f", str(shop), "--ignore-missing"]) == Exit.OK
+    assert world.store.documents() == []
+    capsys.readouterr()
+    assert main(["delete", "-f", str(shop), "--ignore-missing"]) == Exit.OK
+    assert capsys.readouterr().out == "nothing to do\n"
 
 
 @pytest.mark.parametrize("argv", [[], ["policy"], ["-f", "x", "policy", "y"]], ids=" ".join)
@@ -184,8 +235,9 @@ def test_endpoints_and_switches(world, shop, capsys):
     assert main(["endpoints", "--network", "shop"]) == Exit.OK
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["web-1", "shop", "10.1.0.1,fd00::1", "02:00:00:00:00:01", "0000000000000001/v1", "tier=web"] in lines
-    assert main(["endpoints", "--network", "other"]) == Exit.OK
-    assert "(none)" in capsys.readouterr().out
+    for command in ("endpoints", "matrix"):
+        assert main([command, "--network", "shp"]) == Exit.REFUSED
+        assert "there is no network 'shp' (did you mean `shop`?)" in capsys.readouterr().err
     assert main(["switches"]) == Exit.OK
     assert "0000000000000001  br-ring" in capsys.readouterr().out
     assert answered(capsys, "switches")["items"][0]["flows"] == 42
@@ -195,7 +247,8 @@ def test_endpoints_and_switches(world, shop, capsys):
 def test_counters_and_what_is_observed(world, shop, capsys):
     assert main(["counters"]) == Exit.OK
     out = capsys.readouterr().out
-    assert "web-to-app  r     egress" in out
+    assert "web-to-app  http  allow   egress     3        300" in out
+    assert "web-to-app  r     -       egress     1        60" in out
     assert "posture shop  5" in out
     assert main(["observed"]) == Exit.OK
     assert "set `mode: observe`" in capsys.readouterr().out

@@ -86,7 +86,7 @@ class World:
         pass
 
     def hits(self) -> list[Hit]:
-        return [Hit("web-to-app", "r", "egress", 3, 300)]
+        return [Hit("web-to-app", "http", "egress", 3, 300), Hit("web-to-app", "r", "egress", 1, 60)]
 
     def drops(self) -> list[Drop]:
         return [Drop("posture shop", 5, 500)]

@@ -77,11 +77,11 @@ def test_an_endpoint_that_is_not_there_says_why(api):
         api.apply(f"{{kind: Endpoint, name: {name}, network: shop, binding: {binding}}}")
     unaddressed = "it has no address yet: it is denied until one is declared or learned"
     assert standing(api, "Endpoint", "new-1") == (False, unaddressed)
-    assert standing(api, "Endpoint", "gone") == (False, "not plugged in: no port is iface-id g")
-    assert standing(api, "Endpoint", "far") == (False, "not plugged in: no port is b/v7")
+    assert standing(api, "Endpoint", "gone") == (False, "no port of ours is iface-id g: it is not plugged in")
+    assert standing(api, "Endpoint", "far") == (False, "no port of ours is b/v7: it is not plugged in")
     lost = Report("endpoint gone", "10.1.0.1 is held by endpoint web-1", "change one")
     api.world.present = dataclasses.replace(api.world.present, reports=(lost,))
-    assert standing(api, "Endpoint", "gone") == (False, "not plugged in: 10.1.0.1 is held by endpoint web-1")
+    assert standing(api, "Endpoint", "gone") == (False, "10.1.0.1 is held by endpoint web-1")
 
 
 def test_the_description_has_both_fields(api):

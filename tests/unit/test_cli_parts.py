@@ -1,5 +1,6 @@
 """The command line without a controller: parsing, completion, help, tables, files, and servers that misbehave."""
 
+import importlib.metadata
 import io
 import json
 import os
@@ -85,6 +86,11 @@ def test_every_command_explains_itself_with_an_example(command, capsys):
     assert f"examples:\n  ringfence {command}" in capsys.readouterr().out.replace("get all -o yaml | ringfence ", "")
 
 
+def test_the_version_is_that_of_the_distribution(capsys):
+    assert main(["--version"]) == Exit.OK
+    assert capsys.readouterr().out == f"ringfence {importlib.metadata.version('ringfence')}\n"
+
+
 def test_every_exit_code_is_explained(capsys):
     assert set(MEANING) == set(Exit)
     main(["--help"])
@@ -108,7 +114,9 @@ def test_help_comes_quickly():
 def test_help_loads_nothing_heavy():
     code = "import sys; from cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
-    assert not {"yaml", "ssl", "http.client", "pydantic", "dataclasses"} & set(done.stderr.split())
+    assert not {"yaml", "ssl", "http.client", "pydantic", "dataclasses", "importlib.metadata"} & set(
+        done.stderr.split()
+    )
 
 
 def test_the_page_is_current():
@@ -145,6 +153,15 @@ def test_bash_completes_commands_options_kinds_and_files(tmp_path, monkeypatch):
     (tmp_path / "shop.yaml").touch()
     monkeypatch.chdir(tmp_path)
     assert completed_by_bash("apply", "-f", "sh") == ["shop.yaml"]
+    assert completed_by_bash("import", "k") == ["k8s"]
+    assert completed_by_bash("import", "k8s", "") == ["shop.yaml"]
+    assert completed_by_bash("import", "k8s", "shop.yaml", "--dr") == ["--dry-run"]
+    assert completed_by_bash("import", "k8s", "shop.yaml", "--network", "") == []
+
+
+def test_every_shell_completes_the_files_of_an_import():
+    assert "__fish_seen_subcommand_from k8s' -F" in completion.fish()
+    assert '*" k8s "*' in completion.zsh()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -310,6 +327,21 @@ def test_without_a_controller_the_remedy_says_how_to_start_one(capsys):
     assert "`ringfence run`" in capsys.readouterr().err
     assert main(["--json", "status", "--server", "http://127.0.0.1:1"]) == Exit.UNREACHABLE
     assert json.loads(capsys.readouterr().err)["code"] == Exit.UNREACHABLE
+
+
+def test_tls_to_a_server_without_it_is_told_from_no_server(capsys):
+    with server(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n") as (url, _):
+        assert main(["status", "--server", url.replace("http:", "https:")]) == Exit.UNREACHABLE
+    err = capsys.readouterr().err
+    assert f"the server speaks no TLS: use {url}" in err
+    assert "ringfence run" not in err
+
+
+def test_a_server_that_hangs_up_may_want_tls(capsys):
+    with server(b"") as (url, _):
+        assert main(["status", "--server", url]) == Exit.UNREACHABLE
+    err = capsys.readouterr().err
+    assert f"if it serves https, use {url.replace('http:', 'https:')}" in err
 
 
 def test_the_token_of_the_file_is_sent(tmp_path, monkeypatch):
