@@ -17,7 +17,7 @@ TOLERANCE_S = 2.0
 
 
 def on_wire(flow: Flow, now_s: float) -> Flow:
-    """Return a flow as it is sent now; one that is over ends in a second."""
+    """Return a flow as it is sent now; it has at least a second left, see `over`."""
     ends = flow.body.expires_at
     if not ends:
         return flow
@@ -49,8 +49,11 @@ def timed(program: Program) -> frozenset[FlowKey]:
 
 
 def over(program: Program, timed_keys: Iterable[FlowKey], now_s: float) -> set[FlowKey]:
-    """Return the keys of flows whose end has come: whatever the program says, they are not sent again."""
-    return {key for key in timed_keys if key in program and program[key].expires_at <= now_s}
+    """Return the keys of flows whose end has come: whatever the program says, they are not sent again.
+
+    A switch counts whole seconds, so what has less than one left is over too: it never ends late.
+    """
+    return {key for key in timed_keys if key in program and program[key].expires_at < now_s + 1}
 
 
 def _serves(ends: float, wanted: float, now_s: float) -> bool:

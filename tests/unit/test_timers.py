@@ -47,5 +47,6 @@ def test_what_never_ends_has_no_timer() -> None:
 def test_what_is_over_is_not_sent_again() -> None:
     program = {KEY: FlowBody((), 1, expires_at=int(NOW))}
     assert over(program, timed(program), NOW - 1) == set()
+    assert over(program, timed(program), NOW - 0.5) == {KEY}, "a switch counts whole seconds"
     assert over(program, timed(program), NOW) == {KEY}
     assert over({}, timed(program), NOW) == set()
