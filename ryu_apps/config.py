@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import json
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self, get_args
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from intent.inventory.grants import first_bad
+from intent.schema.problems import echo
+from ryu_apps.config_sections import keys_of, near_key, purpose, section_type, without_empty
 from ryu_apps.config_values import (
     ANY,
     MAX_SWITCHES,
@@ -36,7 +37,6 @@ from ryu_apps.config_yaml import PlainLoader
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 SYSTEM_PATH: Final = Path("/etc/ringfence/config.yaml")
@@ -319,7 +319,7 @@ def parse(raw: bytes, *, source: str) -> Config:
         raise ConfigError(source, [Problem("", "not a mapping of keys", "write `key: value` lines")])
     try:
         # As JSON, because strict checking then takes lists and paths for what they are.
-        return Config.model_validate_json(json.dumps(data or {}, default=str))
+        return Config.model_validate_json(json.dumps(without_empty(data or {}, Config), default=str))
     except ValidationError as error:
         raise ConfigError(source, _problems(error)) from error
 
@@ -344,41 +344,14 @@ def _problem(error: ErrorDetails) -> Problem:
     loc = [*error["loc"], *context.get("key", "").split(".")] if "key" in context else list(error["loc"])
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
     if error["type"] == "extra_forbidden":
-        return Problem(path, "unknown key", _did_you_mean(loc))
-    remedy = context.get("remedy") or _described(loc) or "see `ringfence run --print-config`"
+        return Problem(path, "unknown key", near_key(Config, loc))
+    if error["type"] == "model_type":
+        return Problem(path, f"{echo(error['input'])} is no section", keys_of(Config, loc))
+    remedy = context.get("remedy") or purpose(Config, loc) or "see `ringfence run --print-config`"
     return Problem(path, error["msg"], remedy)
 
 
-def _section_of(loc: list[int | str]) -> type[BaseModel]:
-    """Return the section that holds the last key of `loc`."""
-    section: type[BaseModel] = Config
-    for part in loc[:-1]:
-        inner = section_type(section.model_fields[str(part)]) if str(part) in section.model_fields else None
-        section = inner or section
-    return section
-
-
-def _did_you_mean(loc: list[int | str]) -> str:
-    keys = list(_section_of(loc).model_fields)
-    near = difflib.get_close_matches(str(loc[-1]), keys, n=1)
-    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(keys)}"
-
-
-def _described(loc: list[int | str]) -> str | None:
-    keys = [part for part in loc if isinstance(part, str)]
-    field = _section_of([*keys]).model_fields.get(keys[-1]) if keys else None
-    return field.description if field else None
-
-
 # -- writing -----------------------------------------------------------------------------------
-
-
-def section_type(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the section that a field holds, None if it holds a plain value."""
-    for kind in (field.annotation, *get_args(field.annotation)):
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-    return None
 
 
 def render_commented(config: Config) -> str:

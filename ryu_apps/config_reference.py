@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticUndefined
 
-from ryu_apps.config import MAX_BYTES, SYSTEM_PATH, Config, render_commented, section_type
+from ryu_apps.config import MAX_BYTES, SYSTEM_PATH, Config, render_commented
+from ryu_apps.config_sections import section_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,6 +15,7 @@ from intent.schema.problems import Place, Problem, path_of
 from intent.schema.scalars import (
     Address,
     Cidr,
+    Clock,
     Instant,
     LabelKey,
     LabelValue,
@@ -222,7 +223,6 @@ class RuleDoc(Part):
     """Omitted: every protocol."""
 
 
-Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 

@@ -23,6 +23,8 @@ _CIDR = re.compile(r"[0-9a-fA-F.:]+(/[0-9]{1,3})?")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
+CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -138,6 +140,12 @@ def _zone(text: str) -> str:
     return text
 
 
+def _clock(text: str) -> str:
+    if not _CLOCK.fullmatch(text):
+        raise refusal(f"{echo(text)} is no time of day", "write it as `08:30`, from `00:00` to `24:00`")
+    return text
+
+
 Name = Annotated[
     str, Field(min_length=1, max_length=MAX_NAME, json_schema_extra={"pattern": NAME_PATTERN}), AfterValidator(_name)
 ]
@@ -155,3 +163,4 @@ Mac = Annotated[str, Field(max_length=17, json_schema_extra={"format": "mac"}), 
 NamedPortKey = Annotated[str, Field(max_length=15), AfterValidator(_port_name)]
 Instant = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"}), AfterValidator(_instant)]
 Zone = Annotated[str, Field(max_length=64), AfterValidator(_zone)]
+Clock = Annotated[str, Field(max_length=40, json_schema_extra={"pattern": CLOCK_PATTERN}), AfterValidator(_clock)]

@@ -24,7 +24,8 @@ REFUSED = [
     ("rest: {body_limit: 1}", "rest.body_limit", "413"),
     ("rest: {token_file: token}", "rest.token_file", "start it with /"),
     ("rest: {tls: {key: /k}}", "rest.tls.cert", "certificate"),
-    ("openflow: 6653", "openflow", "switches connect"),
+    ("openflow: 6653", "openflow", "write keys below it, indented: host, port, tls, admission"),
+    ("openflow: {tls: x}", "openflow.tls", "write keys below it, indented: key, cert, ca"),
     ("openflow: {host: '::'}", "openflow.admission.datapath_ids", "set openflow.tls"),
     ("openflow: {admission: {names: [sw1]}}", "openflow.admission.names", "set openflow.tls"),
     ("openflow: {admission: {datapath_ids: [0000000000000001]}}", "openflow.admission.datapath_ids", "quotes"),
@@ -133,3 +134,17 @@ def test_every_key_has_a_comment():
 def test_the_page_is_current():
     page = ROOT / "docs" / "configuration.md"
     assert page.read_text() == config_reference.page(), "regenerate it with python -m ryu_apps.config_reference"
+
+
+@pytest.mark.parametrize(
+    "text", ["bridge:", "bridge: # nothing said", "openflow:\n  admission:\n", "bridge:\nopenflow:\n  tls:\nlabels: {}"]
+)
+def test_a_section_of_which_nothing_is_said_is_as_by_default(text):
+    assert parse(text.encode(), source="c") == Config()
+
+
+def test_a_value_that_is_no_section_is_refused_in_words():
+    with pytest.raises(ConfigError, match=r"c: bridge: 7 is no section \(write keys below it"):
+        parse(b"bridge: 7", source="c")
+    with pytest.raises(ConfigError, match=r"c: bridge\.name: Input should be"):
+        parse(b"bridge: {name: }", source="c")

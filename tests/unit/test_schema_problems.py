@@ -175,6 +175,16 @@ def test_a_bad_schedule_is_refused(schedule):
         read(f"{{kind: Policy, name: p, rules: [{{action: deny}}], schedule: {schedule}}}")
 
 
+@pytest.mark.parametrize("clock", ["25:00", "8:30", "08:60", "24:01", "0\uff18:30", "08:30\\n"])
+def test_a_time_of_day_is_asked_for_by_an_example(clock):
+    window = f'{{days: [monday], start: "{clock}", end: "17:00"}}'
+    schedule = f"{{zone: UTC, windows: [{window}]}}"
+    (problem,) = problems(f"{{kind: Policy, name: p, rules: [{{action: deny}}], schedule: {schedule}}}")
+    assert problem.path == "Policy/p.schedule.windows[0].start"
+    assert problem.message.endswith("is no time of day")
+    assert problem.remedy == "write it as `08:30`, from `00:00` to `24:00`"
+
+
 def test_two_rules_of_one_name_and_a_subject_without_rules_are_refused():
     rules = "[{name: r, action: deny}, {name: s, action: deny}, {name: r, action: allow}]"
     assert [p.path for p in problems(f"{{kind: Policy, name: p, rules: {rules}}}")] == ["Policy/p.rules[2].name"]
