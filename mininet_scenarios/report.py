@@ -71,7 +71,8 @@ def intents(paper: Paper, documents: Iterable[Document]) -> None:
 def _document(document: Document) -> Iterator[str]:
     kind, name = document["kind"], document["name"]
     if kind != "Policy":
-        facts = "; ".join(f"{k}: {_short(v)}" for k, v in document.items() if k not in {"kind", "name"})
+        said = {k: v for k, v in document.items() if k not in {"kind", "name"} and v not in ({}, [], "", None)}
+        facts = "; ".join(f"{k}: {_short(v)}" for k, v in said.items())
         yield f"{kind} {name}  {facts}"
         return
     place = f"tier {document.get('tier', 'application')}, order {document.get('order', 1000)}"
@@ -123,11 +124,7 @@ def _table(paper: Paper, rows: Sequence[Compared]) -> None:
     names = list(dict.fromkeys(one.cell.source for one in rows))
     probes = list(dict.fromkeys(str(one.cell.probe) for one in rows))
     width = max(len(probes), *map(len, names)) + 2
-    signs = paper.signs
-    paper.line(
-        f"  rows send, columns receive; in each cell: {' '.join(probes)}; "
-        f"{signs['open']} passes, {signs['blocked']} blocked, ! not as intended"
-    )
+    paper.line(f"  rows send, columns receive; in each cell: {' '.join(probes)}; {_legend(paper, rows)}")
     paper.line(" " * width + "".join(name.rjust(width) for name in names))
     found: dict[tuple[str, str], dict[str, list[Compared]]] = {}
     for one in rows:
@@ -140,6 +137,13 @@ def _table(paper: Paper, rows: Sequence[Compared]) -> None:
             text = "".join(_sign(paper, cell[probe]) for probe in probes if probe in cell)
             line += " " * (width - sum(probe in cell for probe in probes)) + text
         paper.line(line)
+
+
+def _legend(paper: Paper, rows: Sequence[Compared]) -> str:
+    signs = paper.signs
+    refused = f", {signs['refused']} refused (answers are rationed)"
+    rejecting = any(one.expected.outcome == "refused" for one in rows)
+    return f"{signs['open']} passes, {signs['blocked']} blocked{refused if rejecting else ''}, ! not as intended"
 
 
 def _sign(paper: Paper, same: Sequence[Compared]) -> str:
@@ -162,14 +166,19 @@ def _told(one: Compared) -> str:
 
 def changes(paper: Paper, before: Phase, after: Phase) -> None:
     """Write which cells a step changed, and why they are as they are now."""
-    earlier = {one.cell: one.measured.outcome for one in before.cells}
-    changed = [one for one in after.cells if earlier.get(one.cell, one.measured.outcome) != one.measured.outcome]
+    earlier = {one.cell: _outcome(one) for one in before.cells}
+    changed = [one for one in after.cells if earlier.get(one.cell, _outcome(one)) != _outcome(one)]
     paper.heading(f"What changed: {len(changed)} cells")
     for one in changed:
-        cell, now = one.cell, one.measured.outcome
+        cell, now = one.cell, _outcome(one)
         colour = GREEN if now == "open" else DIM
         what = f"{cell.source} {paper.arrow} {cell.destination} {cell.probe}"
         paper.line(f"  {what:<34} {earlier[cell]} {paper.arrow} {paper.painted(colour, now)}   ({one.expected.why})")
+
+
+def _outcome(one: Compared) -> str:
+    """Return what became of a cell. Whether one that rejects was told so is chance, as answers are rationed."""
+    return one.expected.outcome if one.as_intended else one.measured.outcome
 
 
 # -- frames and streams -----------------------------------------------------------------------

@@ -28,7 +28,7 @@ from ryu_apps.session import Listener, Session
 from ryu_apps.status import Clock, CurrentInventory, Faults, Status, Waiter
 from ryu_apps.switches import Switches
 from ryu_apps.unasked import Unasked, tell_sender
-from ryu_apps.web import Web
+from ryu_apps.web import Web, installed_version
 from topology.site import empty_site
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Controller(Listener):
             self.store, Status(self), CurrentInventory(self), Clock(), Waiter(self), Faults(), counted, Plugs(self)
         )
         limits = Limits(body_bytes=self.config.rest.body_limit)
-        return make_app(ports, token=ensure_token(self.config.token_path), limits=limits)
+        return make_app(ports, token=ensure_token(self.config.token_path), limits=limits, version=installed_version())
 
     # -- life ----------------------------------------------------------------------------------
 

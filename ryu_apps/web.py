@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import logging
 import ssl
 from collections.abc import Callable, Iterable
@@ -22,6 +23,14 @@ MAX_REQUESTS = 64
 """Requests served at a time, `?wait=` included. A connection that asks nothing takes no place of theirs."""
 IDLE_S = 30.0
 """A client that sends nothing for so long is cut off."""
+
+
+def installed_version() -> str:
+    """Return the version of Ringfence as it is installed; `unknown` for a source tree that is not."""
+    try:
+        return importlib.metadata.version("ringfence")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 class Web:
