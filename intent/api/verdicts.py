@@ -28,6 +28,8 @@ from topology.packet import ICMP, ICMPV6, SCTP, TCP, UDP, Opening
 
 MAX_OPENINGS = 64
 """Openings one verdict judges: pairs of addresses times matches of the service."""
+MAX_NAMED = 8
+"""Networks that an error lists."""
 _ANY_SPORT = 49152
 """Source port of the openings that are judged; no rule reads it."""
 _WITH_PORTS = (TCP, UDP, SCTP)
@@ -78,7 +80,8 @@ def require_network(intents: Intents, network: str) -> None:
         RequestError: 422.
     """
     if network and network not in intents.networks:
-        remedy = did_you_mean(network, intents.networks, "see what there is with GET /v1/networks")
+        known = ", ".join(sorted(intents.networks)[:MAX_NAMED])
+        remedy = did_you_mean(network, intents.networks, f"there are {known}" if known else "declare one")
         raise unprocessable("query.network", f"there is no network {echo(network)}", remedy)
 
 

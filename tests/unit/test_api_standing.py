@@ -135,6 +135,7 @@ def test_a_network_that_is_unknown_is_no_empty_answer(api, path):
     assert error["path"] == "query.network"
     assert error["message"] == "there is no network 'shpo'"
     assert error["remedy"] == "did you mean `shop`?"
+    assert api.get(path + "elsewhere").json["errors"][0]["remedy"] == "there are office, shop"
 
 
 # -- deleting many -----------------------------------------------------------------------------
