@@ -7,6 +7,7 @@ encoding they came in (OVS dumps a partial `set_field` as `load`; both are `Load
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
@@ -144,13 +145,23 @@ def match_of(terms: Iterable[Term]) -> Match:
     Raises:
         ValueError: a field twice, a mask of 0, or a value outside its mask or field.
     """
-    ordered = tuple(sorted(terms, key=lambda t: t.field.index))
-    for before, term in zip((None, *ordered), ordered, strict=False):
-        if before is not None and before.field is term.field:
-            raise ValueError(f"{term.field.name} is matched twice")
-        if not 0 < term.mask <= term.field.ones or term.value & ~term.mask:
-            raise ValueError(f"{term.field.name}={term.value:#x}/{term.mask:#x} is no valid term")
+    ordered = tuple(terms)
+    last = -1
+    for field, value, mask in ordered:
+        if field.index <= last:
+            return _sorted_match(ordered)
+        last = field.index
+        if mask <= 0 or mask >> field.bits or value & ~mask:
+            raise ValueError(f"{field.name}={value:#x}/{mask:#x} is no valid term")
     return ordered
+
+
+def _sorted_match(terms: Match) -> Match:
+    ordered = tuple(sorted(terms, key=lambda t: t.field.index))
+    for before, term in itertools.pairwise(ordered):
+        if before.field is term.field:
+            raise ValueError(f"{term.field.name} is matched twice")
+    return match_of(ordered)
 
 
 def exact(field: Field, value: int) -> Term:

@@ -1,0 +1,249 @@
+"""One switch's flows while they change: what is put, taken and edited, and the delta of it all.
+
+The flows of clauses are shared: many units add their conjunctions to one. Edits collect per priority and
+pattern, and each flow that is meant is made once, at the end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+from intent.compiler import cookie
+from intent.compiler.delta import Delta, sort_key
+from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Match, Program
+from intent.compiler.resolve import CompileError
+
+
+class Pattern:
+    """A match that clauses share; one object for each, so that it is found without being read."""
+
+    __slots__ = ("__weakref__", "match")
+
+    def __init__(self, match: Match) -> None:
+        self.match = match
+
+
+_patterns: weakref.WeakValueDictionary[Match, Pattern] = weakref.WeakValueDictionary()
+NOBODY = Pattern(())
+"""Stands in before a party has its number."""
+
+
+def pattern(match: Match) -> Pattern:
+    """Return the pattern of a canonical match."""
+    found = _patterns.get(match)
+    if found is None:
+        found = _patterns[match] = Pattern(match)
+    return found
+
+
+def code(member: Conjunction) -> int:
+    """Return the order of conjunctions in a flow as a number: by id, then clause."""
+    return member.id << 2 | member.clause
+
+
+class Solo(NamedTuple):
+    """A conjunction that one unit adds to flows, or takes out (None), as the only one so far."""
+
+    at: int
+    member: Conjunction | None
+    body: FlowBody | None
+    """Of the flow that has no other."""
+
+
+Ops: TypeAlias = dict[int, Conjunction | None]
+"""By code: there at the end, or not (None)."""
+Keys: TypeAlias = dict[tuple[int, int], dict[Pattern, FlowKey]]
+"""Keys by table and priority; switches that change together share them."""
+
+
+@dataclasses.dataclass(slots=True)
+class Edits:
+    """What changes among the clauses of one priority of one table."""
+
+    expires_at: int | None = None
+    """When the flows end by themselves; None as long as nothing is added."""
+    patterns: dict[Pattern, Ops | Solo] = dataclasses.field(default_factory=dict)
+
+    def add(self, where: Iterable[Pattern], member: Conjunction, expires_at: int) -> None:
+        """Add a conjunction to flows."""
+        self.expires_at = expires_at
+        self._set(where, Solo(code(member), member, FlowBody((member,), cookie.CLAUSE, 0, expires_at)))
+
+    def remove(self, where: Iterable[Pattern], member: Conjunction) -> None:
+        """Take a conjunction out of flows."""
+        self._set(where, Solo(code(member), None, None))
+
+    def _set(self, where: Iterable[Pattern], edit: Solo) -> None:
+        patterns = self.patterns
+        for each in where:
+            before = patterns.get(each)
+            if before is None:
+                patterns[each] = edit
+            elif isinstance(before, dict):
+                before[edit.at] = edit.member
+            else:
+                patterns[each] = {before.at: before.member, edit.at: edit.member}
+
+
+class Flows:
+    """The program of one switch and what was done to it since the last delta."""
+
+    def __init__(self) -> None:
+        self.program: Program = {}
+        self._is_new = True
+        """Nobody has seen the program: what is touched does not matter."""
+        self._touched: dict[FlowKey, FlowBody | None] = {}
+        """The body before the first touch."""
+        self._claims: dict[FlowKey, int] = {}
+        """Flows that more than one owner wants, with how many more."""
+        self._edits: dict[tuple[int, int], Edits] = {}
+
+    def put(self, flow: Flow) -> None:
+        """Put a flow that has one owner, in place of what is there."""
+        self._set(*flow)
+
+    def _set(self, key: FlowKey, body: FlowBody) -> None:
+        program = self.program
+        if not self._is_new and key not in self._touched:
+            self._touched[key] = program.get(key)
+        program[key] = body
+
+    def take(self, key: FlowKey) -> None:
+        """Take a flow out that is there."""
+        body = self.program.pop(key)
+        if key not in self._touched:
+            self._touched[key] = body
+
+    def claim(self, flows: Iterable[Flow]) -> tuple[FlowKey, ...]:
+        """Put flows that somebody else may want just so; return their keys for `disclaim`.
+
+        Raises:
+            CompileError: somebody wants another flow for the same match.
+        """
+        keys = []
+        for flow in flows:
+            key, body = flow
+            there = self.program.get(key)
+            if there is None:
+                self._set(key, body)
+            elif there == body:
+                self._claims[key] = self._claims.get(key, 0) + 1
+            else:
+                raise CompileError(
+                    f"two flows for one match in table {key.table}, priority {key.priority}: {key.match}"
+                )
+            keys.append(key)
+        return tuple(keys)
+
+    def disclaim(self, keys: Iterable[FlowKey]) -> None:
+        """Take flows out that nobody else claims."""
+        for key in keys:
+            more = self._claims.get(key, 0)
+            if not more:
+                self.take(key)
+            elif more == 1:
+                del self._claims[key]
+            else:
+                self._claims[key] = more - 1
+
+    def edits(self, table: int, priority: int) -> Edits:
+        """Return the edits of one priority."""
+        found = self._edits.get((table, priority))
+        if found is None:
+            found = self._edits[table, priority] = Edits()
+        return found
+
+    # -- the end of a change --------------------------------------------------------------------
+
+    def settle(self, keys: Keys) -> None:
+        """Carry the edits out."""
+        for place, edits in self._edits.items():
+            table, priority = place
+            known = keys.setdefault(place, {})
+            for which, ops in edits.patterns.items():
+                key = known.get(which)
+                if key is None:
+                    key = known[which] = FlowKey(table, priority, which.match)
+                before = self.program.get(key)
+                if before is not None:
+                    self._edit(key, before, ops, edits.expires_at)
+                elif isinstance(ops, dict):
+                    self._make(key, ops, edits.expires_at or 0)
+                elif ops.body is not None:
+                    self._set(key, ops.body)
+        self._edits.clear()
+
+    def _make(self, key: FlowKey, ops: Ops, expires_at: int) -> None:
+        members = tuple(member for _, member in sorted(ops.items()) if member is not None)
+        if members:
+            self._set(key, FlowBody(members, cookie.CLAUSE, 0, expires_at))
+
+    def _edit(self, key: FlowKey, before: FlowBody, ops: Ops | Solo, expires_at: int | None) -> None:
+        there: tuple[Conjunction, ...] = before.actions  # type: ignore[assignment] # it is a clause's
+        after = _edited(there, ops if isinstance(ops, dict) else {ops.at: ops.member})
+        if not after:
+            self.take(key)
+            return
+        ends = before.expires_at if expires_at is None else expires_at
+        if after != there or ends != before.expires_at:
+            self._set(key, FlowBody(after, cookie.CLAUSE, 0, ends))
+
+    def delta(self) -> Delta:
+        """Return what changed since the last time."""
+        deletes, adds, changes = [], [], []
+        for key, before in self._touched.items():
+            after = self.program.get(key)
+            if after is None:
+                if before is not None:
+                    deletes.append(key)
+            elif before is None:
+                adds.append(Flow(key, after))
+            elif before != after:
+                changes.append(Flow(key, after))
+        self._touched.clear()
+        by_key = _flow_order
+        return Delta(
+            tuple(sorted(deletes, key=sort_key)), tuple(sorted(adds, key=by_key)), tuple(sorted(changes, key=by_key))
+        )
+
+    def forget(self) -> None:
+        """Begin here: what was done until now is no delta."""
+        self._is_new = False
+        self._touched.clear()
+
+    def undo(self) -> None:
+        """Let the program be as it was at the last delta; this is of no other use afterwards."""
+        for key, before in self._touched.items():
+            if before is None:
+                self.program.pop(key, None)
+            else:
+                self.program[key] = before
+
+
+def _flow_order(flow: Flow) -> tuple[int, int, tuple[tuple[int, int, int], ...]]:
+    return sort_key(flow.key)
+
+
+def _edited(there: tuple[Conjunction, ...], ops: Ops) -> tuple[Conjunction, ...]:
+    """Return the conjunctions of a flow after some changes, in order."""
+    if len(ops) * 8 > len(there):
+        whole: Ops = {code(member): member for member in there}
+        whole.update(ops)
+        return tuple(member for _, member in sorted(whole.items()) if member is not None)
+    after = list(there)
+    for at, member in ops.items():
+        _edit_one(after, at, member)
+    return tuple(after)
+
+
+def _edit_one(after: list[Conjunction], at: int, member: Conjunction | None) -> None:
+    place = bisect_left(after, at, key=code)
+    is_there = place < len(after) and code(after[place]) == at
+    if is_there and member is None:
+        del after[place]
+    elif not is_there and member is not None:
+        after.insert(place, member)

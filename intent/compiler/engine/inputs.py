@@ -1,0 +1,128 @@
+"""What is known of the world, changed in place, and changes to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+from intent.model import DEFAULT_TIERS, Group, Intents, Mode, Network, Policy, Service, Tier
+from topology.model import Endpoint, Inventory, UnaddressedPort
+
+_Thing = TypeVar("_Thing", Endpoint, Policy, Group, Service, Network)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Changes:
+    """What is new, by name; None for what is gone. What is not named stays as it is."""
+
+    endpoints: Mapping[str, Endpoint | None] = dataclasses.field(default_factory=dict)
+    unaddressed: Mapping[UnaddressedPort, bool] = dataclasses.field(default_factory=dict)
+    """Whether it is there."""
+    policies: Mapping[str, Policy | None] = dataclasses.field(default_factory=dict)
+    """Only those that hold now; one in `off` counts as gone."""
+    groups: Mapping[str, Group | None] = dataclasses.field(default_factory=dict)
+    services: Mapping[str, Service | None] = dataclasses.field(default_factory=dict)
+    networks: Mapping[str, Network | None] = dataclasses.field(default_factory=dict)
+    tiers: tuple[Tier, ...] | None = None
+    dpids: frozenset[int] | None = None
+    """The switches that programs are wanted for."""
+
+
+class Inputs:
+    """The truth as of now."""
+
+    def __init__(self) -> None:
+        self.policies: dict[str, Policy] = {}
+        """Those that decide or are observed."""
+        self.groups: dict[str, Group] = {}
+        self.services: dict[str, Service] = {}
+        self.networks: dict[str, Network] = {}
+        self.endpoints: dict[str, Endpoint] = {}
+        self.unaddressed: dict[UnaddressedPort, None] = {}
+        self.dpids: frozenset[int] = frozenset()
+        self.intents = self._intents(DEFAULT_TIERS)
+
+    def _intents(self, tiers: tuple[Tier, ...]) -> Intents:
+        return Intents(self.networks, self.groups, self.services, self.policies, {}, tiers)
+
+    def apply(self, wanted: Changes) -> Changes:
+        """Make changes true; return those that were none yet."""
+        unaddressed = {p: there for p, there in wanted.unaddressed.items() if (p in self.unaddressed) != there}
+        for port, there in unaddressed.items():
+            if there:
+                self.unaddressed[port] = None
+            else:
+                del self.unaddressed[port]
+        tiers = wanted.tiers if wanted.tiers != self.intents.tiers else None
+        if tiers is not None:
+            self.intents = self._intents(tiers)
+        dpids = wanted.dpids if wanted.dpids != self.dpids else None
+        if dpids is not None:
+            self.dpids = dpids
+        policies = {n: None if p is None or p.mode is Mode.OFF else p for n, p in wanted.policies.items()}
+        return Changes(
+            endpoints=_apply(self.endpoints, wanted.endpoints),
+            unaddressed=unaddressed,
+            policies=_apply(self.policies, policies),
+            groups=_apply(self.groups, wanted.groups),
+            services=_apply(self.services, wanted.services),
+            networks=_apply(self.networks, wanted.networks),
+            tiers=tiers,
+            dpids=dpids,
+        )
+
+    def whole(self) -> Changes:
+        """Return everything, as changes to nothing."""
+        return Changes(
+            endpoints=dict(self.endpoints),
+            unaddressed=dict.fromkeys(self.unaddressed, True),
+            policies=dict(self.policies),
+            groups=dict(self.groups),
+            services=dict(self.services),
+            networks=dict(self.networks),
+            tiers=self.intents.tiers,
+            dpids=self.dpids,
+        )
+
+    def changes_to(self, intents: Intents, inventory: Inventory, dpids: Collection[int]) -> Changes:
+        """Return what leads from here to there; what is the same object costs next to nothing."""
+        ports = inventory.unaddressed
+        unaddressed: dict[UnaddressedPort, bool] = {}
+        if ports or self.unaddressed:
+            there = dict.fromkeys(ports)
+            unaddressed = {p: True for p in there if p not in self.unaddressed}
+            unaddressed |= {p: False for p in self.unaddressed if p not in there}
+        return Changes(
+            endpoints=_difference(self.endpoints, inventory.endpoints),
+            unaddressed=unaddressed,
+            policies=_difference(self.policies, intents.policies),
+            groups=_difference(self.groups, intents.groups),
+            services=_difference(self.services, intents.services),
+            networks=_difference(self.networks, intents.networks),
+            tiers=intents.tiers,
+            dpids=frozenset(dpids),
+        )
+
+
+def _difference(here: Mapping[str, _Thing], there: Mapping[str, _Thing]) -> dict[str, _Thing | None]:
+    get = here.get
+    found: dict[str, _Thing | None] = {name: thing for name, thing in there.items() if get(name) is not thing}
+    if found or len(here) != len(there):
+        found.update(dict.fromkeys(here.keys() - there.keys()))
+    return found
+
+
+def _apply(here: dict[str, _Thing], wanted: Mapping[str, _Thing | None]) -> dict[str, _Thing | None]:
+    """Change `here`; return what of it was a change."""
+    done: dict[str, _Thing | None] = {}
+    for name, thing in wanted.items():
+        before = here.get(name)
+        if thing is None:
+            if here.pop(name, None) is not None:
+                done[name] = None
+        elif before != thing:
+            here[name] = done[name] = thing
+        else:
+            here[name] = thing  # equal, but the newer object is recognised sooner next time
+    return done

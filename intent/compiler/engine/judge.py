@@ -1,0 +1,249 @@
+"""The policy tables of one switch, kept up with the parties and the units that meet there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from intent.compiler.engine.clauses import Flows, Pattern
+from intent.compiler.engine.people import Cast, Party
+from intent.compiler.engine.rules import Isolation, Layout, Spot, Unit, pass_flow
+from intent.compiler.flow import Conjunction, FlowKey
+from intent.compiler.policy import after_tier, entry_flows, isolation_flow, miss_flows, posture_flow
+from intent.compiler.tables import Lane
+from intent.compiler.terms import goto
+from intent.model import Action, Direction, Posture
+
+Way = tuple[Lane, Direction]
+"""One chain of tiers."""
+
+
+class Judge:
+    """One switch's parties, and of all units those of which both sides are there."""
+
+    def __init__(self, flows: Flows, layout: Layout) -> None:
+        self._flows = flows
+        self._layout = layout
+        self.present: dict[Party, None] = {}
+        self._counts: dict[Cast, int] = {}
+        """Of the casts somebody asked about: how many of their members are present."""
+        self._placed: dict[Unit, None] = {}
+        self._used: dict[Way, dict[int, int]] = defaultdict(dict)
+        """The tiers that somebody decides in, and how many do."""
+        self._passes: dict[Way, dict[Unit, Spot]] = defaultdict(dict)
+        self._isolated: dict[Party, list[tuple[Way, int, FlowKey]]] = {}
+        self._networks: dict[str, int] = {}
+        self._postures: dict[str, tuple[FlowKey, ...]] = {}
+        self._misses: dict[Way, tuple[FlowKey, ...]] = {}
+        self._open_ways: set[Way] = set()
+        self._waiting: dict[Unit, None] = {}
+        """Units that may have to be placed."""
+        self._entries: tuple[FlowKey, ...] = ()
+
+    # -- parties --------------------------------------------------------------------------------
+
+    def bury(self, party: Party) -> None:
+        """Take out a party that is there no more, while its casts still know it."""
+        self.free(party)
+        del self.present[party]
+        self._count_network(party.identity.network, -1)
+        for cast in party.casts:
+            for unit in (*cast.clients, *cast.servers):
+                if unit in self._placed:
+                    self._edit_party(unit, party, cast, there=False)
+        for cast in party.casts:
+            if cast in self._counts:
+                self._counts[cast] -= 1
+                if not self._counts[cast]:
+                    self.remove(unit for unit in (*cast.clients, *cast.servers) if unit in self._placed)
+
+    def bear(self, party: Party) -> None:
+        """Take in a party, with its number."""
+        self.present[party] = None
+        self._count_network(party.identity.network, 1)
+        for cast in party.casts:
+            if cast in self._counts:
+                self._counts[cast] += 1
+            for unit in (*cast.clients, *cast.servers):
+                if unit in self._placed:
+                    self._edit_party(unit, party, cast, there=True)
+                else:
+                    self._waiting[unit] = None
+
+    def _count_network(self, network: str, change: int) -> None:
+        count = self._networks.get(network, 0) + change
+        if count:
+            self._networks[network] = count
+        else:
+            del self._networks[network]
+            self._flows.disclaim(self._postures.pop(network, ()))
+
+    def _edit_party(self, unit: Unit, party: Party, cast: Cast, *, there: bool) -> None:
+        client, server = unit.members
+        if client is not None and cast is unit.clients:
+            self._edit(unit, (party.as_client,), client, there=there)
+        if server is not None and cast is unit.servers:
+            self._edit(unit, (party.as_server,), server, there=there)
+
+    def _edit(self, unit: Unit, where: Collection[Pattern], member: Conjunction, *, there: bool) -> None:
+        for spot in unit.spots:
+            edits = self._flows.edits(spot.table, unit.priority)
+            if there:
+                edits.add(where, member, unit.plan.expires_at)
+            else:
+                edits.remove(where, member)
+
+    # -- units ----------------------------------------------------------------------------------
+
+    def _count(self, cast: Cast) -> int:
+        found = self._counts.get(cast)
+        if found is None:
+            found = self._counts[cast] = len(self._local(cast))
+        return found
+
+    def _local(self, cast: Cast) -> list[Party]:
+        members, present = cast.members, self.present
+        if len(members) < len(present):
+            return [party for party in members if party in present]
+        return [party for party in present if party in members]
+
+    def forget(self, casts: Iterable[Cast]) -> None:
+        """Forget casts that nobody uses."""
+        for cast in casts:
+            self._counts.pop(cast, None)
+
+    def wait(self, units: Iterable[Unit]) -> None:
+        """Look at these units in `settle`: they are new, or moved."""
+        self._waiting.update(dict.fromkeys(units))
+
+    def remove(self, units: Iterable[Unit]) -> None:
+        """Take units out, with the numbers that they were placed with."""
+        for unit in list(units):
+            self._waiting.pop(unit, None)
+            if unit in self._placed:
+                del self._placed[unit]
+                self._edit_all(unit, there=False)
+                for spot in unit.spots:
+                    self._flows.take(spot.decision.key)
+                    self._use((spot.lane, spot.direction), spot.tier, -1)
+                    self._passes[spot.lane, spot.direction].pop(unit, None)
+
+    def _place(self, unit: Unit) -> None:
+        self._placed[unit] = None
+        self._edit_all(unit, there=True)
+        for spot in unit.spots:
+            way = spot.lane, spot.direction
+            self._use(way, spot.tier, 1)
+            if unit.plan.rule.action is Action.PASS:
+                self._passes[way][unit] = spot
+                self._put_pass(way, spot)
+            else:
+                self._flows.put(spot.decision)
+
+    def _edit_all(self, unit: Unit, *, there: bool) -> None:
+        client, server = unit.members
+        if client is not None and unit.clients is not None:
+            self._edit(unit, [p.as_client for p in self._local(unit.clients)], client, there=there)
+        if server is not None and unit.servers is not None:
+            self._edit(unit, [p.as_server for p in self._local(unit.servers)], server, there=there)
+        for where, member in unit.fixed:
+            self._edit(unit, where, member, there=there)
+
+    def _is_met(self, unit: Unit) -> bool:
+        """Whether a packet on this switch may match it."""
+        return (
+            unit.live
+            and unit.services != ()
+            and (unit.clients is None or self._count(unit.clients) > 0)
+            and (unit.servers is None or self._count(unit.servers) > 0)
+        )
+
+    # -- isolation ------------------------------------------------------------------------------
+
+    def isolate(self, party: Party) -> None:
+        """Deny a present party where a tier isolates it, and only there."""
+        self.free(party)
+        wanted = {isolation for cast in party.casts for isolation in cast.isolations}
+        found = list(self._isolations(party, wanted)) if wanted else []
+        if found:
+            self._isolated[party] = found
+
+    def _isolations(self, party: Party, wanted: set[Isolation]) -> Iterator[tuple[Way, int, FlowKey]]:
+        for verdicts in self._layout.verdicts:
+            for index, tier in enumerate(self._layout.tiers):
+                for direction in Direction if tier.isolating else ():
+                    if Isolation(verdicts.lane, tier.name, direction) in wanted:
+                        flow = isolation_flow(verdicts, direction, index, party.number)
+                        self._flows.put(flow)
+                        self._use((verdicts.lane, direction), index, 1)
+                        yield (verdicts.lane, direction), index, flow.key
+
+    def free(self, party: Party) -> None:
+        """Take the flows back."""
+        for way, tier, key in self._isolated.pop(party, ()):
+            self._flows.take(key)
+            self._use(way, tier, -1)
+
+    # -- chains ---------------------------------------------------------------------------------
+
+    def _use(self, way: Way, tier: int, change: int) -> None:
+        used = self._used[way]
+        count = used.get(tier, 0) + change
+        if count:
+            used[tier] = count
+        else:
+            del used[tier]
+        if not count or count == change:
+            self._open_ways.add(way)
+
+    def _put_pass(self, way: Way, spot: Spot) -> None:
+        self._flows.put(pass_flow(spot, goto(after_tier(*way, self._used[way], spot.table))))
+
+    def close(self) -> None:
+        """Take everything out but the parties: the layout is about to change."""
+        self.remove(self._placed)
+        for party in list(self._isolated):
+            self.free(party)
+        for keys in (self._entries, *self._misses.values(), *self._postures.values()):
+            self._flows.disclaim(keys)
+        self._misses.clear()
+        self._postures.clear()
+        self._open_ways.clear()
+        self._waiting.clear()
+        self._entries = ()
+
+    def open(self, layout: Layout, units: Iterable[Unit]) -> None:
+        """Begin anew, with a layout; `settle` does the rest."""
+        self._layout = layout
+        entries = (flow for v in layout.verdicts for d in Direction for flow in entry_flows(v, d))
+        self._entries = self._flows.claim(entries)
+        self._open_ways.update((v.lane, d) for v in layout.verdicts for d in Direction)
+        for party in self.present:
+            self.isolate(party)
+        self.wait(units)
+
+    def settle(self) -> None:
+        """Place what waits, then lead the ways through the tiers in use."""
+        for unit in self._waiting:
+            if unit not in self._placed and self._is_met(unit):
+                self._place(unit)
+        self._waiting.clear()
+        for way in self._open_ways:
+            self._flows.disclaim(self._misses.pop(way, ()))
+            self._misses[way] = self._flows.claim(miss_flows(*way, self._used[way]))
+            for spot in self._passes[way].values():
+                self._put_pass(way, spot)
+        self._open_ways.clear()
+
+    def unpost(self, networks: Iterable[str]) -> None:
+        """Take the postures of networks out that changed."""
+        for network in networks:
+            self._flows.disclaim(self._postures.pop(network, ()))
+
+    def post(self, posture_of: Callable[[str], tuple[int, Posture]]) -> None:
+        """Put the postures of all present networks that have none, by number and posture."""
+        for network in self._networks:
+            if network not in self._postures:
+                number, posture = posture_of(network)
+                ways = ((v, d) for v in self._layout.verdicts for d in Direction)
+                self._postures[network] = self._flows.claim(posture_flow(v, d, number, posture) for v, d in ways)

@@ -1,0 +1,205 @@
+"""Endpoints come, go and change: `leave` takes out what was, `arrive` puts in what is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from intent.compiler.compile import attachment_key
+from intent.compiler.engine.inputs import Changes, Inputs
+from intent.compiler.engine.ledger import Ledger
+from intent.compiler.engine.offers import Offers
+from intent.compiler.engine.people import Party, People
+from intent.compiler.engine.plugs import Plug
+from intent.compiler.engine.roster import Roster
+from intent.compiler.engine.switch import Switch
+from intent.compiler.engine.words import Words
+from topology.model import Endpoint
+
+
+class Places:
+    """Where everybody is plugged in, and by what identities they go."""
+
+    def __init__(
+        self, inputs: Inputs, ledger: Ledger, people: People, words: Words, switches: Mapping[int, Switch]
+    ) -> None:
+        self._inputs = inputs
+        self._ledger = ledger
+        self._people = people
+        self._words = words
+        self._switches = switches
+        self._roster = Roster()
+        self._offers = Offers(inputs, self._roster, ledger, switches)
+        self.touched: dict[tuple[int, Party], None] = {}
+        """Parties of which an address came to a switch, or went."""
+        self._newborn: list[Party] = []
+        self._staying: list[Plug] = []
+        self._gone: list[Plug] = []
+        self._come: list[Plug] = []
+
+    # -- what was -------------------------------------------------------------------------------
+
+    def leave(self, changes: Changes) -> None:
+        """Take endpoints that go or change out of the switches; count all in their identities."""
+        names = [*changes.endpoints, *sorted(self._roster.concerned(self._words.take_new()) - changes.endpoints.keys())]
+        for name in names:
+            self._sort_out(self._roster.plugs.get(name), self._inputs.endpoints.get(name))
+        self._offers.leave(changes, [*self._gone, *self._come])
+        for plug in self._gone:
+            self._unplug(plug)
+        self._fall_silent()
+        for plug in self._come:
+            self._roster.add(plug)
+            for key in plug.attachments:
+                self._ledger.pools["attachment"].want(key)
+            plug.parties = self._referred(plug.endpoint)
+        for switch in self._new_switches():
+            for plug in self._roster.switches.get(switch.ports.dpid, {}).values():
+                self.touched.update(((switch.ports.dpid, party), None) for party in plug.parties)
+
+    def _new_switches(self) -> Iterator[Switch]:
+        return (switch for switch in self._switches.values() if switch.is_new)
+
+    def _sort_out(self, plug: Plug | None, endpoint: Endpoint | None) -> None:
+        if plug is not None and endpoint is not None and _is_same_plug(plug.endpoint, endpoint):
+            self._rename(plug, endpoint)
+            return
+        if plug is not None:
+            self._gone.append(plug)
+        if endpoint is not None:
+            keys = tuple(attachment_key(endpoint, address) for address in endpoint.addresses)
+            self._come.append(Plug(endpoint, keys))
+
+    def _rename(self, plug: Plug, endpoint: Endpoint) -> None:
+        """Follow an endpoint that only its labels or named ports, or what is read of it, make another."""
+        if endpoint is not plug.endpoint:
+            self._roster.remove(endpoint.name)
+            plug.endpoint = endpoint
+            self._roster.add(plug)
+        before = plug.parties
+        plug.parties = self._referred(endpoint)
+        self._unrefer(before, endpoint.location.dpid)
+        if plug.parties != before:
+            self._staying.append(plug)
+            switch = self._switches.get(endpoint.location.dpid)
+            if switch is not None:
+                switch.ports.unplug(endpoint.name)
+
+    def _unplug(self, plug: Plug) -> None:
+        name, location = plug.endpoint.name, plug.endpoint.location
+        for switch in self._answering(plug):
+            switch.ports.hush((plug,))
+        own = self._switches.get(location.dpid)
+        if own is not None:
+            own.ports.unplug(name)
+            own.ports.rest((location.ofport,))
+        self._roster.remove(name)
+        for key in plug.attachments:
+            self._ledger.pools["attachment"].release(key)
+        self._unrefer(plug.parties, location.dpid)
+
+    def _answering(self, plug: Plug) -> list[Switch]:
+        network = plug.endpoint.network
+        return [switch for switch in self._switches.values() if network in switch.ports.answering]
+
+    def _fall_silent(self) -> None:
+        """A switch that loses the last endpoint of a network answers for nobody there."""
+        come = {_corner(plug) for plug in self._come}
+        for network, dpid in dict.fromkeys(_corner(plug) for plug in self._gone):
+            switch = self._switches.get(dpid)
+            if switch is None or (network, dpid) in come or dpid in self._roster.places.get(network, {}):
+                continue
+            if network in switch.ports.answering:
+                switch.ports.answering.discard(network)
+                switch.ports.hush(self._of_network(network))
+
+    def _of_network(self, network: str) -> Iterable[Plug]:
+        return (plug for plugs in self._roster.places.get(network, {}).values() for plug in plugs.values())
+
+    # -- identities -----------------------------------------------------------------------------
+
+    def _referred(self, endpoint: Endpoint) -> list[Party]:
+        found, dpid = [], endpoint.location.dpid
+        for identity in self._words.identities(endpoint):
+            party = self._people.refer(identity)
+            if party.refs == 1 and not party.number:
+                self._newborn.append(party)
+                self._ledger.pools["identity"].want(party.key)
+            party.where[dpid] = party.where.get(dpid, 0) + 1
+            if party.where[dpid] == 1:
+                self.touched[dpid, party] = None
+            found.append(party)
+        return found
+
+    def _unrefer(self, parties: Iterable[Party], dpid: int) -> None:
+        for party in parties:
+            party.refs -= 1
+            party.where[dpid] -= 1
+            if not party.where[dpid]:
+                del party.where[dpid]
+                self.touched[dpid, party] = None
+
+    def newborn(self) -> list[Party]:
+        """Return the parties that need a number."""
+        found, self._newborn = self._newborn, []
+        return found
+
+    # -- what is --------------------------------------------------------------------------------
+
+    def arrive(self, *, rejecting: bool, observing: bool, anew: bool) -> None:
+        """Put endpoints in, with their numbers; `anew` if what follows from rejecting changed."""
+        for plug in self._come:
+            plug.network = self._ledger.number("network", plug.endpoint.network)
+        attachments = self._ledger.pools["attachment"].live
+        for plug in (*self._staying, *self._come):
+            switch = self._switches.get(plug.endpoint.location.dpid)
+            if switch is not None and not switch.is_new:
+                switch.ports.plug(plug, attachments)
+        for plug in self._come:
+            for switch in self._answering(plug):
+                switch.ports.answer((plug,))
+        for switch in self._new_switches():
+            for plug in self._roster.switches.get(switch.ports.dpid, {}).values():
+                switch.ports.plug(plug, attachments)
+        self._speak_up()
+        self._refuse(rejecting=rejecting, observing=observing, anew=anew)
+        self._offers.arrive()
+        self._staying, self._gone, self._come = [], [], []
+
+    def _speak_up(self) -> None:
+        """A switch that gets the first endpoint of a network answers for all others there."""
+        corners = [_corner(plug) for plug in self._come]
+        for switch in self._new_switches():
+            local = self._roster.switches.get(switch.ports.dpid, {}).values()
+            corners += (_corner(plug) for plug in local)
+        for network, dpid in dict.fromkeys(corners):
+            found = self._switches.get(dpid)
+            if found is not None and network not in found.ports.answering:
+                found.ports.answering.add(network)
+                found.ports.answer(self._of_network(network))
+
+    def _refuse(self, *, rejecting: bool, observing: bool, anew: bool) -> None:
+        if anew:
+            for switch in self._switches.values():
+                switch.ports.rest()
+        if not rejecting:
+            return
+        for switch in self._switches.values() if anew else self._new_switches():
+            local = self._roster.switches.get(switch.ports.dpid, {}).values()
+            switch.ports.refuse((p.endpoint.location.ofport for p in local), observing=observing)
+        for plug in self._come:
+            found = self._switches.get(plug.endpoint.location.dpid)
+            if found is not None:
+                found.ports.refuse((plug.endpoint.location.ofport,), observing=observing)
+
+
+def _is_same_plug(one: Endpoint, other: Endpoint) -> bool:
+    return (one.network, one.mac, one.location, one.addresses) == (
+        other.network,
+        other.mac,
+        other.location,
+        other.addresses,
+    )
+
+
+def _corner(plug: Plug) -> tuple[str, int]:
+    return plug.endpoint.network, plug.endpoint.location.dpid

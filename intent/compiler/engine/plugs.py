@@ -1,0 +1,136 @@
+"""Endpoints and what of one switch depends on them alone: who sends, who answers, who is reached, who serves DHCP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
+
+from intent.compiler import endpoints
+from intent.compiler.endpoints import Numbers
+from intent.compiler.engine.clauses import Flows
+from intent.compiler.engine.people import Party
+from intent.compiler.flow import Flow, FlowKey
+from intent.compiler.verdict import reject_flows
+from intent.model import Network
+from topology.model import Endpoint, UnaddressedPort
+
+Member: TypeAlias = Endpoint | UnaddressedPort
+MemberKey: TypeAlias = str | UnaddressedPort
+"""Of an endpoint its name."""
+SERVER: MemberKey = ""
+"""No endpoint has this name."""
+
+
+def member_key(member: Member) -> MemberKey:
+    """Return what a member is found by."""
+    return member.name if isinstance(member, Endpoint) else member
+
+
+class Plug:
+    """One endpoint: what each of its addresses goes by."""
+
+    __slots__ = ("_answers", "attachments", "endpoint", "network", "parties")
+
+    def __init__(self, endpoint: Endpoint, attachments: tuple[str, ...]) -> None:
+        self.endpoint = endpoint
+        self.attachments = attachments
+        """Keys in the id map, by address."""
+        self.parties: list[Party] = []
+        """By address."""
+        self.network = 0
+        """The number of its network."""
+        self._answers: tuple[Flow, ...] = ()
+
+    @property
+    def answers(self) -> tuple[Flow, ...]:
+        """What other switches say when asked for it."""
+        if not self._answers:
+            endpoint = self.endpoint
+            self._answers = tuple(endpoints.answer_flow(endpoint, a, self.network) for a in endpoint.addresses)
+        return self._answers
+
+    def flows(self, attachments: Mapping[str, int]) -> Iterator[Flow]:
+        """Yield the flows on its own switch."""
+        endpoint, numbers = self.endpoint, Numbers(0, 0, 0)
+        for address, party, key in zip(endpoint.addresses, self.parties, self.attachments, strict=True):
+            numbers = Numbers(self.network, party.number, attachments[key])
+            yield from endpoints.address_flows(endpoint, address, numbers)
+        if endpoints.has_ipv6(endpoint):
+            yield endpoints.solicit_flow(endpoint, numbers)
+
+
+class Ports:
+    """The endpoints of one switch, its answers for those elsewhere, and its services."""
+
+    def __init__(self, flows: Flows, dpid: int) -> None:
+        self._flows = flows
+        self.dpid = dpid
+        self._held: dict[str, tuple[FlowKey, ...]] = {}
+        """By endpoint."""
+        self.answering: set[str] = set()
+        """Networks with an endpoint here: their other endpoints are answered for."""
+        self._refusing: dict[int, tuple[FlowKey, ...]] = {}
+        self._served: dict[str, dict[MemberKey, tuple[FlowKey, ...]]] = {}
+        """By network."""
+
+    def unplug(self, name: str) -> None:
+        """Take the flows of a local endpoint out."""
+        self._flows.disclaim(self._held.pop(name, ()))
+
+    def plug(self, plug: Plug, attachments: Mapping[str, int]) -> None:
+        """Put the flows of a local endpoint."""
+        self._held[plug.endpoint.name] = self._flows.claim(plug.flows(attachments))
+
+    def answer(self, plugs: Iterable[Plug]) -> None:
+        """Answer for endpoints of other switches."""
+        for plug in plugs:
+            if plug.endpoint.location.dpid != self.dpid:
+                self._flows.claim(plug.answers)
+
+    def hush(self, plugs: Iterable[Plug]) -> None:
+        """Answer for them no more."""
+        for plug in plugs:
+            if plug.endpoint.location.dpid != self.dpid:
+                self._flows.disclaim(flow.key for flow in plug.answers)
+
+    # -- telling refused senders -----------------------------------------------------------------
+
+    def refuse(self, ofports: Iterable[int], *, observing: bool) -> None:
+        """Show the controller what these ports send and is rejected; `rest` takes the flows out."""
+        for ofport in ofports:
+            if ofport not in self._refusing:
+                first, *_ = reject_flows((ofport,), observing=observing)
+                self._refusing[ofport] = self._flows.claim((first,))
+
+    def rest(self, ofports: Iterable[int] | None = None) -> None:
+        """Show nothing of these ports; None for all."""
+        for ofport in list(self._refusing) if ofports is None else ofports:
+            self._flows.disclaim(self._refusing.pop(ofport, ()))
+
+    # -- DHCP and learning -----------------------------------------------------------------------
+
+    def close(self, network: str, who: Iterable[MemberKey] | None = None) -> None:
+        """Take out what a network offers some members; None for all, and for its server."""
+        served = self._served.get(network, {})
+        for member in list(served) if who is None else who:
+            self._flows.disclaim(served.pop(member, ()))
+        if not served:
+            self._served.pop(network, None)
+
+    def offer(self, network: Network, server: Endpoint | None, who: Iterable[Member]) -> None:
+        """Put what a network offers some members: `server` if it is here, and learning."""
+        for member in who:
+            flows: list[Flow] = []
+            if server is not None:
+                flows += endpoints.dhcp_client_flows((member,), server)
+                if "dhcp" in network.learn:
+                    flows += endpoints.dhcp_answer_flows((member,), server)
+            if network.learn:
+                flows += endpoints.learn_flows(member, network)
+            if flows:
+                self._served.setdefault(network.name, {})[member_key(member)] = self._flows.claim(flows)
+
+    def serve(self, server: Endpoint, attachments: Iterable[int]) -> None:
+        """Let the network's DHCP server answer."""
+        keys = self._flows.claim(endpoints.dhcp_server_flows(server, attachments))
+        self._served.setdefault(server.network, {})[SERVER] = keys

@@ -1,0 +1,172 @@
+"""Everything the engine keeps, and how a change goes through it.
+
+Order matters. What goes is taken out of the switches while the numbers and casts are still those that it
+was put in with; then the model changes; then numbers are settled; then what comes is put in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from intent.compiler.engine.clauses import Keys, pattern
+from intent.compiler.engine.inputs import Changes, Inputs
+from intent.compiler.engine.judge import Judge
+from intent.compiler.engine.ledger import IdChange, Ledger
+from intent.compiler.engine.people import Party, People
+from intent.compiler.engine.places import Places
+from intent.compiler.engine.policies import Policies
+from intent.compiler.engine.rules import Layout, Unit
+from intent.compiler.engine.switch import Switch, fixed_flows
+from intent.compiler.fields import CLIENT_ID, SERVER_ID
+from intent.compiler.ids import IdMap
+from intent.compiler.terms import is_
+from intent.model import Posture
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Turn:
+    """What one change concerns."""
+
+    changes: Changes
+    layout: Layout
+    """As it is from now on."""
+    anew: bool
+    """It was another: all policy tables are made anew."""
+    fixed: bool
+    """The flows that every switch holds may change."""
+    refusing: bool
+    """So may those that depend on whether anything rejects."""
+
+
+class State:
+    """The model and the switches, in step with each other between two turns."""
+
+    def __init__(self, inputs: Inputs, ids: IdMap) -> None:
+        self._inputs = inputs
+        self.ledger = Ledger(ids)
+        self._people = People()
+        self._policies = Policies(self.ledger, self._people)
+        self._layout = Layout(inputs.intents.tiers, observing=False)
+        self.switches: dict[int, Switch] = {}
+        self._places = Places(inputs, self.ledger, self._people, self._policies.words, self.switches)
+        self._networks: set[str] = set()
+        self._fixed = fixed_flows(self._policies, self._layout)
+        self.ledger.want_tiers(tier.name for tier in inputs.intents.tiers)
+
+    @property
+    def _judges(self) -> list[Judge]:
+        return [switch.judge for switch in self.switches.values()]
+
+    def turn(self, changes: Changes, now_s: float) -> IdChange:
+        """Follow the inputs, which have changed so; each switch's `flows` know what that did to it.
+
+        Raises:
+            CompileError, OutOfNumbers: it cannot be. This state is of no use then.
+            KeyError: the inputs name what is not there.
+        """
+        turn = self._begin(changes)
+        arrivals = self._go(turn)
+        before = self.ledger.places
+        done = self.ledger.settle(now_s)
+        self._come(turn, arrivals, before)
+        keys: Keys = {}
+        for switch in self.switches.values():
+            switch.judge.settle()
+            switch.flows.settle(keys)
+        return done
+
+    def _begin(self, changes: Changes) -> Turn:
+        """Take out the policies that go, and find out what else is concerned."""
+        policies, intents = self._policies, self._inputs.intents
+        self._note_definitions(changes)
+        dirty = {*changes.policies, *policies.reading("group", changes.groups)}
+        dirty |= policies.reading("service", changes.services)
+        was_rejecting = policies.rejecting
+        observed = policies.drop(sorted(dirty), self._judges)
+        observed |= policies.read(sorted(dirty), intents)
+        layout = policies.layout(intents)
+        anew, turned = layout != self._layout, policies.rejecting != was_rejecting
+        self._layout = layout
+        return Turn(changes, layout, anew, observed or anew or turned, anew or turned)
+
+    def _note_definitions(self, changes: Changes) -> None:
+        for dpid in self.switches.keys() - self._inputs.dpids:
+            del self.switches[dpid]
+        for dpid in sorted(self._inputs.dpids - self.switches.keys()):
+            self.switches[dpid] = Switch(dpid, self._layout)
+        if changes.tiers is not None:
+            self.ledger.want_tiers(tier.name for tier in changes.tiers)
+        pool = self.ledger.pools["network"]
+        for name, network in changes.networks.items():
+            if network is None:
+                self._networks.discard(name)
+                pool.release(name)
+            elif name not in self._networks:
+                self._networks.add(name)
+                pool.want(name)
+
+    def _go(self, turn: Turn) -> list[tuple[Switch, Party]]:
+        """Take out what goes, and change the model; return who is to be taken in where."""
+        policies, people = self._policies, self._people
+        for judge in self._judges:
+            if turn.anew:
+                judge.close()
+            judge.unpost(turn.changes.networks)
+        self._places.leave(turn.changes)
+        arrivals = self._follow()
+        policies.drop_parts(self._judges)
+        policies.enter(self._inputs.intents)
+        policies.refresh()
+        for judge in self._judges:
+            judge.forget(people.gone)
+        people.gone.clear()
+        return arrivals
+
+    def _follow(self) -> list[tuple[Switch, Party]]:
+        """Take out parties that left a switch, and forget those that left all."""
+        touched, self._places.touched = self._places.touched, {}
+        arrivals = []
+        for dpid, party in touched:
+            switch = self.switches.get(dpid)
+            if switch is not None and switch.follow(party):
+                arrivals.append((switch, party))
+        for party in {party: None for _, party in touched if not party.refs}:
+            self._people.bury(party)
+            self.ledger.pools["identity"].release(party.key)
+        return arrivals
+
+    def _come(self, turn: Turn, arrivals: list[tuple[Switch, Party]], before: IdMap) -> None:
+        """Put in what comes, with the numbers that are settled now."""
+        for party in self._places.newborn():
+            party.number = self.ledger.number("identity", party.key)
+            party.as_client = pattern((is_(CLIENT_ID, party.number),))
+            party.as_server = pattern((is_(SERVER_ID, party.number),))
+        units = self._policies.place(turn.layout, before, self._judges, anew=turn.anew)
+        if turn.fixed:
+            self._fixed = fixed_flows(self._policies, turn.layout)
+        for switch in self.switches.values():
+            self._judge_anew(switch, turn, units)
+        for switch, party in arrivals:
+            switch.judge.bear(party)
+            switch.judge.isolate(party)
+        for party in self._policies.take_regarded():
+            for dpid in party.where:
+                if dpid in self.switches:
+                    self.switches[dpid].judge.isolate(party)
+        for judge in self._judges:
+            judge.post(self._posture)
+        observing, rejecting = turn.layout.observing, self._policies.rejecting
+        self._places.arrive(rejecting=rejecting, observing=observing, anew=turn.refusing)
+
+    def _judge_anew(self, switch: Switch, turn: Turn, units: list[Unit]) -> None:
+        if turn.fixed or switch.is_new:
+            switch.fix(self._fixed)
+        if turn.anew:
+            switch.judge.open(turn.layout, units)
+        elif switch.is_new:
+            switch.judge.open(turn.layout, self._policies.units())
+        else:
+            switch.judge.wait(units)
+
+    def _posture(self, network: str) -> tuple[int, Posture]:
+        return self.ledger.number("network", network), self._inputs.networks[network].posture

@@ -1,0 +1,134 @@
+"""What policies read of endpoints, counted, and what an address is called by it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from intent.compiler.resolve import Identity, Vocabulary
+from intent.model import IPNetwork
+from topology.model import NAME_LABEL, Endpoint, IPAddress, NamedPort
+
+_Word = TypeVar("_Word", str, IPNetwork)
+
+
+class Prefixes:
+    """A set of prefixes that finds those which hold an address, longest first."""
+
+    def __init__(self) -> None:
+        self._levels: dict[tuple[int, int], dict[int, IPNetwork]] = {}
+        """By IP version and length, then by the bits that count."""
+        self._lengths: dict[int, tuple[int, ...]] = {4: (), 6: ()}
+
+    def __contains__(self, prefix: IPNetwork) -> bool:
+        return _bits(prefix) in self._levels.get((prefix.version, prefix.prefixlen), {})
+
+    def add(self, prefix: IPNetwork) -> None:
+        """Add a prefix that is not there."""
+        level = (prefix.version, prefix.prefixlen)
+        if level not in self._levels:
+            self._levels[level] = {}
+            self._sort(prefix.version)
+        self._levels[level][_bits(prefix)] = prefix
+
+    def discard(self, prefix: IPNetwork) -> None:
+        """Remove a prefix that is there."""
+        level = (prefix.version, prefix.prefixlen)
+        del self._levels[level][_bits(prefix)]
+        if not self._levels[level]:
+            del self._levels[level]
+            self._sort(prefix.version)
+
+    def _sort(self, version: int) -> None:
+        self._lengths[version] = tuple(sorted((n for v, n in self._levels if v == version), reverse=True))
+
+    def holding(self, prefix: IPNetwork) -> Iterator[IPNetwork]:
+        """Yield the prefixes that hold all of one, itself included."""
+        value, bits = int(prefix.network_address), prefix.max_prefixlen
+        for length in self._lengths[prefix.version]:
+            if length <= prefix.prefixlen:
+                found = self._levels[prefix.version, length].get(value >> (bits - length))
+                if found is not None:
+                    yield found
+
+    def longest(self, address: IPAddress) -> IPNetwork | None:
+        """Return the longest prefix that holds an address."""
+        value, bits, version = int(address), address.max_prefixlen, address.version
+        for length in self._lengths[version]:
+            found = self._levels[version, length].get(value >> (bits - length))
+            if found is not None:
+                return found
+        return None
+
+
+def _bits(prefix: IPNetwork) -> int:
+    return int(prefix.network_address) >> (prefix.max_prefixlen - prefix.prefixlen)
+
+
+@dataclasses.dataclass(slots=True)
+class NewWords:
+    """What began or ceased to be read: who has any of it is to be named anew."""
+
+    label_keys: set[str] = dataclasses.field(default_factory=set)
+    endpoint_names: set[str] = dataclasses.field(default_factory=set)
+    port_names: set[str] = dataclasses.field(default_factory=set)
+    prefixes: set[IPNetwork] = dataclasses.field(default_factory=set)
+
+
+class Words:
+    """The vocabulary of all policies."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str | IPNetwork], int] = {}
+        self._label_keys: set[str] = set()
+        self._endpoint_names: set[str] = set()
+        self._port_names: set[str] = set()
+        self._prefixes = Prefixes()
+        self.new = NewWords()
+
+    def read(self, vocabulary: Vocabulary, readers: int) -> None:
+        """Count 1 policy that reads this, or -1."""
+        for name, mine, new in (
+            ("label_keys", self._label_keys, self.new.label_keys),
+            ("endpoint_names", self._endpoint_names, self.new.endpoint_names),
+            ("port_names", self._port_names, self.new.port_names),
+        ):
+            for word in self._turned(name, getattr(vocabulary, name), readers):
+                mine ^= {word}
+                new ^= {word}
+        for prefix in self._turned("prefixes", vocabulary.prefixes, readers):
+            self.new.prefixes ^= {prefix}
+            if readers > 0:
+                self._prefixes.add(prefix)
+            else:
+                self._prefixes.discard(prefix)
+
+    def _turned(self, kind: str, found: Iterable[_Word], readers: int) -> Iterator[_Word]:
+        """Yield what got its first reader or lost its last."""
+        for word in found:
+            before = self._counts.get((kind, word), 0)
+            after = before + readers
+            if after:
+                self._counts[kind, word] = after
+            else:
+                del self._counts[kind, word]
+            if not before or not after:
+                yield word
+
+    def take_new(self) -> NewWords:
+        """Return what began or ceased to be read since the last time."""
+        found, self.new = self.new, NewWords()
+        return found
+
+    def identities(self, endpoint: Endpoint) -> list[Identity]:
+        """Return what policy can tell about each address of an endpoint."""
+        labels = tuple(sorted((k, v) for k, v in endpoint.labels.items() if self._reads(k, v)))
+        ports: tuple[NamedPort, ...] = ()
+        if endpoint.ports:
+            ports = tuple(sorted(p for p in endpoint.ports if p.name in self._port_names))
+        longest = self._prefixes.longest
+        return [Identity(endpoint.network, labels, ports, longest(a)) for a in endpoint.addresses]
+
+    def _reads(self, key: str, value: str) -> bool:
+        return key in self._label_keys or (key == NAME_LABEL and value in self._endpoint_names)
