@@ -1,5 +1,6 @@
 """The ground the other tests stand on: a private switch lives, is restarted, and leaves nothing."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -67,16 +68,32 @@ def test_entered_changes_the_namespace_of_this_thread_and_back(janitor):
 
 
 RUN = textwrap.dedent("""
-    import sys, time
+    import signal
     from mininet_scenarios.janitor import Janitor
     from mininet_scenarios.private_ovs import PrivateOvs
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     janitor = Janitor()
     print(janitor.run_id, flush=True)
     with PrivateOvs(janitor) as ovs:
         ovs.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")
-        while True:
+        for _ in range(300):
             janitor.netns()
 """)
+
+
+@contextlib.contextmanager
+def started(program, **environment):
+    """A run of its own and its id, from its first line; it ends with the test, however that ends."""
+    command = [sys.executable, "-c", program]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **environment}
+    )
+    try:
+        yield process, process.stdout.readline().decode().strip()
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
 
 
 def leftovers(run_id):
@@ -111,12 +128,10 @@ def commands_below(pid):
 @pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.06, 0.3])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_killed_run_leaves_nothing(real_parts, delay_s, number):
-    process = subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    run_id = process.stdout.readline().decode().strip()
-    time.sleep(delay_s)
-    process.send_signal(number)
-    process.wait(10)
-    process.stdout.close()
+    with started(RUN) as (process, run_id):
+        time.sleep(delay_s)
+        process.send_signal(number)
+        process.wait(10)
     assert until(lambda: leftovers(run_id) == []), leftovers(run_id)
 
 
@@ -137,12 +152,10 @@ def test_a_namespace_that_is_just_being_made_is_not_left_either(real_parts, tmp_
         janitor.netns()
     """)
     path = f"{tmp_path}:{os.environ['PATH']}"
-    process = subprocess.Popen([sys.executable, "-c", run], stdout=subprocess.PIPE, env={**os.environ, "PATH": path})
-    run_id = process.stdout.readline().decode().strip()
-    assert until(lambda: any(b"netns\0add" in command for command in commands_below(process.pid)))
-    process.kill()
-    process.wait(10)
-    process.stdout.close()
+    with started(run, PATH=path) as (process, run_id):
+        assert until(lambda: any(b"netns\0add" in command for command in commands_below(process.pid)))
+        process.kill()
+        process.wait(10)
     time.sleep(0.5)  # longer than `ip` would have taken
     assert until(lambda: leftovers(run_id) == []), leftovers(run_id)
 
