@@ -82,6 +82,13 @@ class Channel:
             self.send(data)
             self.expect(Kind.BUNDLE_CONTROL, COMMITTED)
 
+    def apply(self, changes: Sequence[tuple[Command, Flow]]) -> None:
+        """Commit changes in one atomic bundle; return at the reply to a barrier sent behind it."""
+        if changes:
+            self.send(bundle_bytes(changes) + wire.barrier_request(BARRIER))
+            self.expect(Kind.BUNDLE_CONTROL, COMMITTED)
+            self.expect(Kind.BARRIER_REPLY, BARRIER)
+
     def commit(self, changes: Sequence[tuple[Command, Flow]], limit: int | None = None) -> None:
         """Encode changes and commit them, in one atomic bundle or in several of at most `limit`."""
         step = limit or max(1, len(changes))

@@ -11,7 +11,7 @@ from benchmarks.harness import Bound, Result, undisturbed
 from benchmarks.openflow import bundle_bytes, modifications, timed
 from benchmarks.ovn import Ovn
 from benchmarks.product import Product
-from benchmarks.rows.sides import Sides, beside_ovn
+from benchmarks.rows.sides import Sides, beside_ovn, settled
 from benchmarks.switches import fresh_bridge, fresh_switch
 from benchmarks.workloads import Document, World, endpoint, text, three_tier, three_tier_labels, three_tier_policy, w
 from intent.schema import parse_documents, to_intents
@@ -45,9 +45,9 @@ def three_tiers() -> Iterator[Result]:
 
     def theirs(ovn: Ovn) -> dict[str, list[float]]:
         return {
-            "rule add": [_settled(ovn, ovn.add_policy(rule)) for rule in rules],
-            "rule delete": [_settled(ovn, ovn.drop_policy(rule["name"])) for rule in rules],
-            "join": [_settled(ovn, ovn.join(joiner)) for joiner in joiners],
+            "rule add": [settled(ovn, ovn.add_policy(rule)) for rule in rules],
+            "rule delete": [settled(ovn, ovn.drop_policy(rule["name"])) for rule in rules],
+            "join": [settled(ovn, ovn.join(joiner)) for joiner in joiners],
         }
 
     sides = beside_ovn(world, ours, theirs)
@@ -58,12 +58,6 @@ def three_tiers() -> Iterator[Result]:
 def _one_rule(app: int) -> list[Document]:
     rule = three_tier_policy(app)["rules"][1]
     return [rule | {"services": ["tcp/9090"]}]
-
-
-def _settled(ovn: Ovn, took: float) -> float:
-    """Let OVN come to rest, which is not counted, so that the next change does not wait in line."""
-    ovn.settle()
-    return took
 
 
 def cold_build() -> Iterator[Result]:
@@ -80,6 +74,7 @@ def _in_memory(world: World, name: str) -> Iterator[Result]:
     took: list[float] = []
     replays: list[float] = []
     layers: dict[str, list[float]] = {}
+    inventory = world.inventory
     with Janitor() as janitor, fresh_switch(janitor) as ovs:
         for _ in range(LAYERS):
             core = make_core()
@@ -87,9 +82,7 @@ def _in_memory(world: World, name: str) -> Iterator[Result]:
                 marks = [time.perf_counter()]
                 intents = to_intents(parse_documents(documents, source="bench", max_bytes=len(documents)))
                 marks.append(time.perf_counter())
-                fresh = world.but()
-                fresh.__dict__["intents"], fresh.__dict__["inventory"] = intents, world.inventory
-                delta = core.move(fresh)
+                delta = core.build(intents, inventory)
                 marks.append(time.perf_counter())
                 changes = modifications(delta)
                 timed(channel, changes)

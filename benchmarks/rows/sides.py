@@ -75,3 +75,9 @@ def beside_ovn(
 def _add(to: dict[str, list[float]], more: Mapping[str, list[float]]) -> None:
     for step, values in more.items():
         to.setdefault(step, []).extend(values)
+
+
+def settled(ovn: Ovn, took: float) -> float:
+    """Let OVN come to rest, which is not counted, so that the next change does not wait in line."""
+    ovn.settle()
+    return took

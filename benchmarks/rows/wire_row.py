@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.agreement import check_ours, samples
-from benchmarks.core import make_core
+from benchmarks.core import built
 from benchmarks.harness import REPEATS, Bound, Result, undisturbed
 from benchmarks.openflow import Channel, additions, bundle_bytes, timed
 from benchmarks.ryu_peer import RyuPeer
@@ -37,8 +37,7 @@ def wire() -> Iterator[Result]:
 
 
 def _size(world: World) -> Iterator[Result]:
-    core = make_core()
-    core.move(world)
+    core, _ = built(world)
     changes = additions(core.program)
     pieces = [bundle_bytes(changes[at : at + MAX_MESSAGES]) for at in range(0, len(changes), MAX_MESSAGES)]
     ryu = RyuPeer([flow for _, flow in changes])
