@@ -30,6 +30,11 @@ _MEDIA = "application/vnd.docker.plugins.v1.2+json"
 _OK, _BAD_REQUEST = 200, 400
 
 
+def _error(text: str) -> Mapping[str, Any]:
+    """Return an error's body: network drivers say it in `Err`, IPAM drivers in `Error`."""
+    return {"Err": text, "Error": text}
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: PluginServer
     timeout = IDLE_S
@@ -38,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "0")
         if not length.isascii() or not length.isdigit() or int(length[:9]) > MAX_BODY:
-            self._answer(_BAD_REQUEST, {"Err": f"a body of 0 to {MAX_BODY} bytes with Content-Length is read"})
+            self._answer(_BAD_REQUEST, _error(f"a body of 0 to {MAX_BODY} bytes with Content-Length is read"))
             return
         data = self.rfile.read(int(length))
         if len(data) < int(length):
@@ -108,15 +113,15 @@ class PluginServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         """Make one call and return its answer, or `Err` with the reason."""
         call, began_at = self._calls.get(path), time.monotonic()
         if call is None:
-            return {"Err": f"this driver has no call {path[:80]!r}"}
+            return _error(f"this driver has no call {path[:80]!r}")
         try:
             answer = call(reading.parse(data))
         except Refused as refused:
             log.warning("%s refused: %s", path, refused)
-            return {"Err": f"ringfence: {refused}"}
+            return _error(f"ringfence: {refused}")
         except Exception:
             log.exception("%s failed by a fault of ours: report it with these lines", path)
-            return {"Err": "ringfence: a fault of the driver: see its log"}
+            return _error("ringfence: a fault of the driver: see its log")
         took_s = time.monotonic() - began_at
         log.log(logging.WARNING if took_s > SLOW_S else logging.DEBUG, "%s took %.1f ms", path, took_s * 1000)
         return answer

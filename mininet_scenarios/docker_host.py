@@ -38,6 +38,8 @@ CGROUPS = Path("/sys/fs/cgroup")
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
 CALL_TIMEOUT_S = 60.0
+CLIENT = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
+"""Debian's own, where it is: another on PATH may be too new for this dockerd."""
 PROGRAMS = ("dockerd", "containerd", "runc", "docker", "busybox", "iptables")
 APPLETS = ("sh", "sleep", "nc", "ping", "cat", "ip", "httpd", "wget", "nslookup", "echo", "true", "arping", "seq")
 
@@ -89,10 +91,14 @@ class DockerHost:
         self.socket = self.directory / "docker.sock"
         self.state_dir = self.directory / "driver"
         self._config = self.directory / "driver.yaml"
-        self._config.write_text(yaml.safe_dump(self._driver_config() | dict(driver_options or {})))
+        self.configure(driver_options or {})
         (self.directory / "daemon.json").write_text("{}")
         self.dockerd: subprocess.Popen[bytes] | None = None
         self.driver: subprocess.Popen[bytes] | None = None
+
+    def configure(self, options: Mapping[str, object]) -> None:
+        """Write the driver's configuration, for its next start: what fits this host, and `options` over it."""
+        self._config.write_text(yaml.safe_dump(self._driver_config() | dict(options)))
 
     def _driver_config(self) -> dict[str, object]:
         return {
@@ -189,6 +195,12 @@ class DockerHost:
                 raise shell.CommandError(f"{part} does not start: {shell.read_tail(self.log(part))}")
             time.sleep(0.02)
 
+    def restart_driver(self, options: Mapping[str, object] | None = None) -> None:
+        """Kill the driver and start it again, with these options."""
+        self.kill("driver")
+        self.configure(options or {})
+        self.start_driver()
+
     def log(self, part: str) -> Path:
         """Return the log of `driver` or `dockerd`."""
         return self.directory / f"{part}.log"
@@ -202,7 +214,7 @@ class DockerHost:
             CommandError: it failed or took too long.
         """
         where = self.janitor.surroundings(env={"DOCKER_HOST": f"unix://{self.socket}", "DOCKER_CONFIG": "/run/none"})
-        return shell.run(["docker", *words], timeout_s=timeout_s, where=where).strip()
+        return shell.run([CLIENT, *words], timeout_s=timeout_s, where=where).strip()
 
     def network(self, name: str, *words: str) -> None:
         """Make a network of ours."""
@@ -213,7 +225,7 @@ class DockerHost:
         where = self.janitor.surroundings(env={"DOCKER_HOST": f"unix://{self.socket}", "DOCKER_CONFIG": "/run/none"})
         words = [word for change in changes for word in ("--change", change)]
         done = subprocess.run(
-            ["docker", "import", *words, "-", name],
+            [CLIENT, "import", *words, "-", name],
             input=_tree(),
             env=where.environment(),
             capture_output=True,

@@ -1,0 +1,51 @@
+"""The driver's configuration: what is wrong is named; what is printed reads back the same."""
+
+import subprocess
+import sys
+
+import pytest
+
+from docker_driver.config import Config, ConfigError, describe, load, parse
+
+
+def test_what_is_printed_reads_back():
+    assert parse(describe().encode(), source="x") == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sockett: /x", "sockett"),
+        ("pools: [10.0.0.0/30]", "pools"),
+        ("pools: [nonsense]", "pools"),
+        ("pools: [fd00::/32]", "pools"),
+        ("labels: {keys: ['a b']}", "labels.keys"),
+        ("labels: {values: {tier: ['a b']}}", "labels.values"),
+        ("controller_down: maybe", "controller_down"),
+        ("rest_s: -1", "rest_s"),
+        ("server: ftp://x", "server"),
+        ("[1]", "dictionary"),
+        ("a: [", "no valid YAML"),
+        ("x" * 70000, "longer"),
+    ],
+)
+def test_what_is_wrong_is_named(text, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        parse(text.encode(), source="docker.yaml")
+    assert "docker.yaml" in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    assert load(None, system_path=tmp_path / "none") == Config()
+    with pytest.raises(ConfigError, match="--config"):
+        load(tmp_path / "none")
+
+
+@pytest.mark.parametrize(("text", "code"), [("nope: 1", 2), ("state_dir: /proc/nowhere", 4)])
+def test_exit_codes(tmp_path, text, code):
+    (tmp_path / "docker.yaml").write_text(text)
+    command = [sys.executable, "-m", "docker_driver", "--config", str(tmp_path / "docker.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
