@@ -16,6 +16,7 @@ from pathlib import Path
 from mininet_scenarios import namespaces
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.private_ovs import PrivateOvs
+from mininet_scenarios.shell import CommandError
 
 BRIDGE = "br-ring"
 RUN = (sys.executable, "-m", "ryu_apps.main")
@@ -31,7 +32,11 @@ rules: [{action: allow, from: [{labels: {app: a}}], to: [{labels: {app: b}}], se
 """
 
 
-def until(done: Callable[[], object], timeout_s: float = 10.0, every_s: float = 0.05) -> bool:
+START_S = 60.0
+"""A busy machine may take its time to start a controller; no proof is about that."""
+
+
+def until(done: Callable[[], object], timeout_s: float = 30.0, every_s: float = 0.05) -> bool:
     give_up_at = time.monotonic() + timeout_s
     while not done():
         if time.monotonic() > give_up_at:
@@ -65,7 +70,7 @@ class ControllerBench:
                 self.process = self.janitor.start(command, where=self.ovs.where, output=log)
         finally:
             del os.environ["RINGFENCE_CONFIG"]
-        assert until(self.is_up), self.said()
+        assert until(self.is_up, START_S), self.said()
         return self
 
     def said(self) -> str:
@@ -123,6 +128,13 @@ class ControllerBench:
     def flows(self) -> list[str]:
         """Return what the switch holds, without counters and ages, sorted."""
         return sorted(self.ovs.ofctl("--no-stats", "dump-flows", BRIDGE).splitlines()[1:])
+
+    def has(self, flows: list[str]) -> bool:
+        """Whether the switch holds exactly these flows; not while it is starting."""
+        try:
+            return self.flows() == flows
+        except CommandError:
+            return False
 
     def watch(self) -> Path:
         """Record every change of any flow from now on, by whoever makes it."""

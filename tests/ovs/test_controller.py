@@ -123,7 +123,7 @@ def test_foreign_flow_is_removed_and_missing_one_restored(bench):
 def test_switch_killed_and_restarted_gets_its_flows_again(bench):
     flows = converged(bench)
     bench.ovs.restart(Daemon.SWITCH, gently=False)
-    assert until(lambda: bench.flows() == flows, 15), bench.said()
+    assert until(lambda: bench.has(flows), 30), bench.said()
 
 
 def test_a_gone_port_leaves_no_flow(bench):
