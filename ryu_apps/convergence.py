@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 from intent.compiler.flow import FlowKey, Program
 from ryu_apps.changes import without
@@ -36,7 +37,7 @@ class Desired:
     program: Program
     ports: Mapping[int, str] = dataclasses.field(default_factory=dict)
     """The interface that each port number stood for when this was compiled."""
-    of_port: Mapping[int, set[FlowKey]] = dataclasses.field(default_factory=dict)
+    of_port: Mapping[int, AbstractSet[FlowKey]] = dataclasses.field(default_factory=dict)
     """Flows that let packets in from, or out to, a port."""
     meters: Mapping[int, int] = dataclasses.field(default_factory=dict)
     """Rate in packets a second of each meter that the program uses."""

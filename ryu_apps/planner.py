@@ -7,6 +7,7 @@ that a program uses are durable before any switch learns of the program.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import threading
 import time
@@ -14,17 +15,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from intent import clockwork
-from intent.compiler import CompileError, IdMap, OutOfNumbers, allocate, compile_program
-from intent.compiler.flow import FlowKey, Program
-from intent.compiler.verdict import meters
+from intent.compiler import CompileError, OutOfNumbers
+from intent.compiler.engine import IdChange
 from intent.inventory import Built, Grants, Learned, build
 from intent.model import Intents
 from intent.store.zones import offsets
 from ryu_apps.convergence import Desired
 from ryu_apps.memory import Memory
-from ryu_apps.reach import flows_by_port
+from ryu_apps.outline import Outline, Tracker
 from ryu_apps.reconciler import Reconciler
-from ryu_apps.timers import timed
 from topology.events import Event
 from topology.site import Site, SiteBridge, reduce
 
@@ -42,23 +41,20 @@ class Work:
 
     intents: Intents
     built: Built
-    ids: IdMap
-    programs: Mapping[int, Program]
+    numbers: IdChange
+    """To be made durable before any switch learns of the rest."""
+    outlines: Mapping[int, Outline]
     """By datapath id."""
-    of_port: Mapping[int, Mapping[int, set[FlowKey]]]
-    """By datapath id: the flows of each port."""
 
 
-def compile_all(intents: Intents, built: Built, ids: IdMap, dpids: frozenset[int], last: Work | None) -> Work:
-    """Compile for every switch; `last` comes back when what it was made from is the same. Pure.
+def compile_all(intents: Intents, built: Built, dpids: frozenset[int], tracker: Tracker, now_s: float) -> Work:
+    """Compile for every switch what changed since the last time.
 
     Raises:
-        CompileError, OutOfNumbers: it cannot be; `ids` are those to compile with.
+        CompileError, OutOfNumbers: it cannot be, and nothing changed.
     """
-    if last and (last.intents, last.built, last.ids, frozenset(last.programs)) == (intents, built, ids, dpids):
-        return last
-    programs = {dpid: compile_program(intents, built.inventory, dpid, ids) for dpid in sorted(dpids)}
-    return Work(intents, built, ids, programs, {dpid: flows_by_port(p) for dpid, p in programs.items()})
+    numbers = tracker.follow(intents, built.inventory, dpids, now_s)
+    return Work(intents, built, numbers, tracker.outlines)
 
 
 class Planner:
@@ -81,7 +77,8 @@ class Planner:
         self._learned = memory.learned
         self.aside: Callable[[Callable[[], Work]], Work] = lambda function: function()
         """Runs the compilation; the controller sets one that lets others run meanwhile."""
-        self._last: Work | None = None
+        self._tracker: Tracker | None = None
+        """None until the first plan, and when it is not to be trusted."""
         self._look_at: datetime | None = None
         """When the clock may change something next."""
         self._by_clock = False
@@ -193,31 +190,40 @@ class Planner:
 
         def work() -> Work:
             built = build(site, effective, memory.claims, learned, self.grants)
-            ids = allocate(effective, built.inventory, memory.ids, now.timestamp())
-            return compile_all(effective, built, ids, dpids, self._last)
+            tracker = self._tracker = self._tracker or Tracker(memory.ids)
+            return compile_all(effective, built, dpids, tracker, now.timestamp())
 
         done = self.aside(work)
-        memory.keep(done.ids, done.built.claims, done.built.learned)
+        try:
+            memory.keep(done.numbers, done.built.claims, done.built.learned)
+        except BaseException:
+            self._tracker = None  # it is ahead of what is durable
+            raise
         if self._learned is learned:
             self._learned = done.built.learned
         self._say(done.built)
         self.built, self.built_from = done.built, intents
-        if done is not self._last:
-            for dpid in done.programs:
-                self._want(dpid, done)
-            self._reconciler.forget(self._reconciler.wanted_switches() - dpids)
-        self._last, self.planned_revision = done, intents.revision
+        self._want(done)
+        self._reconciler.forget(self._reconciler.wanted_switches() - dpids)
+        self.planned_revision = intents.revision
 
-    def _want(self, dpid: int, work: Work) -> None:
-        inventory, program, revision = work.built.inventory, work.programs[dpid], work.intents.revision
-        before = self._reconciler.desired(dpid)
-        places = [e.location for e in inventory.endpoints.values()] + [p.location for p in inventory.unaddressed]
-        ports = {place.ofport: place.interface for place in places if place.dpid == dpid}
-        if before and (before.revision, before.program, before.ports) == (revision, program, ports):
-            return
-        self._epoch += 1
-        desired = Desired(self._epoch, revision, program, ports, work.of_port[dpid], meters(program), timed(program))
-        self._reconciler.want(dpid, desired)
+    def _want(self, done: Work) -> None:
+        inventory, revision = done.built.inventory, done.intents.revision
+        ports: dict[int, dict[int, str]] = {dpid: {} for dpid in done.outlines}
+        endpoints = (endpoint.location for endpoint in inventory.endpoints.values())
+        for place in itertools.chain(endpoints, (port.location for port in inventory.unaddressed)):
+            if place.dpid in ports:
+                ports[place.dpid][place.ofport] = place.interface
+        for dpid, outline in done.outlines.items():
+            before = self._reconciler.desired(dpid)
+            known = before and (before.revision, before.ports) == (revision, ports[dpid])
+            if before and known and before.program is outline.program:
+                continue
+            self._epoch += 1
+            of_port, meters, timed = outline.of_port, outline.meters, outline.timed
+            self._reconciler.want(
+                dpid, Desired(self._epoch, revision, outline.program, ports[dpid], of_port, meters, timed)
+            )
 
     def _say(self, built: Built) -> None:
         known = self.built.inventory.reports if self.built else ()

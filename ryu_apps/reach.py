@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from intent.compiler.fields import CONJ_ID, IN_PORT, REG, Field, Slice
 from intent.compiler.flow import (
     Act,
     Conjunction,
     Ct,
+    FlowBody,
     FlowKey,
     Goto,
     Load,
@@ -106,18 +107,28 @@ def flows_by_port(program: Program) -> dict[int, set[FlowKey]]:
     A port is let in by matching `in_port`, and reached by an output to it or by loading its number into
     a register slice that some flow outputs to.
     """
-    slices = {act.src for body in program.values() for act in body.actions if isinstance(act, OutputReg)}
+    slices = output_slices(program.values())
     found: dict[int, set[FlowKey]] = {}
     for key, body in program.items():
-        for term in key.match:
-            if term.field is IN_PORT:
-                found.setdefault(term.value, set()).add(key)
-        for ofport in _outputs(body.actions, slices):
+        for ofport in ports_of(key, body, slices):
             found.setdefault(ofport, set()).add(key)
     return found
 
 
-def _outputs(actions: Iterable[Act], slices: set[Slice]) -> Iterator[int]:
+def output_slices(bodies: Iterable[FlowBody]) -> set[Slice]:
+    """Return the register slices whose value some flow takes for the port to output to."""
+    return {act.src for body in bodies for act in body.actions if isinstance(act, OutputReg)}
+
+
+def ports_of(key: FlowKey, body: FlowBody, slices: Collection[Slice]) -> Iterator[int]:
+    """Yield the ports that a flow belongs to; `slices` as of all flows of the switch."""
+    for term in key.match:
+        if term.field is IN_PORT:
+            yield term.value
+    yield from _outputs(body.actions, slices)
+
+
+def _outputs(actions: Iterable[Act], slices: Collection[Slice]) -> Iterator[int]:
     for act in actions:
         if isinstance(act, Output):
             yield act.port

@@ -23,7 +23,12 @@ SWITCH_REJECTS, PORT_REJECTS = 100, 10
 def meters(program: Program) -> dict[int, int]:
     """Return the meters a program uses, each with its rate in packets a second."""
     used = {act.id for body in program.values() for act in body.actions[:1] if isinstance(act, Meter)}
-    return {number: SWITCH_REJECTS if number == SWITCH_METER else PORT_REJECTS for number in sorted(used)}
+    return {number: meter_rate(number) for number in sorted(used)}
+
+
+def meter_rate(number: int) -> int:
+    """Return what a meter lets through, in packets a second."""
+    return SWITCH_REJECTS if number == SWITCH_METER else PORT_REJECTS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from intent.compiler import IdMap
+from intent.compiler.engine import IdChange, SpaceChange
 from ryu_apps import threads
 from ryu_apps.memory import Damaged, Memory
 
@@ -28,12 +29,12 @@ def test_each_start_raises_the_generation_and_keeps_the_owner():
 def test_numbers_are_written_only_when_they_change_and_read_back():
     shelf = Shelf()
     memory = Memory(shelf)
-    ids = IdMap().with_space("identity", ["a", "b"], 0.0)
-    memory.keep(ids, {}, {})
+    change = IdChange(0.0, {"identity": SpaceChange({"a": 1, "b": 2}, {}, {}, 3)})
+    memory.keep(change, {}, {})
     writes = shelf.writes
-    memory.keep(ids, {}, {})
+    memory.keep(IdChange(), {}, {})
     assert shelf.writes == writes
-    assert Memory(shelf).ids == ids
+    assert Memory(shelf).ids == memory.ids == IdMap().with_space("identity", ["a", "b"], 0.0)
 
 
 @pytest.mark.parametrize("key", ["generation", "ids", "claims", "learned"])

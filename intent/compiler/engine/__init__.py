@@ -5,6 +5,6 @@
 
 from intent.compiler.engine.core import Engine, Update
 from intent.compiler.engine.inputs import Changes
-from intent.compiler.engine.ledger import IdChange
+from intent.compiler.engine.journal import IdChange, SpaceChange, applied
 
-__all__ = ["Changes", "Engine", "IdChange", "Update"]
+__all__ = ["Changes", "Engine", "IdChange", "SpaceChange", "Update", "applied"]

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 
 from intent.compiler.delta import Delta
 from intent.compiler.engine.inputs import Changes, Inputs
-from intent.compiler.engine.ledger import IdChange
+from intent.compiler.engine.journal import IdChange
 from intent.compiler.engine.state import State
 from intent.compiler.flow import Program
 from intent.compiler.ids import IdMap

@@ -12,33 +12,9 @@ import math
 from collections.abc import Iterable, Mapping
 
 from intent.compiler import ids
+from intent.compiler.engine.journal import IdChange, SpaceChange
 from intent.compiler.ids import LIMITS, REST_S, Band, IdMap, OutOfNumbers, Space
 from intent.model import Action
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SpaceChange:
-    """What one settlement did to one space."""
-
-    gained: Mapping[str, int]
-    freed: Mapping[str, int]
-    """Their numbers rest from the settlement on."""
-    rested: Mapping[int, float]
-    """Numbers that rested long enough, and had since when."""
-    next: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class IdChange:
-    """What one settlement did: small, and enough to bring a persisted id map up to date."""
-
-    at_s: float = 0.0
-    spaces: Mapping[str, SpaceChange] = dataclasses.field(default_factory=dict)
-    places: IdMap | None = None
-    """All bands, resting slots and timers (no spaces), if any of them changed."""
-
-    def __bool__(self) -> bool:
-        return bool(self.spaces) or self.places is not None
 
 
 class Pool:

@@ -10,8 +10,9 @@ import dataclasses
 
 from intent.compiler.engine.clauses import Keys, pattern
 from intent.compiler.engine.inputs import Changes, Inputs
+from intent.compiler.engine.journal import IdChange
 from intent.compiler.engine.judge import Judge
-from intent.compiler.engine.ledger import IdChange, Ledger
+from intent.compiler.engine.ledger import Ledger
 from intent.compiler.engine.people import Party, People
 from intent.compiler.engine.places import Places
 from intent.compiler.engine.policies import Policies

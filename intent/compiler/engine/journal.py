@@ -1,0 +1,82 @@
+"""Changes of the id map as values: small, to be written one after another, and read back in the same order."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from intent.compiler.ids import IdMap, Space
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SpaceChange:
+    """What one settlement did to one space."""
+
+    gained: Mapping[str, int]
+    freed: Mapping[str, int]
+    """Their numbers rest from the settlement on."""
+    rested: Mapping[int, float]
+    """Numbers that rested long enough, and had since when."""
+    next: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class IdChange:
+    """What one settlement did."""
+
+    at_s: float = 0.0
+    spaces: Mapping[str, SpaceChange] = dataclasses.field(default_factory=dict)
+    places: IdMap | None = None
+    """All bands, shards, resting slots and timers (and no spaces), if any of them changed."""
+
+    def __bool__(self) -> bool:
+        return bool(self.spaces) or self.places is not None
+
+    def to_json(self) -> str:
+        """Return the persistent form."""
+        raw = {
+            "at": self.at_s,
+            "spaces": {name: [did.gained, did.freed, did.rested, did.next] for name, did in self.spaces.items()},
+            "places": None if self.places is None else self.places.to_json(),
+        }
+        return json.dumps(raw, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> IdChange:
+        """Read the persistent form.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is no change of an id map.
+        """
+        raw: dict[str, Any] = json.loads(text)
+        spaces = {
+            name: SpaceChange(dict(gained), dict(freed), {int(n): t for n, t in rested.items()}, int(following))
+            for name, (gained, freed, rested, following) in raw["spaces"].items()
+        }
+        places = None if raw["places"] is None else IdMap.from_json(raw["places"])
+        return cls(float(raw["at"]), spaces, places)
+
+
+def applied(ids: IdMap, changes: Iterable[IdChange]) -> IdMap:
+    """Return the id map after changes, in their order; takes time for all of each space that changed."""
+    live: dict[str, dict[str, int]] = {}
+    resting: dict[str, dict[int, float]] = {}
+    following: dict[str, int] = {}
+    for change in changes:
+        for name, did in change.spaces.items():
+            before = ids.spaces.get(name, Space())
+            numbers = live.setdefault(name, dict(before.live)) if name not in live else live[name]
+            rests = resting.setdefault(name, dict(before.resting)) if name not in resting else resting[name]
+            for number in did.rested:
+                rests.pop(number, None)
+            for key, number in did.freed.items():
+                numbers.pop(key, None)
+                rests[number] = change.at_s
+            numbers.update(did.gained)
+            following[name] = did.next
+        if change.places is not None:
+            ids = dataclasses.replace(change.places, spaces=ids.spaces)
+    spaces = {name: Space(live[name], resting[name], following[name]) for name in live}
+    return dataclasses.replace(ids, spaces={**ids.spaces, **spaces}) if spaces else ids
