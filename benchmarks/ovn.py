@@ -38,7 +38,7 @@ class Ovn:
 
     def __init__(self, janitor: Janitor, ovs: PrivateOvs) -> None:
         self.ovs = ovs
-        self._janitor = janitor
+        self.janitor = janitor
         self._directory = janitor.directory()
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
         self.world: World | None = None
@@ -98,11 +98,11 @@ class Ovn:
 
     def _run(self, *argv: str, name: str = "") -> None:
         here = str(self._directory)
-        where = self._janitor.surroundings(self.ovs.netns, {**self.ovs.env, "OVN_RUNDIR": here, "OVN_LOGDIR": here})
+        where = self.janitor.surroundings(self.ovs.netns, {**self.ovs.env, "OVN_RUNDIR": here, "OVN_LOGDIR": here})
         name = name or argv[0]
         with self._log(name).open("ab") as log:
             command = [argv[0], "-vconsole:warn", "-vsyslog:off", *argv[1:]]
-            self._programs[name] = self._janitor.start(command, where=where, output=log)
+            self._programs[name] = self.janitor.start(command, where=where, output=log)
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.sock"

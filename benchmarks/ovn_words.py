@@ -78,7 +78,7 @@ class Words:
 def _group(peer: Document) -> str:
     if "group" in peer:
         return str(peer["group"])
-    return f"{peer['labels']['app']}_{peer['labels']['tier']}"
+    return "_".join(value for _, value in sorted(peer["labels"].items()))
 
 
 def _source(peers: list[Document] | None) -> tuple[str, str]:

@@ -35,7 +35,7 @@ class Product:
 
     def __init__(self, janitor: Janitor, ovs: PrivateOvs) -> None:
         self.ovs = ovs
-        self._janitor = janitor
+        self.janitor = janitor
         self._directory = janitor.directory()
         self._process: subprocess.Popen[bytes] | None = None
         self._http: http.client.HTTPConnection | None = None
@@ -51,9 +51,9 @@ class Product:
             f'ovsdb: {{targets: ["{self.ovs.db_target}"]}}\n'
         )
         env = {**self.ovs.env, "RINGFENCE_CONFIG": str(config), "PYTHONPATH": str(ROOT)}
-        where = self._janitor.surroundings(self.ovs.netns, env)
+        where = self.janitor.surroundings(self.ovs.netns, env)
         with self.log.open("ab") as log:
-            self._process = self._janitor.start([sys.executable, "-m", "ryu_apps.main"], where=where, output=log)
+            self._process = self.janitor.start([sys.executable, "-m", "ryu_apps.main"], where=where, output=log)
         self.until("the controller to answer", self._is_up, START_S)
 
     @property
