@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from intent.compiler import fields as f
@@ -40,6 +41,9 @@ DHCPV6_SERVER, DHCPV6_CLIENT = 547, 546
 LEARN_BYTES = 512
 """Bytes of a frame that the controller needs to learn an address: a DHCP reply up to its message type."""
 
+_SHARED = 65536
+"""Actions that many flows have, kept to be made once."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Numbers:
@@ -50,6 +54,30 @@ class Numbers:
     attachment: int
 
 
+_ASKS = exact(f.ARP_OP, ARP_REQUEST)
+_same = lru_cache(maxsize=_SHARED)(same_actions)
+
+
+@lru_cache(maxsize=_SHARED)
+def _from(identity: int) -> Load:
+    return Load(f.SRC_ID, identity)
+
+
+@lru_cache(maxsize=_SHARED)
+def _to(identity: int) -> Load:
+    return Load(f.DST_ID, identity)
+
+
+@lru_cache(maxsize=_SHARED)
+def _in_network(number: int) -> Load:
+    return Load(f.NETWORK, number)
+
+
+@lru_cache(maxsize=_SHARED)
+def _out(ofport: int) -> Load:
+    return Load(f.OUT_PORT, ofport)
+
+
 def address_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers) -> Iterator[Flow]:
     """Yield the flows of one address of a local endpoint (all but its port's neighbour guard)."""
     hardware = mac(endpoint.mac)
@@ -58,26 +86,18 @@ def address_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers) -> I
     origin = encode(Origin(Kind.ENDPOINT, numbers.attachment))
     here = (exact(f.IN_PORT, port), exact(f.ETH_SRC, hardware))
     network = is_(f.NETWORK, numbers.network)
-    identify = (
-        Load(f.SRC_ID, numbers.identity),
-        Load(f.SRC_ATT, numbers.attachment),
-        Load(f.NETWORK, numbers.network),
-    )
+    in_network = _in_network(numbers.network)
+    identify = (_from(numbers.identity), Load(f.SRC_ATT, numbers.attachment), in_network)
     yield flow(Table.SOURCE, Priority.SOURCE, (*here, family, src_address(address)),
                goto(Table.GUARD, *identify), origin)  # fmt: skip
-    locate = (
-        Load(f.DST_ID, numbers.identity),
-        Load(f.DST_ATT, numbers.attachment),
-        Load(f.OUT_PORT, port),
-    )
+    locate = (_to(numbers.identity), Load(f.DST_ATT, numbers.attachment), _out(port))
     target = (network, exact(f.ETH_DST, hardware), family, dst_address(address))
     yield flow(Table.DESTINATION, Priority.ADDRESS, target, goto(Table.ORIENT, *locate), origin)
     same = (is_(f.COMPARE_A, numbers.attachment), is_(f.COMPARE_B, numbers.attachment))
-    yield flow(Table.SAME, Priority.ADDRESS, same, same_actions(numbers.identity), origin)
+    yield flow(Table.SAME, Priority.ADDRESS, same, _same(numbers.identity), origin)
     if isinstance(address, IPv4Address):
-        asks = (*here, ARP, exact(f.ARP_OP, ARP_REQUEST), exact(f.ARP_SHA, hardware), exact(f.ARP_SPA, int(address)))
-        yield flow(Table.SOURCE, Priority.SOURCE, asks,
-                   goto(Table.NEIGHBOUR, Load(f.NETWORK, numbers.network)), origin)  # fmt: skip
+        asks = (*here, ARP, _ASKS, exact(f.ARP_SPA, int(address)), exact(f.ARP_SHA, hardware))
+        yield flow(Table.SOURCE, Priority.SOURCE, asks, goto(Table.NEIGHBOUR, in_network), origin)
     yield answer_flow(endpoint, address, numbers.network)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address
 
 from intent.compiler import cookie
@@ -55,7 +56,12 @@ def flow(table: int, priority: int, terms: tuple[Term, ...], actions: Actions, o
 
 def goto(table: int, *before: Act) -> Actions:
     """Return actions that end in another table."""
-    return (*before, Goto(int(table)))
+    return (*before, _goto(table))
+
+
+@lru_cache(maxsize=256)
+def _goto(table: int) -> Goto:
+    return Goto(int(table))
 
 
 def guard(which: Guard) -> int:

@@ -53,6 +53,16 @@ class Solo(NamedTuple):
     body: FlowBody | None
     """Of the flow that has no other."""
 
+    @property
+    def expires_at(self) -> int:
+        """When it ends by itself."""
+        return self.body.expires_at if self.body else 0
+
+
+def clause(member: Conjunction, expires_at: int) -> Solo:
+    """Return the edit that adds a conjunction."""
+    return Solo(code(member), member, FlowBody((member,), cookie.CLAUSE, 0, expires_at))
+
 
 Ops: TypeAlias = dict[int, Conjunction | None]
 """By code: there at the end, or not (None)."""
@@ -68,14 +78,14 @@ class Edits:
     """When the flows end by themselves; None as long as nothing is added."""
     patterns: dict[Pattern, Ops | Solo] = dataclasses.field(default_factory=dict)
 
-    def add(self, where: Iterable[Pattern], member: Conjunction, expires_at: int) -> None:
-        """Add a conjunction to flows."""
-        self.expires_at = expires_at
-        self._set(where, Solo(code(member), member, FlowBody((member,), cookie.CLAUSE, 0, expires_at)))
+    def add(self, where: Iterable[Pattern], clause: Solo) -> None:
+        """Add a clause to flows."""
+        self.expires_at = clause.expires_at
+        self._set(where, clause)
 
-    def remove(self, where: Iterable[Pattern], member: Conjunction) -> None:
-        """Take a conjunction out of flows."""
-        self._set(where, Solo(code(member), None, None))
+    def remove(self, where: Iterable[Pattern], clause: Solo) -> None:
+        """Take a clause out of flows."""
+        self._set(where, Solo(clause.at, None, None))
 
     def _set(self, where: Iterable[Pattern], edit: Solo) -> None:
         patterns = self.patterns
@@ -92,8 +102,11 @@ class Edits:
 class Flows:
     """The program of one switch and what was done to it since the last delta."""
 
-    def __init__(self) -> None:
+    def __init__(self, dpid: int = 0, busy: dict[int, None] | None = None) -> None:
+        """`busy` collects the datapath ids of programs that change."""
         self.program: Program = {}
+        self._dpid = dpid
+        self._busy = {} if busy is None else busy
         self._is_new = True
         """Nobody has seen the program: what is touched does not matter."""
         self._touched: dict[FlowKey, FlowBody | None] = {}
@@ -109,13 +122,19 @@ class Flows:
     def _set(self, key: FlowKey, body: FlowBody) -> None:
         program = self.program
         if not self._is_new and key not in self._touched:
+            self.wake()
             self._touched[key] = program.get(key)
         program[key] = body
+
+    def wake(self) -> None:
+        """Say that there is something to settle here."""
+        self._busy[self._dpid] = None
 
     def take(self, key: FlowKey) -> None:
         """Take a flow out that is there."""
         body = self.program.pop(key)
         if key not in self._touched:
+            self.wake()
             self._touched[key] = body
 
     def claim(self, flows: Iterable[Flow]) -> tuple[FlowKey, ...]:
@@ -154,6 +173,7 @@ class Flows:
         """Return the edits of one priority."""
         found = self._edits.get((table, priority))
         if found is None:
+            self.wake()
             found = self._edits[table, priority] = Edits()
         return found
 
@@ -161,6 +181,7 @@ class Flows:
 
     def settle(self, keys: Keys) -> None:
         """Carry the edits out."""
+        program, fresh = self.program, self._is_new  # a new program has no clauses yet
         for place, edits in self._edits.items():
             table, priority = place
             known = keys.setdefault(place, {})
@@ -168,12 +189,16 @@ class Flows:
                 key = known.get(which)
                 if key is None:
                     key = known[which] = FlowKey(table, priority, which.match)
-                before = self.program.get(key)
+                before = None if fresh else program.get(key)
                 if before is not None:
                     self._edit(key, before, ops, edits.expires_at)
                 elif isinstance(ops, dict):
                     self._make(key, ops, edits.expires_at or 0)
-                elif ops.body is not None:
+                elif ops.body is None:
+                    pass
+                elif fresh:
+                    program[key] = ops.body
+                else:
                     self._set(key, ops.body)
         self._edits.clear()
 

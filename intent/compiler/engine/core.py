@@ -118,12 +118,16 @@ class Engine:
 
     def _finish(self, state: State, done: IdChange) -> Update:
         whole, deltas = set(), {}
-        for dpid, switch in state.switches.items():
+        for switch in state.busy():
+            dpid = switch.ports.dpid
             if switch.is_new:
                 switch.is_new = False
                 switch.flows.forget()
+                self._programs[dpid] = switch.flows.program
                 whole.add(dpid)
             elif delta := switch.flows.delta():
                 deltas[dpid] = delta
-        self._programs = {dpid: switch.flows.program for dpid, switch in state.switches.items()}
+        state.rest()
+        for dpid in self._programs.keys() - state.switches.keys():
+            del self._programs[dpid]
         return Update(done, deltas, frozenset(whole))

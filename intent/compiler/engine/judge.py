@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from intent.compiler.engine.clauses import Flows, Pattern
+from intent.compiler.engine.clauses import Flows, Pattern, Solo
 from intent.compiler.engine.people import Cast, Party
 from intent.compiler.engine.rules import Isolation, Layout, Spot, Unit, pass_flow
-from intent.compiler.flow import Conjunction, FlowKey
+from intent.compiler.flow import FlowKey
 from intent.compiler.policy import after_tier, entry_flows, isolation_flow, miss_flows, posture_flow
 from intent.compiler.tables import Lane
 from intent.compiler.terms import goto
@@ -25,8 +25,8 @@ class Judge:
         self._flows = flows
         self._layout = layout
         self.present: dict[Party, None] = {}
-        self._counts: dict[Cast, int] = {}
-        """Of the casts somebody asked about: how many of their members are present."""
+        self._locals: dict[Cast, dict[Party, None]] = {}
+        """Of the casts somebody asked about: those of their members that are present."""
         self._placed: dict[Unit, None] = {}
         self._used: dict[Way, dict[int, int]] = defaultdict(dict)
         """The tiers that somebody decides in, and how many do."""
@@ -52,18 +52,20 @@ class Judge:
                 if unit in self._placed:
                     self._edit_party(unit, party, cast, there=False)
         for cast in party.casts:
-            if cast in self._counts:
-                self._counts[cast] -= 1
-                if not self._counts[cast]:
+            local = self._locals.get(cast)
+            if local is not None:
+                del local[party]
+                if not local:
                     self.remove(unit for unit in (*cast.clients, *cast.servers) if unit in self._placed)
 
     def bear(self, party: Party) -> None:
         """Take in a party, with its number."""
+        self._flows.wake()
         self.present[party] = None
         self._count_network(party.identity.network, 1)
         for cast in party.casts:
-            if cast in self._counts:
-                self._counts[cast] += 1
+            if cast in self._locals:
+                self._locals[cast][party] = None
             for unit in (*cast.clients, *cast.servers):
                 if unit in self._placed:
                     self._edit_party(unit, party, cast, there=True)
@@ -85,36 +87,34 @@ class Judge:
         if server is not None and cast is unit.servers:
             self._edit(unit, (party.as_server,), server, there=there)
 
-    def _edit(self, unit: Unit, where: Collection[Pattern], member: Conjunction, *, there: bool) -> None:
+    def _edit(self, unit: Unit, where: Collection[Pattern], member: Solo, *, there: bool) -> None:
         for spot in unit.spots:
             edits = self._flows.edits(spot.table, unit.priority)
             if there:
-                edits.add(where, member, unit.plan.expires_at)
+                edits.add(where, member)
             else:
                 edits.remove(where, member)
 
     # -- units ----------------------------------------------------------------------------------
 
-    def _count(self, cast: Cast) -> int:
-        found = self._counts.get(cast)
+    def _local(self, cast: Cast) -> dict[Party, None]:
+        found = self._locals.get(cast)
         if found is None:
-            found = self._counts[cast] = len(self._local(cast))
+            members, present = cast.members, self.present
+            fewer, more = (members, present) if len(members) < len(present) else (present, members)
+            found = self._locals[cast] = {party: None for party in fewer if party in more}
         return found
-
-    def _local(self, cast: Cast) -> list[Party]:
-        members, present = cast.members, self.present
-        if len(members) < len(present):
-            return [party for party in members if party in present]
-        return [party for party in present if party in members]
 
     def forget(self, casts: Iterable[Cast]) -> None:
         """Forget casts that nobody uses."""
         for cast in casts:
-            self._counts.pop(cast, None)
+            self._locals.pop(cast, None)
 
     def wait(self, units: Iterable[Unit]) -> None:
         """Look at these units in `settle`: they are new, or moved."""
         self._waiting.update(dict.fromkeys(units))
+        if self._waiting:
+            self._flows.wake()
 
     def remove(self, units: Iterable[Unit]) -> None:
         """Take units out, with the numbers that they were placed with."""
@@ -151,11 +151,11 @@ class Judge:
 
     def _is_met(self, unit: Unit) -> bool:
         """Whether a packet on this switch may match it."""
-        return (
+        return bool(
             unit.live
             and unit.services != ()
-            and (unit.clients is None or self._count(unit.clients) > 0)
-            and (unit.servers is None or self._count(unit.servers) > 0)
+            and (unit.clients is None or self._local(unit.clients))
+            and (unit.servers is None or self._local(unit.servers))
         )
 
     # -- isolation ------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ class Places:
         self._offers = Offers(inputs, self._roster, ledger, switches)
         self.touched: dict[tuple[int, Party], None] = {}
         """Parties of which an address came to a switch, or went."""
+        self._answering_in: dict[str, dict[int, None]] = {}
+        """By network: the switches with an endpoint there; some may be gone."""
         self._newborn: list[Party] = []
         self._staying: list[Plug] = []
         self._gone: list[Plug] = []
@@ -99,7 +101,8 @@ class Places:
 
     def _answering(self, plug: Plug) -> list[Switch]:
         network = plug.endpoint.network
-        return [switch for switch in self._switches.values() if network in switch.ports.answering]
+        switches = (self._switches.get(dpid) for dpid in self._answering_in.get(network, ()))
+        return [switch for switch in switches if switch is not None and network in switch.ports.answering]
 
     def _fall_silent(self) -> None:
         """A switch that loses the last endpoint of a network answers for nobody there."""
@@ -110,6 +113,7 @@ class Places:
                 continue
             if network in switch.ports.answering:
                 switch.ports.answering.discard(network)
+                self._answering_in[network].pop(dpid, None)
                 switch.ports.hush(self._of_network(network))
 
     def _of_network(self, network: str) -> Iterable[Plug]:
@@ -175,6 +179,7 @@ class Places:
             found = self._switches.get(dpid)
             if found is not None and network not in found.ports.answering:
                 found.ports.answering.add(network)
+                self._answering_in.setdefault(network, {})[dpid] = None
                 found.ports.answer(self._of_network(network))
 
     def _refuse(self, *, rejecting: bool, observing: bool, anew: bool) -> None:

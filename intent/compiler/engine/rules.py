@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind
-from intent.compiler.engine.clauses import Pattern, pattern
+from intent.compiler.engine.clauses import Pattern, Solo, clause, pattern
 from intent.compiler.engine.ledger import Ledger
 from intent.compiler.engine.people import Cast, Leaf, People, PortKey, Split, WantedPorts
 from intent.compiler.flow import Actions, Conjunction, Flow, FlowBody, FlowKey, exact, match_of
@@ -97,9 +97,9 @@ class Unit:
         self.live = False
         """Whether anybody plugged in anywhere could meet it."""
         self.number = self.priority = 0
-        self.members: tuple[Conjunction | None, Conjunction | None] = (None, None)
+        self.members: tuple[Solo | None, Solo | None] = (None, None)
         """The clauses of clients and servers."""
-        self.fixed: list[tuple[tuple[Pattern, ...], Conjunction]] = []
+        self.fixed: list[tuple[tuple[Pattern, ...], Solo]] = []
         """The clauses that do not depend on who is there."""
         self.spots: tuple[Spot, ...] = ()
 
@@ -114,7 +114,7 @@ class Unit:
         """Make the clauses; there are at least two."""
         sides = [self.clients is not None, self.servers is not None]
         whole = sum(sides) + (self.services is not None)
-        members = [Conjunction(number, n, max(whole, 2)) for n in range(1, 4)]
+        members = [clause(Conjunction(number, n, max(whole, 2)), self.plan.expires_at) for n in range(1, 4)]
         self.number = number
         self.members = (members[0] if sides[0] else None, members[sum(sides) - 1] if sides[1] else None)
         self.fixed = [] if self.services is None else [(self.services, members[sum(sides)])]

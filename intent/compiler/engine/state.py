@@ -49,10 +49,19 @@ class State:
         self._policies = Policies(self.ledger, self._people)
         self._layout = Layout(inputs.intents.tiers, observing=False)
         self.switches: dict[int, Switch] = {}
+        self._busy: dict[int, None] = {}
         self._places = Places(inputs, self.ledger, self._people, self._policies.words, self.switches)
         self._networks: set[str] = set()
         self._fixed = fixed_flows(self._policies, self._layout)
         self.ledger.want_tiers(tier.name for tier in inputs.intents.tiers)
+
+    def busy(self) -> list[Switch]:
+        """Return the switches that this turn concerns."""
+        return [self.switches[dpid] for dpid in self._busy if dpid in self.switches]
+
+    def rest(self) -> None:
+        """Forget which switches the turn concerned."""
+        self._busy.clear()
 
     @property
     def _judges(self) -> list[Judge]:
@@ -71,7 +80,7 @@ class State:
         done = self.ledger.settle(now_s)
         self._come(turn, arrivals, before)
         keys: Keys = {}
-        for switch in self.switches.values():
+        for switch in self.busy():
             switch.judge.settle()
             switch.flows.settle(keys)
         return done
@@ -91,10 +100,12 @@ class State:
         return Turn(changes, layout, anew, observed or anew or turned, anew or turned)
 
     def _note_definitions(self, changes: Changes) -> None:
-        for dpid in self.switches.keys() - self._inputs.dpids:
-            del self.switches[dpid]
-        for dpid in sorted(self._inputs.dpids - self.switches.keys()):
-            self.switches[dpid] = Switch(dpid, self._layout)
+        if self.switches.keys() != self._inputs.dpids:
+            for dpid in self.switches.keys() - self._inputs.dpids:
+                del self.switches[dpid]
+            for dpid in sorted(self._inputs.dpids - self.switches.keys()):
+                self.switches[dpid] = Switch(dpid, self._layout, self._busy)
+                self._busy[dpid] = None
         if changes.tiers is not None:
             self.ledger.want_tiers(tier.name for tier in changes.tiers)
         pool = self.ledger.pools["network"]
@@ -109,7 +120,7 @@ class State:
     def _go(self, turn: Turn) -> list[tuple[Switch, Party]]:
         """Take out what goes, and change the model; return who is to be taken in where."""
         policies, people = self._policies, self._people
-        for judge in self._judges:
+        for judge in self._judges if turn.anew or turn.changes.networks else ():
             if turn.anew:
                 judge.close()
             judge.unpost(turn.changes.networks)
@@ -118,7 +129,7 @@ class State:
         policies.drop_parts(self._judges)
         policies.enter(self._inputs.intents)
         policies.refresh()
-        for judge in self._judges:
+        for judge in self._judges if people.gone else ():
             judge.forget(people.gone)
         people.gone.clear()
         return arrivals
@@ -145,7 +156,7 @@ class State:
         units = self._policies.place(turn.layout, before, self._judges, anew=turn.anew)
         if turn.fixed:
             self._fixed = fixed_flows(self._policies, turn.layout)
-        for switch in self.switches.values():
+        for switch in self.switches.values() if turn.fixed or units else self.busy():
             self._judge_anew(switch, turn, units)
         for switch, party in arrivals:
             switch.judge.bear(party)
@@ -154,8 +165,8 @@ class State:
             for dpid in party.where:
                 if dpid in self.switches:
                     self.switches[dpid].judge.isolate(party)
-        for judge in self._judges:
-            judge.post(self._posture)
+        for switch in self.busy():
+            switch.judge.post(self._posture)
         observing, rejecting = turn.layout.observing, self._policies.rejecting
         self._places.arrive(rejecting=rejecting, observing=observing, anew=turn.refusing)
 

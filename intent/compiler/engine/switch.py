@@ -20,8 +20,8 @@ from intent.compiler.verdict import reject_flows, tally_flows
 class Switch:
     """Everything that is kept for one switch."""
 
-    def __init__(self, dpid: int, layout: Layout) -> None:
-        self.flows = Flows()
+    def __init__(self, dpid: int, layout: Layout, busy: dict[int, None]) -> None:
+        self.flows = Flows(dpid, busy)
         self.judge = Judge(self.flows, layout)
         self.ports = Ports(self.flows, dpid)
         self._fixed: dict[FlowKey, FlowBody] = {}
