@@ -1,99 +1,89 @@
-"""The compiler in memory, whichever way it works: one event in, what to send out.
-
-`make_core` gives the incremental engine where the product has one, else the wholesale path. So rows measure what
-the product does, and say which it was (`Core.name`).
-"""
+"""The product's compiler in memory: one event in, what to send out; and its oracle, compiling everything anew."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Sequence
 
 from benchmarks.workloads import Document, World, text
-from intent.compiler import Delta, IdMap, allocate, compile_program, diff
-from intent.compiler.flow import Program
+from intent.compiler import Delta, IdMap, compile_program
+from intent.compiler.engine import Changes, Engine, Update
+from intent.compiler.flow import Flow, Program
 from intent.model import Intents, Policy
 from intent.schema import parse_documents
 from intent.schema.convert import policy as meaning_of_policy
 from intent.schema.documents import PolicyDoc
 from topology.model import Endpoint, Inventory
 
-
-class Core(Protocol):
-    """What a controller keeps between changes. Every method returns what to send to the switch."""
-
-    name: str
-
-    @property
-    def ids(self) -> IdMap:
-        """The numbers in use."""
-
-    @property
-    def program(self) -> Program:
-        """What the switch is to hold."""
-
-    def build(self, intents: Intents, inventory: Inventory) -> Delta:
-        """Take a whole world."""
-
-    def put_endpoints(self, endpoints: Iterable[Endpoint]) -> Delta:
-        """Plug endpoints in, or change the labels of those that are."""
-
-    def put_policy(self, policy: Policy) -> Delta:
-        """Add or replace a policy."""
-
-    def drop_policy(self, name: str) -> Delta:
-        """Delete a policy."""
+NOW_S = 0.0
+"""No policy of a workload has a time, and no number rests long enough to come back."""
 
 
-class Wholesale:
-    """Everything compiled anew at every change, and compared. Also what an incremental core is checked against."""
+class Core:
+    """What a controller keeps between changes: the product's incremental engine, and how to check it.
 
-    name = "wholesale"
+    Every change returns what to send to the switch.
+    """
+
+    name = "incremental"
 
     def __init__(self, dpid: int = 1) -> None:
         self._dpid = dpid
-        self._intents, self._inventory = Intents(), Inventory()
-        self._ids = IdMap()
-        self._program: Program = {}
+        self._engine = Engine(IdMap())
+        self._intents, self._policies, self._endpoints = Intents(), dict[str, Policy](), dict[str, Endpoint]()
 
     @property
     def ids(self) -> IdMap:
-        """The numbers in use."""
-        return self._ids
+        """The numbers in use; takes time for everything."""
+        return self._engine.ids()
 
     @property
     def program(self) -> Program:
-        """What the switch is to hold."""
-        return self._program
+        """What the switch is to hold. It changes with the next change: copy what you keep."""
+        return self._engine.program(self._dpid)
 
     def build(self, intents: Intents, inventory: Inventory) -> Delta:
-        """Take a whole world."""
-        self._intents, self._inventory = intents, inventory
-        self._ids = allocate(intents, inventory, self._ids, 0)
-        before, self._program = self._program, compile_program(intents, inventory, self._dpid, self._ids)
-        return diff(before, self._program)
+        """Take a whole world. The first time, what is returned brings an empty switch to it."""
+        self._intents, self._policies = intents, dict(intents.policies)
+        self._endpoints = dict(inventory.endpoints)
+        update = self._engine.update(intents, inventory, (self._dpid,), NOW_S)
+        if self._dpid in update.whole:
+            return Delta(adds=tuple(Flow(key, body) for key, body in self.program.items()))
+        return self._delta(update)
 
-    def put_endpoints(self, endpoints: Iterable[Endpoint]) -> Delta:
+    def put_endpoints(self, endpoints: Sequence[Endpoint]) -> Delta:
         """Plug endpoints in, or change the labels of those that are."""
-        known = {**self._inventory.endpoints, **{e.name: e for e in endpoints}}
-        return self.build(self._intents, Inventory(known))
+        changed = {endpoint.name: endpoint for endpoint in endpoints}
+        self._endpoints.update(changed)
+        return self._delta(self._engine.change(Changes(endpoints=changed), NOW_S))
 
     def put_policy(self, policy: Policy) -> Delta:
         """Add or replace a policy."""
-        return self._with_policies({**self._intents.policies, policy.name: policy})
+        self._policies[policy.name] = policy
+        return self._delta(self._engine.put_policy(policy, NOW_S))
 
     def drop_policy(self, name: str) -> Delta:
         """Delete a policy."""
-        return self._with_policies({n: p for n, p in self._intents.policies.items() if n != name})
+        del self._policies[name]
+        return self._delta(self._engine.drop_policy(name, NOW_S))
 
-    def _with_policies(self, policies: dict[str, Policy]) -> Delta:
-        return self.build(dataclasses.replace(self._intents, policies=policies), self._inventory)
+    def _delta(self, update: Update) -> Delta:
+        return update.deltas.get(self._dpid, Delta())
+
+    def check(self) -> None:
+        """Make sure that the program is what compiling everything anew, with the same numbers, gives.
+
+        Raises:
+            AssertionError: it is not.
+        """
+        intents = dataclasses.replace(self._intents, policies=self._policies)
+        if compile_program(intents, Inventory(self._endpoints), self._dpid, self.ids) != self.program:
+            raise AssertionError("the engine's program is not what compiling everything anew gives")
 
 
 def make_core() -> Core:
     """Return a compiler that knows nothing yet."""
-    return Wholesale()
+    return Core()
 
 
 def built(world: World) -> tuple[Core, Delta]:

@@ -63,8 +63,7 @@ class Words:
     def acls_of(self, policy: Document) -> Iterator[Acl]:
         """Yield both sides of each rule of one policy."""
         for rule in policy["rules"]:
-            ports = ", ".join(service.partition("/")[2] for service in rule["services"])
-            service = f"tcp.dst == {{{ports}}}"
+            service = _service(rule["services"])
             action, priority = VERDICT[rule["action"]], PRIORITY[rule["action"]]
             (target,) = (_group(peer) for peer in rule["to"])
             holder, source = _source(rule.get("from"))
@@ -73,6 +72,12 @@ class Words:
             heard = source or ("" if holder == ALL else f" && ip4.src == ${holder}_ip4")
             ingress = f"outport == @{target}{heard or ' && ip4'} && {service}"
             yield Acl(target, "to-lport", ingress, action, priority)
+
+
+def _service(services: list[str]) -> str:
+    """Return the match of services of one protocol: `tcp/80`, `tcp/81`."""
+    (protocol,) = {service.partition("/")[0] for service in services}
+    return f"{protocol}.dst == {{{', '.join(service.partition('/')[2] for service in services)}}}"
 
 
 def _group(peer: Document) -> str:

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -163,11 +163,18 @@ class Product:
         """Plug ports, and return when the controller knows of them all."""
         self.until("the bridge", lambda: BRIDGE in self.ovs.vsctl("list-br").split())
         add_ports(self.ovs, BRIDGE, count)
-        self.until("every port to be seen", lambda: self._unplugged_seen() >= count, every_s=0.2)
+        self.until("every port to be seen", lambda: self.reported() >= count, every_s=0.2)
 
-    def _unplugged_seen(self) -> int:
+    def reported(self) -> int:
         """Return how many ports the controller knows that have no identity yet: each is reported."""
         return json.dumps(self.ask("GET", "/v1/live/endpoints")[1].get("reports", [])).count('"interface br-ring/')
+
+    def realized(self) -> bool:
+        """Say whether every switch confirmed the newest revision."""
+        try:
+            return bool(self.ask("GET", "/v1/status")[1]["realized"]["phase"] == "realized")
+        except OSError:
+            return False
 
     def live(self) -> int:
         """Return how many endpoints are plugged in and known."""
@@ -179,8 +186,12 @@ class Product:
         Raises:
             ProductError: an endpoint did not find its port.
         """
-        took = self.apply(world.documents())
-        if self.live() != len(world.endpoints):
+        return self.build_with(world, [])
+
+    def build_with(self, world: World, more: Sequence[Document]) -> float:
+        """As `build`, with further documents beside the world's."""
+        took = self.apply([*world.documents(), *more])
+        if self.live() < len(world.endpoints):
             raise ProductError(f"{self.live()} of {len(world.endpoints)} endpoints are plugged in")
         return took
 

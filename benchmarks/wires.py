@@ -17,7 +17,7 @@ from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.private_ovs import PrivateOvs
 
 ROOT = Path(__file__).parent.parent
-UDP, TTL = 17, 64
+TCP, UDP, TTL = 6, 17, 64
 TAIL_BYTES = 24
 """What a prober adds to each frame of a probe."""
 
@@ -45,12 +45,27 @@ def mac_bytes(mac: str) -> bytes:
 
 def udp(macs: tuple[str, str], addresses: tuple[IPv4Address, IPv4Address], ports: tuple[int, int]) -> bytes:
     """Return an Ethernet frame with a UDP datagram but for its 24 bytes of data; no UDP checksum."""
-    total = 28 + TAIL_BYTES
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, total, 0, 0, TTL, UDP, 0, addresses[0].packed, addresses[1].packed)
-    head = head[:10] + checksum(head).to_bytes(2) + head[12:]
-    return (
-        mac_bytes(macs[1]) + mac_bytes(macs[0]) + b"\x08\x00" + head + struct.pack("!HHHH", *ports, 8 + TAIL_BYTES, 0)
-    )
+    head = struct.pack("!HHHH", *ports, 8 + TAIL_BYTES, 0)
+    return _ethernet(macs, _ip(addresses, UDP, len(head) + TAIL_BYTES)) + head
+
+
+def tcp(macs: tuple[str, str], addresses: tuple[IPv4Address, IPv4Address], ports: tuple[int, int]) -> bytes:
+    """Return an Ethernet frame with a SYN."""
+    syn = struct.pack("!HHIIBBHHH", *ports, 1, 0, 5 << 4, 2, 65_535, 0, 0)
+    pseudo = addresses[0].packed + addresses[1].packed + struct.pack("!HH", TCP, len(syn))
+    syn = syn[:16] + checksum(pseudo + syn).to_bytes(2) + syn[18:]
+    return _ethernet(macs, _ip(addresses, TCP, len(syn))) + syn
+
+
+def _ethernet(macs: tuple[str, str], packet: bytes) -> bytes:
+    return mac_bytes(macs[1]) + mac_bytes(macs[0]) + b"\x08\x00" + packet
+
+
+def _ip(addresses: tuple[IPv4Address, IPv4Address], protocol: int, size: int) -> bytes:
+    """Return an IPv4 header for so many bytes behind it."""
+    ends = (addresses[0].packed, addresses[1].packed)
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + size, 0, 0, TTL, protocol, 0, *ends)
+    return head[:10] + checksum(head).to_bytes(2) + head[12:]
 
 
 def checksum(data: bytes) -> int:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks.harness import Result
+from benchmarks.rows.attach import new_endpoint
 from benchmarks.rows.builds import cold_build, three_tiers
+from benchmarks.rows.datapath_row import datapath
+from benchmarks.rows.flood_row import packet_in
+from benchmarks.rows.lag_row import enforce_lag
+from benchmarks.rows.masks_row import masks
 from benchmarks.rows.membership import membership
 from benchmarks.rows.policies import policy_change
+from benchmarks.rows.restart_row import restart
+from benchmarks.rows.scale_row import scale
+from benchmarks.rows.stalls import commit_stall
 from benchmarks.rows.storms import churn_storm
 from benchmarks.rows.wire_row import wire
 
@@ -17,5 +25,13 @@ ROWS: Mapping[str, Callable[[], Iterator[Result]]] = {
     "cold_build": cold_build,
     "membership": membership,
     "policy_change": policy_change,
+    "enforce_lag": enforce_lag,
+    "commit_stall": commit_stall,
+    "new_endpoint": new_endpoint,
+    "datapath": datapath,
+    "restart": restart,
+    "masks": masks,
     "churn_storm": churn_storm,
+    "scale": scale,
+    "packet_in": packet_in,
 }

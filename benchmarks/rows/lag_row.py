@@ -11,7 +11,17 @@ from benchmarks.core import built, policy_of
 from benchmarks.harness import Bound, Result
 from benchmarks.openflow import modifications, timed
 from benchmarks.ovn import fresh_ovn
-from benchmarks.rows.probed import CROWD_SIDES, crowd, crowd_frames, megaflows, plug, probe_frame, probed_world, wired
+from benchmarks.rows.probed import (
+    CROWD_SIDES,
+    allow,
+    crowd,
+    crowd_frames,
+    megaflows,
+    plug,
+    probe_frame,
+    probed_world,
+    wired,
+)
 from benchmarks.switches import fresh_bridge, fresh_switch
 from benchmarks.wires import Prober
 from benchmarks.workloads import World
@@ -36,7 +46,9 @@ Toggle = Callable[[bool], None]
 def enforce_lag() -> Iterator[Result]:
     """Measure commit reply to T at each level, ours and OVN's."""
     world = probed_world()
-    world = world.but(endpoints={**world.endpoints, **{e["name"]: e for e in crowd(CROWD_FIRST)}})
+    policies = {**world.policies, "crowd": allow("crowd", "sending", "sent")}
+    members = {e["name"]: e for e in crowd(CROWD_FIRST)}
+    world = world.but(endpoints={**world.endpoints, **members}, policies=policies)
     for level in LEVELS:
         ours, cached = _ours(world, level)
         theirs, peers_cached = _theirs(world, level)
@@ -71,7 +83,7 @@ def _ours(world: World, level: int) -> tuple[list[float], int]:
 def _theirs(world: World, level: int) -> tuple[list[float], int]:
     with fresh_ovn(0) as ovn, wired(ovn.janitor, ovn.ovs, WIRES) as prober:
         plug(ovn.ovs, WIRES, peer.BRIDGE)
-        ovn.build(world.but(policies={}))
+        ovn.build(world.but(policies={"crowd": world.policies["crowd"]}))
         ovn.settle()
         ovn.add_policy(world.policies["probe"])
 

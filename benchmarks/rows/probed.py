@@ -41,7 +41,7 @@ def allow(name: str, source: str, target: str, service: str = f"udp/{PORT}") -> 
 
 
 def crowd(first: int) -> list[Document]:
-    """Return endpoints with many addresses: four that send, then four that are sent to. No policy lets them."""
+    """Return endpoints with many addresses: four that send, then four that are sent to."""
     made = []
     for number in range(2 * CROWD_SIDES):
         role = "sending" if number < CROWD_SIDES else "sent"

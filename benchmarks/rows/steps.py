@@ -46,11 +46,12 @@ def within_budget(step: Callable[[Document], float], documents: Sequence[Documen
 
 
 def check_program(core: Core, channel: Channel) -> None:
-    """Make sure that the switch holds exactly what the compiler says.
+    """Make sure that the switch holds exactly what the compiler says, and the compiler says what its oracle does.
 
     Raises:
-        AssertionError: it does not.
+        AssertionError: one of them does not.
     """
+    core.check()
     if channel.dump() != core.program:
         raise AssertionError("the switch holds something else than the program")
 
