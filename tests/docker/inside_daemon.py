@@ -1,5 +1,6 @@
 """Inside a sandbox, against a real dockerd: what the driver promises, one by one."""
 
+import json
 import random
 import signal
 import socket
@@ -8,7 +9,6 @@ import struct
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -166,8 +166,7 @@ def test_an_allowed_packet_passes_soon_after_the_start(host, effort, figure):  #
     host.plugged("db.lan")
     pid = host.inspect("db")["State"]["Pid"]
     code = (
-        "import socket,sys,time\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind(('0.0.0.0',53))\n"
-        "seen=set()\n"
+        "import socket,time\ns=socket.socket(socket.AF_INET,socket.SOCK_RAW,socket.IPPROTO_ICMP)\nseen=set()\n"
         "while True:\n _,who=s.recvfrom(99)\n"
         " if who[0] not in seen: seen.add(who[0]); print(who[0],time.time_ns(),flush=True)"
     )
@@ -176,24 +175,25 @@ def test_an_allowed_packet_passes_soon_after_the_start(host, effort, figure):  #
     waits = []
     for number in range(effort(short=8, full=200)):
         since = time.time()
-        loop = f"while true; do echo x | nc -u -w0 {address} 53; done"
-        host.run(f"w{number}", "lan", labels=["side=web"], command=("sh", "-c", loop))
+        host.run(f"w{number}", "lan", labels=["side=web"], command=("ping", "-i", "0.003", address))
         _, at = listener.stdout.readline().split()
         told = host.docker(
             "events", "--since", f"{since:.9f}", "--until", f"{time.time():.9f}", "--filter", f"container=w{number}",
             "--filter", "event=start", "--format", "{{.TimeNano}}",
         )  # fmt: skip
-        waits.append(max(0.0, (int(at) - int(told.split()[0])) / 1e6))
+        waits.append((int(at) - int(told.split()[0])) / 1e6)
         host.remove(f"w{number}")
     listener.terminate()
     waits.sort()
+    print([round(wait, 1) for wait in waits])
     figure("start event to first allowed packet, p50", statistics.median(waits), "ms", at_most=40)
     figure("start event to first allowed packet, p99", waits[int(len(waits) * 0.99)], "ms", at_most=200)
 
 
 def test_starting_takes_about_as_long_as_on_dockers_own_bridge(host, effort, figure):  # noqa: F811 - as above
     host.docker("network", "create", "-d", "bridge", "--subnet", "10.77.0.0/24", "plain")
-    took = {"lan": [], "plain": []}
+    host.network("fair")
+    took = {"fair": [], "plain": []}
     try:
         for _ in range(effort(short=6, full=200)):
             for network, times in took.items():
@@ -201,29 +201,45 @@ def test_starting_takes_about_as_long_as_on_dockers_own_bridge(host, effort, fig
                 host.docker("run", "--rm", "--network", network, IMAGE, "true")
                 times.append(time.monotonic() - began)
     finally:
-        host.docker("network", "rm", "plain")
-    ratio = statistics.median(took["lan"]) / statistics.median(took["plain"])
+        host.docker("network", "rm", "plain", "fair")
+    ratio = statistics.median(took["fair"]) / statistics.median(took["plain"])
     print({name: round(statistics.median(times) * 1000) for name, times in took.items()})
-    figure("start on our network against Docker's bridge, median", ratio, "times", at_most=1.5)
+    # A handful of starts beside other work says little: the bound that counts is that of the full run.
+    at_most = effort(short=150, full=115) / 100
+    figure("start on our network against Docker's bridge, median", ratio, "times", at_most=at_most)
+
+
+STREAM = """
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", 4000))
+while True:
+    s.sendto(b"x", ("10.1.0.50", 53))
+    time.sleep(0.005)
+"""
 
 
 def test_who_gets_an_address_next_inherits_nothing(host, effort, figure):  # noqa: F811 - as above
-    """A stream to a container that is replaced, mid-stream, by another at the same address."""
+    """One stream, of one connection, to a container that is replaced by another with its address and MAC."""
+    place = ("--ip", "10.1.0.50", "--mac-address", "02:42:0a:01:00:32")
     host.run("web", "lan", labels=["side=web"])
     source, inherited = host.end("web", "lan")["IPAddress"], 0
-    loop = "while true; do echo x | nc -u -w0 -p 4000 10.1.0.50 53; done"
-    host.docker("exec", "-d", "web", "sh", "-c", loop)
+    inside = ["nsenter", "-t", str(host.inspect("web")["State"]["Pid"]), "-n"]
+    subprocess.run([*inside, "ip", "neigh", "add", place[1], "lladdr", place[3], "dev", "eth0"], check=True)
+    stream = host.janitor.start([*inside, sys.executable, "-I", "-S", "-c", STREAM])
     for _ in range(effort(short=3, full=500)):
-        host.run("db", "lan", "--ip", "10.1.0.50", labels=["side=db"])
+        host.run("db", "lan", *place, labels=["side=db"])
         host.plugged("db.lan")
-        with host.watching("db", "10.1.0.50") as agent:
+        with host.watching("db", place[1]) as agent:
             assert until(lambda a=agent: arrived(a, source), 5)
         host.remove("db")
-        host.run("heir", "lan", "--ip", "10.1.0.50", labels=["side=none"])
-        with host.watching("heir", "10.1.0.50") as agent:
+        host.run("heir", "lan", *place, labels=["side=none"])
+        with host.watching("heir", place[1]) as agent:
             host.plugged("heir.lan")
             inherited += len(arrived(agent, source))
         host.remove("heir")
+    assert stream.poll() is None
+    stream.kill()
     figure("packets to who got an address next", inherited, "flows", at_most=0)
 
 
@@ -246,7 +262,8 @@ def test_the_hosts_own_stack_takes_nothing_from_a_container(host):
     host.plugged("mallory.lan")
     end = host.end("mallory", "lan")
     outer = host.ports()[0]["name"]
-    outer_mac = Path(f"/sys/class/net/{outer}/address").read_text().strip()
+    shown = json.loads(subprocess.run(["ip", "-j", "link", "show", outer], check=True, capture_output=True).stdout)
+    outer_mac = shown[0]["address"]
     subprocess.run(["ip", "addr", "add", "10.99.0.1/32", "dev", "lo"], check=True)
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listener.bind(("10.99.0.1", 7777))

@@ -18,6 +18,10 @@ rules:
 """
 
 
+SEEN_S = 0.3
+"""After this a packet that was sent has been seen."""
+
+
 def until(done, timeout_s=15.0, every_s=0.02):
     give_up_at = time.monotonic() + timeout_s
     while not (found := done()):
@@ -90,7 +94,7 @@ class Docker(DockerHost):
             return self.janitor.start(["nsenter", "-t", pid, "-n", *argv], pipe=True)
 
         agent = Agent(name, launch, [address], ports={"tcp": [80], "udp": [53]}, interface=interface)
-        agent.ask("settle")
+        agent.ask("arrivals")
         try:
             yield agent
         finally:
@@ -110,5 +114,5 @@ class Docker(DockerHost):
 
 def arrived(agent, source=None):
     """Flows that an agent saw, of one sender's if it is given."""
-    agent.ask("settle")
+    time.sleep(SEEN_S)  # not `settle`, which waits for silence: streams may go on
     return [flow for flow in agent.ask("arrivals") if source in {None, flow[1]}]
