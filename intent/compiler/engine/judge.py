@@ -26,7 +26,7 @@ class Judge:
         self._layout = layout
         self.present: dict[Party, None] = {}
         self._locals: dict[Cast, dict[Party, None]] = {}
-        """Of the casts somebody asked about: those of their members that are present."""
+        """Of the casts somebody asked about: those of their members that are present, if there are any."""
         self._placed: dict[Unit, None] = {}
         self._used: dict[Way, dict[int, int]] = defaultdict(dict)
         """The tiers that somebody decides in, and how many do."""
@@ -56,6 +56,7 @@ class Judge:
             if local is not None:
                 del local[party]
                 if not local:
+                    del self._locals[cast]
                     self.remove(unit for unit in (*cast.clients, *cast.servers) if unit in self._placed)
 
     def bear(self, party: Party) -> None:
@@ -100,9 +101,9 @@ class Judge:
     def _local(self, cast: Cast) -> dict[Party, None]:
         found = self._locals.get(cast)
         if found is None:
-            members, present = cast.members, self.present
-            fewer, more = (members, present) if len(members) < len(present) else (present, members)
-            found = self._locals[cast] = {party: None for party in fewer if party in more}
+            found = dict.fromkeys(cast.members.keys() & self.present.keys())
+            if found:
+                self._locals[cast] = found
         return found
 
     def forget(self, casts: Iterable[Cast]) -> None:
@@ -110,11 +111,10 @@ class Judge:
         for cast in casts:
             self._locals.pop(cast, None)
 
-    def wait(self, units: Iterable[Unit]) -> None:
-        """Look at these units in `settle`: they are new, or moved."""
-        self._waiting.update(dict.fromkeys(units))
-        if self._waiting:
-            self._flows.wake()
+    def wait(self, unit: Unit) -> None:
+        """Look at a unit in `settle`: it is new, or moved."""
+        self._waiting[unit] = None
+        self._flows.wake()
 
     def remove(self, units: Iterable[Unit]) -> None:
         """Take units out, with the numbers that they were placed with."""
@@ -212,15 +212,14 @@ class Judge:
         self._waiting.clear()
         self._entries = ()
 
-    def open(self, layout: Layout, units: Iterable[Unit]) -> None:
-        """Begin anew, with a layout; `settle` does the rest."""
+    def open(self, layout: Layout) -> None:
+        """Begin anew, with a layout; the units are to be sent again."""
         self._layout = layout
         entries = (flow for v in layout.verdicts for d in Direction for flow in entry_flows(v, d))
         self._entries = self._flows.claim(entries)
         self._open_ways.update((v.lane, d) for v in layout.verdicts for d in Direction)
         for party in self.present:
             self.isolate(party)
-        self.wait(units)
 
     def settle(self) -> None:
         """Place what waits, then lead the ways through the tiers in use."""

@@ -110,6 +110,13 @@ class Unit:
             self.servers is None or bool(self.servers.members)
         )
 
+    def where(self) -> Iterable[int] | None:
+        """Return the datapath ids of switches that may have to judge by it; None for all."""
+        sides = [cast.members for cast in (self.clients, self.servers) if cast is not None]
+        if not sides:
+            return None
+        return {dpid for party in min(sides, key=len) for dpid in party.where}
+
     def number_clauses(self, number: int) -> None:
         """Make the clauses; there are at least two."""
         sides = [self.clients is not None, self.servers is not None]

@@ -156,8 +156,9 @@ class State:
         units = self._policies.place(turn.layout, before, self._judges, anew=turn.anew)
         if turn.fixed:
             self._fixed = fixed_flows(self._policies, turn.layout)
-        for switch in self.switches.values() if turn.fixed or units else self.busy():
-            self._judge_anew(switch, turn, units)
+        for switch in self.switches.values() if turn.fixed else self.busy():
+            self._judge_anew(switch, turn)
+        self._send(units)
         for switch, party in arrivals:
             switch.judge.bear(party)
             switch.judge.isolate(party)
@@ -170,15 +171,24 @@ class State:
         observing, rejecting = turn.layout.observing, self._policies.rejecting
         self._places.arrive(rejecting=rejecting, observing=observing, anew=turn.refusing)
 
-    def _judge_anew(self, switch: Switch, turn: Turn, units: list[Unit]) -> None:
+    def _judge_anew(self, switch: Switch, turn: Turn) -> None:
         if turn.fixed or switch.is_new:
             switch.fix(self._fixed)
-        if turn.anew:
-            switch.judge.open(turn.layout, units)
-        elif switch.is_new:
-            switch.judge.open(turn.layout, self._policies.units())
-        else:
-            switch.judge.wait(units)
+        if turn.anew or switch.is_new:
+            switch.judge.open(turn.layout)
+
+    def _send(self, units: list[Unit]) -> None:
+        """Let the switches look at new units; those that name anybody reach new switches with their parties."""
+        for unit in units:
+            where = unit.where()
+            for dpid in self.switches if where is None else where:
+                if dpid in self.switches:
+                    self.switches[dpid].judge.wait(unit)
+        if new := [switch for switch in self.busy() if switch.is_new]:
+            for unit in self._policies.units():
+                if unit.clients is None and unit.servers is None:
+                    for switch in new:
+                        switch.judge.wait(unit)
 
     def _posture(self, network: str) -> tuple[int, Posture]:
         return self.ledger.number("network", network), self._inputs.networks[network].posture
