@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import ovn_words as words
-from benchmarks.ovn_words import ALL, SWITCH, Words
+from benchmarks.ovn_words import SWITCH, Words
 from benchmarks.ovsdb_link import Operation, OvsdbLink
 from benchmarks.switches import add_bridge, add_ports, peak_mb
 from benchmarks.workloads import Document, World
@@ -189,7 +189,7 @@ class Ovn:
         for at, acl in enumerate(acls):
             inserts.append({"op": "insert", "table": "ACL", "uuid-name": f"acl_{at}", "row": acl.row()})
             held.setdefault(acl.holder, []).append(["named-uuid", f"acl_{at}"])
-        hang = [words.mutate("Port_Group", name, "acls", ("insert", rows)) for name, rows in held.items()]
+        hang = [words.mutate(words.holder_table(name), name, "acls", ("insert", rows)) for name, rows in held.items()]
         return [*inserts, *hang]
 
     def join(self, endpoint: Document) -> float:
@@ -236,7 +236,7 @@ class Ovn:
     def drop_policy(self, name: str) -> float:
         """Delete the ACLs of a policy that `add_policy` added; return the seconds."""
         acls = self._acls.pop(name)
-        return self.change([words.mutate("Port_Group", g, "acls", ("delete", [["uuid", row]])) for g, row in acls])
+        return self.change([_delete_acl(*acl) for acl in acls])
 
     def edit_policy(self, policy: Document) -> float:
         """Replace the ACLs of a policy that `add_policy` added, in one transaction; return the seconds."""
@@ -244,12 +244,16 @@ class Ovn:
         gone = self._acls.pop(policy["name"])
         acls = list(Words(self.world).acls_of(policy))
         operations = self._acl_operations(acls)
-        operations += [words.mutate("Port_Group", g, "acls", ("delete", [["uuid", row]])) for g, row in gone]
+        operations += [_delete_acl(*acl) for acl in gone]
         begin = time.perf_counter()
         rows = self._commit(operations)
         took = time.perf_counter() - begin
         self._acls[policy["name"]] = [(acl.holder, row) for acl, row in zip(acls, rows, strict=False) if row]
         return took
+
+
+def _delete_acl(holder: str, row: str) -> Operation:
+    return words.mutate(words.holder_table(holder), holder, "acls", ("delete", [["uuid", row]]))
 
 
 @contextmanager
@@ -270,4 +274,4 @@ def fresh_ovn(ports: int) -> Iterator[Ovn]:
         ovn.stop()
 
 
-__all__ = ["ALL", "BRIDGE", "NAME", "Ovn", "PeerCrashedError", "fresh_ovn"]
+__all__ = ["BRIDGE", "NAME", "Ovn", "PeerCrashedError", "fresh_ovn"]

@@ -1,7 +1,7 @@
 """A world in OVN's words: ports of one logical switch, a port group a peer, `allow-related` ACLs.
 
 The meaning is the same: a statement "from A to B" is an egress ACL on A and an ingress ACL on B, deny goes before
-allow, and who is in `all` may do nothing that no ACL allows. Port groups give the address sets (`$pg_ip4`).
+allow, and nobody may do what no ACL allows. Port groups give the address sets (`$pg_ip4`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from benchmarks.ovsdb_link import Operation
 from benchmarks.workloads import Document, World
 
 SWITCH = "bench"
-ALL = "all"
+EVERYBODY = SWITCH
+"""Holder of the ACLs that are about every port: the switch itself, which costs OVN far less than a group of all."""
 PRIORITY = {"deny": 1100, "allow": 1000}
 DEFAULT_PRIORITY = 900
 VERDICT = {"deny": "drop", "allow": "allow-related"}
@@ -22,7 +23,7 @@ VERDICT = {"deny": "drop", "allow": "allow-related"}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Acl:
-    """One ACL of a port group."""
+    """One ACL of a port group, or of the switch."""
 
     holder: str
     direction: str
@@ -45,18 +46,18 @@ class Words:
         """Return the port groups that an endpoint is in."""
         labels = endpoint["labels"]
         if "tier" in labels:
-            return [ALL, f"{labels['app']}_{labels['tier']}"]
-        return sorted({ALL, *labels.values()})
+            return [f"{labels['app']}_{labels['tier']}"]
+        return sorted({*labels.values()})
 
     def every_port_group(self) -> list[str]:
         """Return the name of each port group that is needed."""
         found = {name for endpoint in self._world.endpoints.values() for name in self.port_groups(endpoint)}
-        return sorted(found | {acl.holder for acl in self.acls()} | set(self._world.groups))
+        return sorted((found | {acl.holder for acl in self.acls()} | set(self._world.groups)) - {EVERYBODY})
 
     def acls(self) -> Iterator[Acl]:
         """Yield the ACLs of every policy, and the default."""
-        yield Acl(ALL, "from-lport", f"inport == @{ALL} && ip", "drop", DEFAULT_PRIORITY)
-        yield Acl(ALL, "to-lport", f"outport == @{ALL} && ip", "drop", DEFAULT_PRIORITY)
+        yield Acl(EVERYBODY, "from-lport", "ip", "drop", DEFAULT_PRIORITY)
+        yield Acl(EVERYBODY, "to-lport", "ip", "drop", DEFAULT_PRIORITY)
         for policy in self._world.policies.values():
             yield from self.acls_of(policy)
 
@@ -67,10 +68,9 @@ class Words:
             action, priority = VERDICT[rule["action"]], PRIORITY[rule["action"]]
             (target,) = (_group(peer) for peer in rule["to"])
             holder, source = _source(rule.get("from"))
-            egress = f"inport == @{holder}{source} && ip4.dst == ${target}_ip4 && {service}"
+            egress = f"{source[0]}ip4.dst == ${target}_ip4 && {service}"
             yield Acl(holder, "from-lport", egress, action, priority)
-            heard = source or ("" if holder == ALL else f" && ip4.src == ${holder}_ip4")
-            ingress = f"outport == @{target}{heard or ' && ip4'} && {service}"
+            ingress = f"outport == @{target} && {source[1]} && {service}"
             yield Acl(target, "to-lport", ingress, action, priority)
 
 
@@ -86,12 +86,20 @@ def _group(peer: Document) -> str:
     return "_".join(value for _, value in sorted(peer["labels"].items()))
 
 
-def _source(peers: list[Document] | None) -> tuple[str, str]:
-    """Return the port group whose egress is judged, and what else its packets must be."""
+def _source(peers: list[Document] | None) -> tuple[str, tuple[str, str]]:
+    """Return who holds the egress ACL, and what its packets must be beside: at egress (a prefix), and at ingress."""
     if peers is None:
-        return ALL, ""
+        return EVERYBODY, ("", "ip4")
     (peer,) = peers
-    return (ALL, f" && ip4.src == {peer['cidr']}") if "cidr" in peer else (_group(peer), "")
+    if "cidr" in peer:
+        return EVERYBODY, (f"ip4.src == {peer['cidr']} && ", f"ip4.src == {peer['cidr']}")
+    group = _group(peer)
+    return group, (f"inport == @{group} && ", f"ip4.src == ${group}_ip4")
+
+
+def holder_table(holder: str) -> str:
+    """Return the table of the row that holds an ACL."""
+    return "Logical_Switch" if holder == EVERYBODY else "Port_Group"
 
 
 # -- operations on the northbound database ---------------------------------------------------------

@@ -143,7 +143,12 @@ class Ipam:
             key = str(pool.subnet)
             db.execute("DELETE FROM addresses WHERE pool = ? AND released_at < ?", (key, now - self._rest_s))
             given = self._static(db, pool, address, holder) if address else self._automatic(db, pool, holder)
-            db.execute("INSERT OR REPLACE INTO addresses VALUES (?, ?, ?, NULL)", (key, str(given), holder))
+            # Who held it keeps it: after its restart dockerd reserves for running containers without saying whose.
+            insert = (
+                "INSERT INTO addresses VALUES (?, ?, ?, NULL) ON CONFLICT DO UPDATE SET holder = ?, released_at = NULL"
+            )
+            insert += " WHERE released_at IS NOT NULL OR holder = ''"
+            db.execute(insert, (key, str(given), holder, holder))
         return f"{given}/{pool.subnet.prefixlen}"
 
     def release_address(self, uid: str, address: str) -> None:
@@ -167,9 +172,18 @@ class Ipam:
             raise Refused(f"{address} is no host's address in {pool.subnet}: choose another")
         select = "SELECT holder FROM addresses WHERE pool = ? AND address = ? AND released_at IS NULL"
         held = db.execute(select, (str(pool.subnet), str(address))).fetchone()
-        if held is not None and NOBODY not in {held[0], holder} and held[0] != holder:
-            raise Refused(f"{address} is in use by {held[0]}: choose another, or remove that one first")
+        if held is not None and holder != NOBODY:
+            if held[0] not in {NOBODY, holder}:
+                raise Refused(f"{address} is in use by {held[0]}: choose another, or remove that one first")
+            self._refuse_worn(pool, address)
         return address
+
+    def _refuse_worn(self, pool: Pool, address: Address) -> None:
+        """Refuse an address that an endpoint has: whoever asks is another one, with the same MAC."""
+        text = f"{address}/{pool.subnet.prefixlen}"
+        for endpoint in self._state.endpoints().values():
+            if text in endpoint.addresses:
+                raise Refused(f"{address} is in use by {endpoint.mac}: choose another address and MAC")
 
     def _automatic(self, db: sqlite3.Connection, pool: Pool, holder: str) -> Address:
         key, kind = str(pool.subnet), type(pool.subnet.network_address)
@@ -177,6 +191,7 @@ class Ipam:
             select = "SELECT address FROM addresses WHERE pool = ? AND holder = ? AND released_at IS NULL"
             again = db.execute(select, (key, holder)).fetchone()
             if again is not None:
+                self._refuse_worn(pool, kind(again[0]))
                 return kind(again[0])
         taken = {int(kind(a)) for (a,) in db.execute("SELECT address FROM addresses WHERE pool = ?", (key,))}
         first, last = pool.bounds

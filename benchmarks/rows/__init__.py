@@ -9,9 +9,9 @@ from benchmarks.rows.attach import new_endpoint
 from benchmarks.rows.builds import cold_build, three_tiers
 from benchmarks.rows.datapath_row import datapath
 from benchmarks.rows.flood_row import packet_in
+from benchmarks.rows.joins import membership
 from benchmarks.rows.lag_row import enforce_lag
 from benchmarks.rows.masks_row import masks
-from benchmarks.rows.membership import membership
 from benchmarks.rows.policies import policy_change
 from benchmarks.rows.restart_row import restart
 from benchmarks.rows.scale_row import scale

@@ -12,7 +12,6 @@ import time
 
 import pytest
 
-from mininet_scenarios import compose, docker_shop
 from mininet_scenarios.docker_host import CLIENT, DRIVER, IMAGE
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.private_ovs import Daemon
@@ -38,20 +37,6 @@ def clean(host):
         host.remove(*names)
     left = until(lambda: not host.ports() and not host.our_interfaces(), 8)
     assert left, (host.ports(), host.our_interfaces(), host.last_words())
-
-
-def test_the_compose_example_does_what_its_intents_say(host):
-    with docker_shop.Shop(host, compose.load(docker_shop.EXAMPLE / "compose.yaml")) as shop:
-        shop.apply(docker_shop.documents("shop.yaml"))
-        first = shop.measure("as written")
-        shop.apply(docker_shop.documents("lock.yaml"))
-        second = shop.measure("locked")
-    for phase in (first, second):
-        assert [one for one in phase.cells if not one.as_intended] == []
-        assert 0 < sum(one.measured.outcome == "open" for one in phase.cells) < len(phase.cells)
-    for kind, name in [(d["kind"], d["name"]) for f in ("lock.yaml", "shop.yaml") for d in docker_shop.documents(f)]:
-        if kind == "Policy":
-            host.controller.rest.delete(kind, name)
 
 
 def test_a_container_has_what_docker_promises_and_no_side_door(host):

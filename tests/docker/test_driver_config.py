@@ -1,11 +1,14 @@
 """The driver's configuration: what is wrong is named; what is printed reads back the same."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from docker_driver.config import Config, ConfigError, describe, load, parse
+from intent.schema import parse_documents, to_intents
 
 
 def test_what_is_printed_reads_back():
@@ -49,3 +52,17 @@ def test_exit_codes(tmp_path, text, code):
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_page_gives_a_configuration_that_is_one():
+    page = (Path(__file__).parents[2] / "docs/docker.md").read_text()
+    rules = parse(re.search(r"```yaml\n(labels:.*?)```", page, re.DOTALL)[1].encode(), source="page").labels.rules
+    assert rules.problem("tier", "web") is None
+    assert rules.problem("tier", "admin") is not None
+    assert rules.problem("team.example/owner", "x") is not None
+
+
+def test_the_examples_intents_are_intents():
+    folder = Path(__file__).parents[2] / "examples/compose"
+    for name in ("shop.yaml", "lock.yaml"):
+        assert to_intents(parse_documents((folder / name).read_text(), source=name)).policies

@@ -8,7 +8,7 @@ import pytest
 
 from docker_driver.errors import Refused
 from docker_driver.ipam import GATEWAY, NOBODY, Ipam
-from docker_driver.state import State
+from docker_driver.state import Endpoint, State
 
 POOL = "10.1.0.0/28"
 
@@ -116,6 +116,25 @@ def test_a_static_address_in_use_is_refused(ipam):
         ipam.request_address(POOL, "10.1.0.9", mac(2))
     ipam.release_address(POOL, "10.1.0.9")
     assert ipam.request_address(POOL, "10.1.0.9", mac(2)) == "10.1.0.9/28"
+
+
+def test_a_second_container_with_the_same_mac_does_not_share_the_address(ipam, state):
+    """Else Docker would release it for both when the second one fails."""
+    given = ipam.request_address(POOL, "", mac(1))
+    state.put_endpoint(Endpoint("e" * 64, "n" * 64, mac(1), (given,)))
+    for address in ("", given.partition("/")[0]):
+        with pytest.raises(Refused, match="in use"):
+            ipam.request_address(POOL, address, mac(1))
+    assert ipam.held() == [(POOL, given.partition("/")[0], mac(1))]
+
+
+def test_what_dockerd_reserves_again_keeps_its_holder(ipam, state):
+    given = ipam.request_address(POOL, "10.1.0.9", mac(1))
+    state.put_endpoint(Endpoint("e" * 64, "n" * 64, mac(1), (given,)))
+    ipam.request_address(POOL, "10.1.0.9", NOBODY)
+    assert ipam.held() == [(POOL, "10.1.0.9", mac(1))]
+    with pytest.raises(Refused, match="in use"):
+        ipam.request_address(POOL, "10.1.0.9", mac(2))
 
 
 @pytest.mark.parametrize("address", ["10.1.0.0", "10.1.0.15", "10.2.0.1", "fd00::1", "x", "999.1.1.1", "10.1.0.1'"])
