@@ -1,0 +1,81 @@
+"""A program under change: long clauses edited in place, and flows that several owners want."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intent.compiler import CompileError
+from intent.compiler.engine.clauses import Flows, clause, pattern
+from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Goto
+
+KEY = FlowKey(50, 60000, ())
+ANYTHING = (pattern(()),)
+
+
+def _members(numbers):
+    return [Conjunction(number, 1, 2) for number in numbers]
+
+
+@given(
+    st.sets(st.integers(1, 400), min_size=60),
+    st.lists(st.lists(st.tuples(st.booleans(), st.integers(1, 400)), max_size=6), max_size=5),
+)
+def test_a_long_clause_holds_after_each_change_what_a_set_would(begin, changes):
+    flows, held = Flows(), set(begin)
+    for member in _members(begin):
+        flows.edits(50, 60000).add(ANYTHING, clause(member, 0))
+    flows.settle({})
+    flows.forget()
+    for change in changes:
+        before = flows.program[KEY]
+        for there, number in change:
+            held ^= {number} if there != (number in held) else set()
+            edits = flows.edits(50, 60000)
+            (edits.add if there else edits.remove)(ANYTHING, clause(*_members([number]), 0))
+        flows.settle({})
+        assert flows.program[KEY].actions == tuple(_members(sorted(held)))
+        delta = flows.delta()
+        assert len(delta) == (flows.program[KEY] != before)
+
+
+@given(st.lists(st.sampled_from("abc")))
+def test_a_flow_goes_with_the_last_of_those_who_want_it(turns):
+    flows, owners = Flows(), {}
+    for owner in turns:
+        if owner in owners:
+            flows.disclaim(owners.pop(owner))
+        else:
+            owners[owner] = flows.claim([Flow(KEY, FlowBody((), 1))])
+        assert (KEY in flows.program) == bool(owners)
+
+
+def test_who_wants_another_flow_for_the_same_match_is_refused():
+    flows = Flows()
+    flows.claim([Flow(KEY, FlowBody((), 1))])
+    with pytest.raises(CompileError, match="two flows for one match in table 50, priority 60000"):
+        flows.claim([Flow(KEY, FlowBody((Goto(51),), 1))])
+
+
+def test_undoing_brings_back_what_was_there_at_the_last_delta():
+    flows = Flows()
+    kept, gone, new = (Flow(KEY._replace(table=n), FlowBody((), n)) for n in (1, 2, 3))
+    flows.claim([kept, gone])
+    flows.forget()
+    flows.take(gone.key)
+    flows.put(new)
+    flows.put(Flow(kept.key, FlowBody((), 9)))
+    flows.undo()
+    assert flows.program == dict([kept, gone])
+
+
+def test_a_program_says_that_it_changes_and_only_then():
+    busy = {}
+    flows = Flows(7, busy)
+    flows.forget()
+    flows.edits(50, 60000).add(ANYTHING, clause(*_members([1]), 0))
+    assert busy == {7: None}
+    flows.settle({})
+    assert len(flows.delta()) == 1
+    assert not flows.delta()
