@@ -22,6 +22,7 @@ BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest")
 ENGINE = "tests/property/test_engine_agrees.py::test_"
 SLICE = (
+    "tests/property/test_compiler_parts.py",
     "tests/property/test_compiler_agrees.py::test_program_and_semantics_agree_on_seeded_cases[0]",
     f"{ENGINE}changes_split_to_single_things_equal_a_compilation_of_everything",
     f"{ENGINE}bands_that_are_split_equal_a_compilation_of_everything",
