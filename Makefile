@@ -18,7 +18,7 @@ demo: setup ## watch a scenario being segmented, cell by cell (SCENARIO=three_ti
 run: setup ## run the controller on this host (CONFIG=file; needs a running Open vSwitch)
 	@.venv/bin/ringfence run $(if $(CONFIG),--config $(CONFIG))
 
-test: setup ## everything: check, unit, property, live, golden, ovs, mininet, soak in short (STAGES="unit ovs")
+test: setup ## everything: check, unit, property, live, golden, ovs, mininet, docker, soak in short (STAGES="unit ovs")
 	@$(PYTHON) scripts/run_tests.py $(STAGES)
 
 unit: ## only the unit tests

@@ -40,7 +40,7 @@ STOP_TIMEOUT_S = 20.0
 CALL_TIMEOUT_S = 60.0
 CLIENT = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
 """Debian's own, where it is: another on PATH may be too new for this dockerd."""
-PROGRAMS = ("dockerd", "containerd", "runc", "docker", "busybox", "iptables")
+PROGRAMS = ("dockerd", "containerd", "runc", "docker", "busybox", "iptables", "nft")
 APPLETS = ("sh", "sleep", "nc", "ping", "cat", "ip", "httpd", "wget", "nslookup", "echo", "true", "arping", "seq")
 
 
@@ -51,7 +51,7 @@ def missing() -> str | None:
         return why
     gone = [program for program in PROGRAMS if shutil.which(program) is None]
     if gone:
-        return f"needs {', '.join(gone)}: apt-get install docker.io busybox-static iptables"
+        return f"needs {', '.join(gone)}: apt-get install docker.io busybox-static iptables nftables (or make setup)"
     if not CGROUPS.is_dir() or not os.access(CGROUPS, os.W_OK):
         return f"needs control groups that can be written at {CGROUPS}"
     return None
@@ -268,3 +268,7 @@ def _links() -> Iterator[tarfile.TarInfo]:
         directory = tarfile.TarInfo(name)
         directory.type, directory.mode = tarfile.DIRTYPE, 0o755
         yield directory
+
+
+if __name__ == "__main__":
+    sys.stdout.write(missing() or "")

@@ -31,6 +31,8 @@ SLICE = (
 """Of the property tests, what is measured for coverage: the rest adds time and no branches."""
 COVERED = (sys.executable, "-m", "coverage", "run", *PYTEST[1:], "tests/unit", "tests/golden", *SLICE)
 """The quick tests once more, measured: measuring doubles their time, and the unit tests are to be timed without."""
+NO_DAEMON = (sys.executable, "-m", "mininet_scenarios.docker_host")
+"""Prints why no Docker daemon of the tests' own can run here, if so."""
 GRACE_S = 20.0
 """How long an interrupted stage may take to clean up before it is killed."""
 NO_TESTS = 5
@@ -46,6 +48,8 @@ class Stage:
     commands: tuple[tuple[str, ...], ...]
     budget_s: float
     """Wall-clock time it should take on two free cores; more is shown, and is no failure."""
+    lacks: tuple[str, ...] = ()
+    """A command that prints what this machine lacks for a part of the stage, if anything; its tests are skipped."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Result:
     stage: Stage
     code: int
     took_s: float
+    lacking: str = ""
+    """What could not be tested here, and why."""
 
 
 STAGES = (
@@ -68,6 +74,12 @@ STAGES = (
     Stage("coverage", (COVERED, (sys.executable, "scripts/coverage_gate.py")), 60),
     Stage("ovs", ((*PYTEST, "tests/ovs", "-vv", "--durations=5"),), 400),
     Stage("mininet", ((*PYTEST, "tests/mininet", "-vv", "--durations=5"),), 240),
+    Stage(
+        "docker",
+        ((*PYTEST, "tests/docker", "-vv", "-rs"),),
+        200,
+        (sys.executable, "-m", "mininet_scenarios.docker_host"),
+    ),
     Stage("conformance", ((*PYTEST, "tests/conformance", "-vv"),), 60),
     Stage("soak", ((*PYTEST, "tests/soak", "-vv", "--durations=5"),), 90),
 )
@@ -100,7 +112,14 @@ def run_stage(stage: Stage) -> Result:
         code = run_command(command)
         if code:
             break
-    return Result(stage, code, time.monotonic() - begin)
+    return Result(stage, code, time.monotonic() - begin, lacking(stage))
+
+
+def lacking(stage: Stage) -> str:
+    """Return what the machine lacks for a part of a stage; empty when nothing."""
+    if not stage.lacks:
+        return ""
+    return subprocess.run(stage.lacks, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def verdict(result: Result) -> str:
@@ -109,6 +128,8 @@ def verdict(result: Result) -> str:
         return "FAILED: no tests found"
     if result.code:
         return f"FAILED (exit {result.code})"
+    if result.lacking:
+        return f"passed what can run here; SKIPPED the rest: {result.lacking}"
     if result.took_s > result.stage.budget_s:
         return f"passed, slower than its {result.stage.budget_s:.0f} s"
     return "passed"

@@ -16,7 +16,16 @@ NEEDED=(
     ethtool:ethtool
     ping:iputils-ping
     git:git
+    nft:nftables
+    iptables:iptables
+    busybox:busybox-static
+    containerd:containerd
+    runc:runc
+    dockerd:docker.io
+    docker:docker.io
 )
+DORMANT=(docker.service docker.socket containerd.service nftables.service)
+# Debian enables these when it installs them. The tests start a daemon of their own; nothing here wants the machine's.
 UV_AT_LEAST=0.6 # older ones ignore the build constraint that Ryu needs; see [tool.uv] in pyproject.toml
 POLICY=/usr/sbin/policy-rc.d
 POLICY_MARK="# ringfence setup: no service starts while packages are installed"
@@ -59,8 +68,28 @@ install_packages() {
     local apt=(apt-get -q -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
     "${apt[@]}" update || die "apt-get update failed: check the network and /etc/apt/sources.list*"
     hold_services
+    local before
+    before=$(enabled_units)
     "${apt[@]}" install -y --no-install-recommends --no-upgrade "$@" || die "apt-get install failed; its words are above"
     release_services
+    disable_what_came "$before"
+}
+
+enabled_units() { # those of DORMANT that start by themselves when the machine does
+    local unit
+    for unit in "${DORMANT[@]}"; do
+        systemctl --quiet is-enabled "$unit" 2>/dev/null && printf '%s\n' "$unit"
+    done
+    true
+}
+
+disable_what_came() { # what was enabled before the installation stays so
+    local unit
+    while read -r unit; do
+        if [ -z "$unit" ] || grep -qxF "$unit" <<<"$1"; then continue; fi
+        say "leaving $unit off; 'systemctl enable --now $unit' if you want it"
+        systemctl --quiet disable "$unit"
+    done < <(enabled_units)
 }
 
 ensure_packages() {

@@ -25,6 +25,7 @@ LAWFUL = {
     "ryu_apps/framework.py": "import eventlet\nimport ryu.base",
     "ryu_apps/main.py": "import intent.store.sqlite\nimport ovsdb.client\nimport ryu_apps.framework",
     "cli/main.py": "import http.client",
+    "docker_driver/state.py": "import sqlite3\nimport yaml",
     "mininet_scenarios/demo.py": "import intent.semantics\nimport ovsdb.client",
 }
 
@@ -44,6 +45,8 @@ UNLAWFUL = [
     ("layers", "ovsdb/bad_sibling.py", "import intent.model"),
     ("layers", "intent/bad_up.py", "import ryu_apps.main"),
     ("cli", "cli/bad_intent.py", "import intent.model"),
+    ("docker", "docker_driver/bad_inside.py", "import intent.model"),
+    ("docker", "docker_driver/bad_ovs.py", "import ovs.db.idl"),
     ("scenarios", "mininet_scenarios/bad_controller.py", "import ryu_apps.main"),
     ("ends", "ryu_apps/bad_end.py", "import cli.main"),
     ("meaning", "intent/meaning/bad_compiler.py", "import intent.compiler.lower"),

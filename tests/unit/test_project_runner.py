@@ -1,5 +1,6 @@
 """The test runner: stages, summary, exit codes; and the gate on branch coverage."""
 
+import dataclasses
 import importlib.util
 import sys
 from pathlib import Path
@@ -59,6 +60,13 @@ def test_a_stage_that_finds_no_tests_fails(stages, capfd):
 
 def test_a_slow_stage_is_named_but_passes():
     assert runner.verdict(runner.Result(stage("unit", budget_s=15), 0, 16)) == "passed, slower than its 15 s"
+
+
+def test_what_a_machine_cannot_run_is_said_at_the_end(stages, capfd):
+    says = (sys.executable, "-c", "print('needs dockerd')")
+    stages(dataclasses.replace(stage("docker", 0), lacks=says), stage("two", 0))
+    assert runner.main([]) == 0
+    assert "passed what can run here; SKIPPED the rest: needs dockerd" in capfd.readouterr().out
 
 
 def test_only_the_named_stages_run(stages, capfd):

@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDINARY = ("bash", "dirname", "awk", "sort", "head", "flock", "grep", "mkdir", "ln", "printf")
-NEEDED = ("ovs-vswitchd", "ovs-vsctl", "ovsdb-server", "mn", "ip", "ethtool", "ping", "git")
+NEEDED = ("ovs-vswitchd", "ovs-vsctl", "ovsdb-server", "mn", "ip", "ethtool", "ping", "git", "nft", "iptables")
+DOCKER = ("busybox", "containerd", "runc", "dockerd", "docker")
 UV = """#!/bin/sh
 if [ "$1" = --version ]; then echo "uv {version}"; exit; fi
 echo "uv $*" >> "$LOG"
@@ -34,7 +35,7 @@ class Machine:
         (self.clone / "scripts/setup.sh").write_text(text)
         for name in ORDINARY:
             (self.bin / name).symlink_to(shutil.which(name))
-        for name in NEEDED:
+        for name in (*NEEDED, *DOCKER):
             self.stub(name, "#!/bin/sh\necho stub\n")
         self.stub("python3", '#!/bin/sh\ncase "$*" in *ensurepip*) exit 1;; esac\necho Python stub\n')
         self.stub("id", "#!/bin/sh\necho 1000\n")
@@ -104,6 +105,29 @@ def test_services_are_held_while_packages_come_and_only_then(machine, before, co
     assert "exit 101" in machine.log.read_text()
     assert (policy.read_text() if policy.exists() else None) == before
     assert not policy.with_name("policy-rc.d.before-ringfence").exists()
+
+
+SYSTEMCTL = """#!/bin/sh
+case "$*" in
+    *is-enabled*) for unit; do :; done; [ -e "$HOME/enabled/$unit" ] ;;
+    *disable*) for unit; do :; done; rm "$HOME/enabled/$unit" ;;
+esac
+"""
+
+
+def test_docker_is_installed_without_being_switched_on_and_what_was_on_stays_on(machine):
+    (machine.bin / "dockerd").unlink()
+    for name in ("rm", "mv", "chmod", "touch"):
+        (machine.bin / name).symlink_to(shutil.which(name))
+    (machine.clone / "enabled").mkdir()
+    (machine.clone / "enabled/containerd.service").touch()
+    machine.stub("id", "#!/bin/sh\necho 0\n")
+    machine.stub("systemctl", SYSTEMCTL)
+    machine.stub("apt-get", '#!/bin/sh\ncase "$*" in *install*) touch "$HOME/enabled/docker.service";; esac\n')
+    done = machine.setup()
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (machine.clone / "enabled").iterdir()} == {"containerd.service"}
+    assert "leaving docker.service off" in done.stdout
 
 
 def test_an_old_uv_is_not_used_and_a_new_one_needs_venv(machine):
