@@ -8,16 +8,20 @@ Everything runs under plain threads and, unchanged, under eventlet's monkey patc
 """
 
 from ovsdb.client import Client
-from ovsdb.ensure import Applied, ensure_bridge, ensure_port, remove_port, set_external_ids
+from ovsdb.converge import Applied
+from ovsdb.ensure import ensure_bridge, ensure_port, ensure_tunnel, remove_bridge, remove_port, set_external_ids
 from ovsdb.errors import BadTarget, ConnectionLost, EnsureError, OvsdbError, ProtocolError, TransactionError
+from ovsdb.explain import Change
+from ovsdb.port_wishes import PortWish, TunnelWish, Vlan
 from ovsdb.session import Limits, Session, Transactor, open_session
 from ovsdb.target import Target, Tls, parse_target
-from ovsdb.wishes import BridgeWish, PortWish, bridge_faults, bridge_is_right
+from ovsdb.wishes import BridgeWish, bridge_faults, bridge_is_right
 
 __all__ = [
     "Applied",
     "BadTarget",
     "BridgeWish",
+    "Change",
     "Client",
     "ConnectionLost",
     "EnsureError",
@@ -30,12 +34,16 @@ __all__ = [
     "Tls",
     "TransactionError",
     "Transactor",
+    "TunnelWish",
+    "Vlan",
     "bridge_faults",
     "bridge_is_right",
     "ensure_bridge",
     "ensure_port",
+    "ensure_tunnel",
     "open_session",
     "parse_target",
+    "remove_bridge",
     "remove_port",
     "set_external_ids",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ovsdb.errors import ProtocolError
 
-Value: TypeAlias = str | int | bool | frozenset[str] | dict[str, str] | None
+Value: TypeAlias = str | int | bool | frozenset[str] | frozenset[int] | dict[str, str] | dict[int, str] | None
 Columns: TypeAlias = dict[str, Value]
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -27,6 +27,9 @@ class Kind(enum.Enum):
     STRINGS = "set of strings"
     UUIDS = "set of UUIDs"
     MAP = "map of strings"
+    OPTIONAL_UUID = "optional UUID"
+    INTEGERS = "set of integers"
+    NUMBERED_UUIDS = "map of integers to UUIDs"
 
 
 TABLES: Mapping[str, Mapping[str, Kind]] = {
@@ -81,6 +84,9 @@ DEFAULTS: Mapping[Kind, Value] = {
     Kind.STRINGS: frozenset(),
     Kind.UUIDS: frozenset(),
     Kind.MAP: {},
+    Kind.OPTIONAL_UUID: None,
+    Kind.INTEGERS: frozenset(),
+    Kind.NUMBERED_UUIDS: {},
 }
 """What a column holds when a new row does not mention it."""
 
@@ -94,11 +100,13 @@ def decode(kind: Kind, raw: object) -> Value:
     return _DECODERS[kind](raw)
 
 
-def patch(kind: Kind, value: Value, difference: Value) -> Value:
+def patch(value: Value, difference: Value) -> Value:
     """Apply a difference of update2 (ovsdb-server(7), 4.1.14) to a value."""
     if isinstance(value, frozenset) and isinstance(difference, frozenset):
-        return value ^ difference
-    if kind is Kind.MAP and isinstance(value, dict) and isinstance(difference, dict):
+        mine: frozenset[Any] = value
+        theirs: frozenset[Any] = difference
+        return mine ^ theirs
+    if isinstance(value, dict) and isinstance(difference, dict):
         return _patch_map(value, difference)
     return difference
 
@@ -108,7 +116,7 @@ def weight(columns: Columns) -> int:
     return sum(_weight(value) for value in columns.values())
 
 
-def _patch_map(value: dict[str, str], difference: dict[str, str]) -> dict[str, str]:
+def _patch_map(value: dict[Any, str], difference: dict[Any, str]) -> dict[Any, str]:
     """A pair that is there already goes; every other one is new or has the new value."""
     patched = dict(value)
     for key, entry in difference.items():
@@ -123,9 +131,9 @@ def _weight(value: Value) -> int:
     if isinstance(value, str):
         return len(value)
     if isinstance(value, frozenset):
-        return sum(map(len, value))
+        return sum(len(str(element)) for element in value)
     if isinstance(value, dict):
-        return sum(map(len, value)) + sum(map(len, value.values()))
+        return sum(len(str(key)) + len(entry) for key, entry in value.items())
     return 1
 
 
@@ -185,6 +193,13 @@ def _pair(raw: object) -> tuple[str, str]:
     raise ProtocolError(f"a pair of strings was expected, not {_shown(raw)}")
 
 
+def _numbered(raw: object) -> dict[int, str]:
+    match raw:
+        case ["map", list(pairs)] if all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):  # noqa: PLR2004
+            return {_integer(number): _uuid(row) for number, row in pairs}
+    raise ProtocolError(f"a map of integers to UUIDs was expected, not {_shown(raw)}")
+
+
 def _shown(raw: object) -> str:
     return f"{type(raw).__name__} {str(raw)[:60]!r}" if isinstance(raw, str | int | float) else type(raw).__name__
 
@@ -198,4 +213,21 @@ _DECODERS: Mapping[Kind, Callable[[object], Value]] = {
     Kind.STRINGS: lambda raw: frozenset(map(_string, _elements(raw))),
     Kind.UUIDS: lambda raw: frozenset(map(_uuid, _elements(raw))),
     Kind.MAP: _map,
+    Kind.OPTIONAL_UUID: lambda raw: _optional(raw, _uuid),
+    Kind.INTEGERS: lambda raw: frozenset(map(_integer, _elements(raw))),
+    Kind.NUMBERED_UUIDS: _numbered,
 }
+
+
+def encode(kind: Kind, value: Value) -> object:
+    """Write a value as the server reads it; sorted, so that the same value is the same text."""
+    if kind is Kind.OPTIONAL_UUID:
+        return ["set", []] if value is None else ["uuid", value]
+    if value is None:
+        return ["set", []]
+    if isinstance(value, frozenset):
+        return ["set", [["uuid", element] if kind is Kind.UUIDS else element for element in sorted(value)]]
+    if isinstance(value, dict):
+        pairs = sorted(value.items())
+        return ["map", [[key, ["uuid", entry] if kind is Kind.NUMBERED_UUIDS else entry] for key, entry in pairs]]
+    return value

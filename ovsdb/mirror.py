@@ -74,8 +74,7 @@ class Mirror:
 
     def _modify(self, table: str, uid: str, row: object) -> None:
         columns = self._held(table, uid)
-        kinds = TABLES[table]
-        changes = {name: patch(kinds[name], columns[name], value) for name, value in _decoded(table, row).items()}
+        changes = {name: patch(columns[name], value) for name, value in _decoded(table, row).items()}
         self._keep(table, uid, columns | changes)
 
     def _delete(self, table: str, uid: str) -> None:

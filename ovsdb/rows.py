@@ -48,12 +48,22 @@ def typed_row(table: str, uid: str, columns: Columns) -> Row:
         return RefusedRow(uid, table, shown, str(error))
 
 
+def bound_problem(columns: Columns) -> str:
+    """Return which bound the values of a row break; empty if none."""
+    try:
+        for column, value in columns.items():
+            _check(column, value)
+    except _Bound as error:
+        return str(error)
+    return ""
+
+
 def _check(column: str, value: Value) -> None:
     if isinstance(value, dict):
         _check_map(column, value)
     elif isinstance(value, str):
         _check_text(column, value)
-    elif isinstance(value, frozenset) and any(len(element) > MAX_TEXT for element in value):
+    elif isinstance(value, frozenset) and any(isinstance(e, str) and len(e) > MAX_TEXT for e in value):
         raise _Bound(f"{column} has an element of over {MAX_TEXT} characters")
 
 
@@ -64,10 +74,10 @@ def _check_text(column: str, text: str) -> None:
         raise _Bound(f"the name must have 1 to {MAX_NAME} printable characters")
 
 
-def _check_map(column: str, pairs: Mapping[str, str]) -> None:
+def _check_map(column: str, pairs: Mapping[Any, str]) -> None:
     if len(pairs) > MAX_PAIRS:
         raise _Bound(f"{column} has over {MAX_PAIRS} keys")
-    if any(len(key) > MAX_KEY or len(value) > MAX_TEXT for key, value in pairs.items()):
+    if any(len(str(key)) > MAX_KEY or len(value) > MAX_TEXT for key, value in pairs.items()):
         raise _Bound(f"{column} has a key of over {MAX_KEY} or a value of over {MAX_TEXT} characters")
 
 

@@ -1,9 +1,8 @@
-"""What we want a bridge and a port to be, and what an observed bridge lacks of it. Pure."""
+"""What we want the integration bridge to be, and what an observed bridge lacks of it. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 
 from topology.events import ControllerRow
 from topology.site import OWNER_KEY, SiteBridge
@@ -39,20 +38,6 @@ class BridgeWish:
         """The keys of other_config that matter to us; others are left alone."""
         fixed = {} if self.dpid is None else {DPID_KEY: f"{self.dpid:016x}"}
         return {IN_BAND_KEY: "true", **fixed}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class PortWish:
-    """A port with one interface of the same name on our bridge."""
-
-    bridge: str
-    owner: str
-    name: str
-    type: str = ""
-    """Empty for a network device that exists; `internal` makes one."""
-    external_ids: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Keys of the interface to set; others are left alone."""
-    ofport_request: int | None = None
 
 
 def bridge_faults(bridge: SiteBridge, wish: BridgeWish) -> tuple[str, ...]:

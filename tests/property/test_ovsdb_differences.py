@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovsdb.columns import Kind, patch
+from ovsdb.columns import patch
 from ovsdb.operations import map_changes
 
 words = st.sampled_from("abcd")
@@ -14,12 +14,12 @@ maps = st.dictionaries(words, words)
 def test_a_difference_of_maps_leads_from_one_to_the_other(before, after):
     difference = {k: v for k, v in before.items() if k not in after}
     difference |= {k: v for k, v in after.items() if before.get(k) != v}
-    assert patch(Kind.MAP, before, difference) == after
+    assert patch(before, difference) == after
 
 
 @given(st.frozensets(words), st.frozensets(words))
 def test_a_difference_of_sets_leads_from_one_to_the_other(before, after):
-    assert patch(Kind.STRINGS, before, before ^ after) == after
+    assert patch(before, before ^ after) == after
 
 
 @given(maps, st.dictionaries(words, st.none() | words))

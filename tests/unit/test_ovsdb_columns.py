@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from ovsdb import BadTarget, BridgeWish, EnsureError, PortWish, bridge_faults, bridge_is_right, parse_target
-from ovsdb.columns import Kind, patch
-from ovsdb.plan import BRIDGE_GUARDED, Found, choose_datapath, plan_bridge, plan_external_ids, plan_port, plan_removal
+from ovsdb.columns import DEFAULTS, patch
+from ovsdb.config_columns import CONFIG
+from ovsdb.plan import BRIDGE_GUARDED, Found, choose_datapath, plan_bridge
+from ovsdb.port_plans import plan_external_ids, plan_port, plan_removal
+from ovsdb.scene import Held, Scene
 from ovsdb.session import Limits
 from ovsdb.target import Target, Tls, connect
 from tests.unit.site_kit import HOST, site_of, uid
-from topology.events import BridgeRow, ControllerRow, InterfaceRow, PortRow, RootRow
+from topology.events import BridgeRow, ControllerRow, RootRow
 
 TARGET = "tcp:127.0.0.1:6653"
 WISH = BridgeWish("br", "me", (TARGET,))
@@ -37,9 +40,20 @@ RIGHT = BridgeRow(
 )
 
 
-def found(bridge: BridgeRow | None = RIGHT, *controllers: ControllerRow, root: RootRow = ROOT, **rows) -> Found:
+def found(bridge: BridgeRow | None = RIGHT, *controllers: ControllerRow, root: RootRow = ROOT) -> Found:
     raw = dict.fromkeys(BRIDGE_GUARDED, "as read")
-    return Found(root, bridge, raw, {c.uid: c for c in controllers or (CONTROLLER,)}, **rows)
+    return Found(root, bridge, raw, {c.uid: c for c in controllers or (CONTROLLER,)})
+
+
+def held(table: str, number: int, **columns) -> Held:
+    return Held(table, uid(number), {n: DEFAULTS[k] for n, k in CONFIG[table].items()} | columns)
+
+
+def scene(*rows: Held) -> Scene:
+    return Scene(ROOT, {row.uid: row for row in rows})
+
+
+OUR_BRIDGE = held("Bridge", 2, name="br", ports=frozenset({uid(4)}), external_ids={"ringfence": "me"})
 
 
 def altered(row, **columns):
@@ -56,8 +70,8 @@ def site_bridge(bridge: BridgeRow, *controllers: ControllerRow):
 
 
 def test_a_difference_of_a_single_value_is_the_new_one():
-    assert patch(Kind.OPTIONAL_INTEGER, 3, None) is None
-    assert patch(Kind.STRING, "a", "b") == "b"
+    assert patch(3, None) is None
+    assert patch("a", "b") == "b"
 
 
 # -- what is right, and what a plan does about what is not -----------------------------------------
@@ -150,23 +164,23 @@ def test_a_fixed_datapath_id_is_set():
 
 def test_ports_of_others_are_refused():
     wish = PortWish("br", "me", "p")
-    port = PortRow(uid(4), "p", frozenset({uid(5)}))
-    interface = InterfaceRow(uid(5), "p")
+    port = held("Port", 4, name="p", interfaces=frozenset({uid(5)}))
+    interface = held("Interface", 5, name="p")
     for rows, word in (
-        ({"port": port, "interface": interface}, "made by somebody else"),
-        ({"port": altered(port, uid=uid(9)), "interface": interface}, "not on bridge br"),
-        ({"interface": interface}, "not on bridge br"),
+        ((port, interface), "made by somebody else"),
+        ((held("Port", 9, name="p"), interface), "not on bridge br"),
+        ((interface,), "not on bridge br"),
     ):
         with pytest.raises(EnsureError, match=word):
-            plan_port(found(**rows), wish)
+            plan_port(scene(OUR_BRIDGE, *rows), wish)
     with pytest.raises(EnsureError, match="made by somebody else"):
-        plan_removal(found(port=port, interface=interface), "br", "me", "p")
+        plan_removal(scene(OUR_BRIDGE, port, interface), "br", "me", "p")
     with pytest.raises(EnsureError, match="ensure the bridge first"):
-        plan_port(found(None), wish)
+        plan_port(scene(), wish)
     with pytest.raises(EnsureError, match="we made none"):
-        plan_external_ids(found(interface=interface), "me", "p", {"a": "b"})
+        plan_external_ids(scene(interface), "me", "p", {"a": "b"})
     with pytest.raises(EnsureError, match="mark of its owner"):
-        plan_port(found(), altered(wish, external_ids={"ringfence": "you"}))
+        plan_port(scene(OUR_BRIDGE), altered(wish, external_ids={"ringfence": "you"}))
 
 
 # -- targets ---------------------------------------------------------------------------------------
