@@ -23,6 +23,8 @@ KIND_OF = {
     "services": "Service",
     "policies": "Policy",
     "endpoints": "Endpoint",
+    "routers": "Router",
+    "uplinks": "Uplink",
     "tiers": "Tiers",
 }
 """The kind of the documents, by the plural that people and paths use."""

@@ -239,7 +239,7 @@ DEFAULT_TIERS = tuple(Tier(n) for n in ("emergency", "security", "platform", "ap
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Network:
-    """What endpoints attach to; packets never leave it."""
+    """What endpoints attach to; packets leave it only where a router joins it to others."""
 
     name: str
     posture: Posture = Posture.DENY
@@ -251,11 +251,36 @@ class Network:
     """Subset of {"arp", "nd", "dhcp"}: where undeclared addresses may be learned from."""
     learn_limit: int = 4
     """Learned addresses a port may hold."""
+    gateways: tuple[IPAddress, ...] = ()
+    """Addresses of the router in this network, at most one of each IP version; never an endpoint's."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Router:
+    """Makes its networks one routing domain, and may lead to the world."""
+
+    name: str
+    networks: tuple[str, ...]
+    """Each is in at most one router."""
+    mac: str
+    """Of every gateway of its networks, on every switch."""
+    uplink: str | None = None
+    """Name of the uplink by which it reaches the world."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Uplink:
+    """A port that is the way to the world, on each switch that has it."""
+
+    name: str
+    binding: Binding
+    next_hop: str | None = None
+    """MAC that packets to the world go to; None for the MAC of the port itself, if it is an internal one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Binding:
-    """Where a declared endpoint is plugged in: `iface_id`, or bridge and interface name."""
+    """Where a declared endpoint or an uplink is plugged in: `iface_id`, or bridge and interface name."""
 
     iface_id: str | None = None
     bridge: str | None = None
@@ -286,3 +311,5 @@ class Intents:
     endpoints: Mapping[str, EndpointIntent] = dataclasses.field(default_factory=dict)
     tiers: tuple[Tier, ...] = DEFAULT_TIERS
     revision: int = 0
+    routers: Mapping[str, Router] = dataclasses.field(default_factory=dict)
+    uplinks: Mapping[str, Uplink] = dataclasses.field(default_factory=dict)

@@ -22,6 +22,8 @@ COLLECTIONS = {
     "Service": "services",
     "Policy": "policies",
     "Endpoint": "endpoints",
+    "Router": "routers",
+    "Uplink": "uplinks",
     "Tiers": "tiers",
 }
 

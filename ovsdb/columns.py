@@ -62,6 +62,7 @@ TABLES: Mapping[str, Mapping[str, Kind]] = {
         "ofport": Kind.OPTIONAL_INTEGER,
         "ofport_request": Kind.OPTIONAL_INTEGER,
         "error": Kind.OPTIONAL_STRING,
+        "mac_in_use": Kind.OPTIONAL_STRING,
         "external_ids": Kind.MAP,
     },
     "Controller": {

@@ -124,6 +124,7 @@ def _interface(uid: str, columns: Typed) -> InterfaceRow:
         ofport_request=columns["ofport_request"],
         error=columns["error"],
         external_ids=columns["external_ids"],
+        mac_in_use=columns["mac_in_use"],
     )
 
 

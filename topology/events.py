@@ -69,6 +69,7 @@ class InterfaceRow:
     ofport_request: int | None = None
     error: str | None = None
     external_ids: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    mac_in_use: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -74,6 +74,22 @@ class UnaddressedPort:
     location: Location
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class UplinkPort:
+    """The port that is a way to the world, on one switch."""
+
+    name: str
+    """Of the uplink."""
+    location: Location
+    next_hop: str
+    """MAC that packets to the world go to: lower case, colon separated."""
+
+    @property
+    def attachment(self) -> str:
+        """Identity of this plugging-in; no endpoint's name has a slash."""
+        return f"{self.location.uid}/uplink/{self.name}"
+
+
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
 class Report:
     """Something an operator should know: a conflict, a lost label, a refused row."""
@@ -88,12 +104,15 @@ class Report:
 class Inventory:
     """Every endpoint that is plugged in, identified and undisputed; all others are default-deny.
 
-    Invariant: no two endpoints of one network share an address or a MAC, or one port.
+    Invariant: no two endpoints of one network share an address or a MAC, or one port; of one routing domain
+    none share an address, and none has a gateway's address or the router's MAC. No uplink shares a port.
     """
 
     endpoints: Mapping[str, Endpoint] = dataclasses.field(default_factory=dict)
     unaddressed: tuple[UnaddressedPort, ...] = ()
     reports: tuple[Report, ...] = ()
+    uplinks: tuple[UplinkPort, ...] = ()
+    """Sorted by switch and name, at most one of a name on a switch."""
 
     def on_switch(self, dpid: int) -> list[Endpoint]:
         """Return the endpoints plugged into one switch, sorted by name."""

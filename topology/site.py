@@ -66,6 +66,8 @@ class SiteInterface:
     ofport: int | None
     error: str | None
     external_ids: Mapping[str, str]
+    mac: str | None = None
+    """That it has now."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -222,4 +224,5 @@ def _site_interface(owner: str, host: str, bridge: BridgeRow, row: InterfaceRow)
         ofport=row.ofport,
         error=row.error,
         external_ids=row.external_ids,
+        mac=row.mac_in_use,
     )

@@ -13,6 +13,8 @@ KIND_OF = {
     "services": "Service",
     "policies": "Policy",
     "endpoints": "Endpoint",
+    "routers": "Router",
+    "uplinks": "Uplink",
     "tiers": "Tiers",
 }
 """The kind of the documents under `/v1/<plural>`."""

@@ -30,6 +30,7 @@ def build(site: Site, intents: Intents, claims: Claims, learned: Learned, grants
         endpoints={e.name: e for e in endpoints if e.addresses},
         unaddressed=tuple(_unaddressed(endpoints)),
         reports=tuple(sorted({*gathered.reports, *settled.reports})),
+        uplinks=gathered.uplinks,
     )
     return Built(inventory, settled.claims, settled.learned, declared)
 

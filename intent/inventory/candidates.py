@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from intent.inventory.checks import RESERVED_PREFIX, sort_addresses
-from intent.inventory.declared import Declared, read
+from intent.inventory.declared import IFACE_ID, Declared, read
 from intent.inventory.drafts import Candidate, Draft, examine
 from intent.inventory.grants import ALL, Grants
+from intent.inventory.uplinks import Uplinks
 from intent.inventory.values import ClaimKey, address_key
 from intent.model import EndpointIntent, Intents
-from topology.model import Location, Report
+from topology.model import Location, Report, UplinkPort
 from topology.site import Site, SiteInterface
 
 MAX_OFPORT = 0xFEFF
@@ -29,6 +30,7 @@ class Gathered:
     grants: Grants = ALL
     plugged: set[str] = dataclasses.field(default_factory=set)
     """Names of documents that found their port."""
+    uplinks: tuple[UplinkPort, ...] = ()
 
     def report(self, subject: str, problem: str, remedy: str) -> None:
         """Add a report."""
@@ -56,14 +58,20 @@ class _Bindings:
 def gather(site: Site, intents: Intents, grants: Grants) -> Gathered:
     """Go through every interface of our bridges and every document."""
     gathered = Gathered(grants=grants)
-    bindings = _Bindings(intents)
+    bindings, uplinks = _Bindings(intents), Uplinks(intents)
     _note_declared(gathered, intents)
     for host, refused in site.refused():
         subject = f"{refused.table.lower()} {refused.name}"
         gathered.report(subject, f"on {host}: {refused.problem}", "mend the row; until then it counts as absent")
     for interface in site.interfaces():
         if interface.ours:
-            _consider(gathered, intents, bindings, interface)
+            uplink = uplinks.of(interface, interface.external_ids.get(IFACE_ID))
+            if uplink is not None:
+                uplinks.take(uplink, interface, _location(interface))
+            else:
+                _consider(gathered, intents, bindings, interface)
+    gathered.uplinks = uplinks.ports()
+    gathered.reports.extend(uplinks.reports())
     for name in sorted(set(intents.endpoints) - gathered.plugged):
         _report_unplugged(gathered, intents.endpoints[name])
     return gathered

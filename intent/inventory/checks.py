@@ -60,6 +60,8 @@ def address_problem(address: IPAddress, network: Network) -> str | None:
     """Tell why an endpoint of the network cannot have the address."""
     if not _is_host_address(address):
         return f"{address} is no address that one host can have"
+    if address in network.gateways:
+        return f"{address} is a gateway of network {network.name}"
     if network.subnets and not any(address in subnet for subnet in network.subnets):
         return f"{address} is outside the subnets of network {network.name}"
     return None

@@ -16,12 +16,15 @@ from intent.schema.documents import (
     NetworkDoc,
     PeerDoc,
     PolicyDoc,
+    RouterDoc,
     ServiceDoc,
     ServiceReference,
     TiersDoc,
+    UplinkDoc,
 )
 from intent.schema.problems import MAX_PROBLEMS, DocumentError, Place, Problem, did_you_mean, echo
 from intent.schema.references import reference_problems
+from intent.schema.routing import Plan, routing_problems
 
 D = TypeVar("D", bound=Document)
 _RULE_LISTS = ("rules", "ingress", "egress")
@@ -44,6 +47,8 @@ def to_intents(documents: Iterable[Document]) -> Intents:
         policies={name: doc.meaning(convert.policy) for name, doc in site.policies.items()},
         endpoints={name: doc.meaning(convert.endpoint) for name, doc in site.endpoints.items()},
         tiers=site.tiers,
+        routers={name: doc.meaning(convert.router) for name, doc in site.routers.items()},
+        uplinks={name: doc.meaning(convert.uplink) for name, doc in site.uplinks.items()},
     )
 
 
@@ -57,6 +62,8 @@ class _Site:
         self.services = self._named(ServiceDoc)
         self.policies = self._named(PolicyDoc)
         self.endpoints = self._named(EndpointDoc)
+        self.routers = self._named(RouterDoc)
+        self.uplinks = self._named(UplinkDoc)
         listed = self._named(TiersDoc).get("default")
         self.tiers: tuple[Tier, ...] = DEFAULT_TIERS if listed is None else convert.tiers(listed)
 
@@ -68,7 +75,8 @@ class _Site:
         for doc in self.documents:
             yield from self._problems_of(doc)
         yield from reference_problems(self.groups, self.services)
-        yield from _shared_places(self.endpoints.values())
+        yield from _shared_places((*self.uplinks.values(), *self.endpoints.values()))
+        yield from routing_problems(Plan(self.networks, self.routers, self.uplinks, self.endpoints))
 
     def _problems_of(self, doc: Document) -> Iterator[Problem]:
         if isinstance(doc, GroupDoc):
@@ -172,22 +180,22 @@ def _duplicates(documents: Iterable[Document]) -> Iterator[Problem]:
         seen.add((doc.kind, doc.name))
 
 
-def _shared_places(endpoints: Iterable[EndpointDoc]) -> Iterator[Problem]:
-    """Two declared endpoints with one MAC or address in a network, or one binding."""
+def _shared_places(plugged: Iterable[EndpointDoc | UplinkDoc]) -> Iterator[Problem]:
+    """Two declared endpoints with one MAC or address in a network, or one binding (which may be an uplink's)."""
     holders: dict[tuple[str | None, ...], str] = {}
-    for doc in endpoints:
+    for doc in plugged:
         for place, key, what in _claims(doc):
             if key in holders:
-                message = f"{what} is already that of the endpoint `{holders[key]}`"
+                message = f"{what} is already that of the {holders[key]}"
                 yield doc.problem(place, message, "give each its own, once")
-            holders.setdefault(key, doc.name)
+            holders.setdefault(key, f"{doc.kind.lower()} `{doc.name}`")
 
 
-def _claims(doc: EndpointDoc) -> Iterator[tuple[Place, tuple[str | None, ...], str]]:
+def _claims(doc: EndpointDoc | UplinkDoc) -> Iterator[tuple[Place, tuple[str | None, ...], str]]:
     binding = doc.binding
     where = binding.iface_id or f"{binding.bridge}/{binding.interface}"
     yield ("binding",), ("binding", binding.iface_id, binding.bridge, binding.interface), f"the binding {echo(where)}"
-    if doc.network is None:
+    if isinstance(doc, UplinkDoc) or doc.network is None:
         return
     if doc.mac is not None:
         yield ("mac",), ("mac", doc.network, doc.mac), doc.mac

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from ipaddress import ip_address, ip_network
@@ -22,6 +23,7 @@ from intent.model import (
     Policy,
     Posture,
     Requirement,
+    Router,
     Rule,
     Schedule,
     Selector,
@@ -30,6 +32,7 @@ from intent.model import (
     ServiceMatch,
     ServiceName,
     Tier,
+    Uplink,
     Window,
     WorldPeer,
 )
@@ -40,10 +43,12 @@ from intent.schema.documents import (
     NetworkDoc,
     PeerDoc,
     PolicyDoc,
+    RouterDoc,
     ScheduleDoc,
     ServiceDoc,
     ServiceReference,
     TiersDoc,
+    UplinkDoc,
 )
 from intent.schema.dump import AnyRule, rule_names
 from intent.schema.services import parse_match, parse_named_port
@@ -61,6 +66,7 @@ def network(doc: NetworkDoc) -> Network:
         dhcp_server=doc.dhcp_server,
         learn=frozenset(doc.learn or ()),
         learn_limit=doc.learn_limit,
+        gateways=tuple(sorted(map(ip_address, doc.gateways or ()), key=lambda a: a.version)),
     )
 
 
@@ -82,6 +88,23 @@ def endpoint(doc: EndpointDoc) -> EndpointIntent:
         addresses = tuple(sorted(map(ip_address, doc.addresses), key=lambda a: (a.version, int(a))))
     binding = Binding(doc.binding.iface_id, doc.binding.bridge, doc.binding.interface)
     return EndpointIntent(doc.name, binding, doc.network, dict(doc.labels), doc.mac, addresses, tuple(ports))
+
+
+def router(doc: RouterDoc) -> Router:
+    """Return the router a document declares."""
+    return Router(doc.name, doc.networks, doc.mac or router_mac(doc.name), doc.uplink)
+
+
+def router_mac(name: str) -> str:
+    """Return the MAC of a router that declares none: locally administered, and the same on every switch."""
+    tail = hashlib.sha256(f"router/{name}".encode()).digest()[:4]
+    return ":".join(f"{octet:02x}" for octet in (0x02, 0x52, *tail))
+
+
+def uplink(doc: UplinkDoc) -> Uplink:
+    """Return the uplink a document declares."""
+    binding = Binding(doc.binding.iface_id, doc.binding.bridge, doc.binding.interface)
+    return Uplink(doc.name, binding, doc.next_hop)
 
 
 def tiers(doc: TiersDoc) -> tuple[Tier, ...]:

@@ -150,7 +150,7 @@ class DocumentBase(Part):
 
 
 class NetworkDoc(DocumentBase):
-    """A network: endpoints reach each other only inside one."""
+    """A network: endpoints reach each other only inside one, or through a router that joins it to others."""
 
     kind: Literal["Network"]
     name: Name
@@ -166,6 +166,8 @@ class NetworkDoc(DocumentBase):
     """Where addresses that nobody declared may be learned from."""
     learn_limit: int = Field(default=4, ge=1, le=64)
     """Learned addresses a port may hold."""
+    gateways: Annotated[tuple[Address, ...], Field(strict=False, min_length=1, max_length=2)] | None = None
+    """Addresses of the network's router in it, at most one of IPv4 and one of IPv6; no endpoint may have them."""
 
 
 class GroupDoc(DocumentBase):
@@ -322,6 +324,29 @@ class EndpointDoc(DocumentBase):
     binding: BindingDoc
 
 
+class RouterDoc(DocumentBase):
+    """Makes its networks one routing domain: packets pass between them where policy allows it."""
+
+    kind: Literal["Router"]
+    name: Name
+    networks: Few[Name]
+    """Each needs `subnets` and `gateways`, and is in no other router."""
+    uplink: Name | None = None
+    """The way to the world; omitted: there is none."""
+    mac: Mac | None = None
+    """MAC of its gateways; omitted: derived from the name."""
+
+
+class UplinkDoc(DocumentBase):
+    """A port that leads to the world: all addresses outside the subnets of a routing domain."""
+
+    kind: Literal["Uplink"]
+    name: Name
+    binding: BindingDoc
+    next_hop: Mac | None = None
+    """MAC that packets to the world go to; omitted: the port's own, so the host, if it is an internal port."""
+
+
 class TierDoc(Part):
     """A tier: its policies come before those of every later tier."""
 
@@ -338,13 +363,15 @@ class TiersDoc(DocumentBase):
     tiers: Annotated[tuple[TierDoc, ...], Field(strict=False, min_length=1, max_length=MAX_TIERS)]
 
 
-Document: TypeAlias = NetworkDoc | GroupDoc | ServiceDoc | PolicyDoc | EndpointDoc | TiersDoc
+Document: TypeAlias = NetworkDoc | GroupDoc | ServiceDoc | PolicyDoc | EndpointDoc | RouterDoc | UplinkDoc | TiersDoc
 KINDS: dict[str, type[Document]] = {
     "Network": NetworkDoc,
     "Group": GroupDoc,
     "Service": ServiceDoc,
     "Policy": PolicyDoc,
     "Endpoint": EndpointDoc,
+    "Router": RouterDoc,
+    "Uplink": UplinkDoc,
     "Tiers": TiersDoc,
 }
 """The model of each kind."""

@@ -230,7 +230,16 @@ def test_a_match_survives_being_written(match):
 
 def test_the_json_schema_names_every_kind_and_field():
     schema = json_schema()
-    assert set(schema["discriminator"]["mapping"]) == {"Network", "Group", "Service", "Policy", "Endpoint", "Tiers"}
+    assert set(schema["discriminator"]["mapping"]) == {
+        "Network",
+        "Group",
+        "Service",
+        "Policy",
+        "Endpoint",
+        "Router",
+        "Uplink",
+        "Tiers",
+    }
     policy = schema["$defs"]["PolicyDoc"]
     assert policy["additionalProperties"] is False
     assert set(policy["required"]) == {"kind", "name"}
