@@ -101,7 +101,7 @@ class Reason(enum.StrEnum):
     ROUTER = "an endpoint is no router: solicitation, advertisement or redirect"
     DHCP = "DHCP reaches and comes from the declared server of the network only"
     MULTICAST = "multicast or broadcast"
-    DESTINATION = "no endpoint of the network on this switch has this MAC and destination address"
+    DESTINATION = "no endpoint of the network that can be reached has this MAC and destination address"
     ITSELF = "to its own sender"
     INVALID = "of no possible connection"
     PORTS_UNKNOWN = "an error about a connection whose ports conntrack does not keep"
@@ -297,10 +297,15 @@ def _forbidden(frame: Frame, network: Network, sender: Endpoint) -> Reason | Non
 
 
 def _to_destination(inventory: Inventory, frame: Frame, sender: Endpoint) -> Admitted | Verdict:
-    """Unicast goes to the one endpoint of the network on this switch with that MAC and address, or nowhere."""
+    """Unicast goes to the one endpoint of the network with that MAC and address, if a tunnel leads there, or nowhere."""
     found = None if frame.dst is None else holder(inventory, sender.network, frame.dst)
-    if found is None or (found.mac, found.location.dpid) != (frame.eth_dst, frame.dpid):
+    if found is None or found.mac != frame.eth_dst:
         return _drop(Reason.DESTINATION)
+    if found.location.dpid != frame.dpid:
+        if not inventory.linked(frame.dpid, found.location.dpid):
+            return _drop(Reason.DESTINATION)
+        if (frame.protocol, frame.sport, frame.dport) == (UDP, *_DHCP_PORTS[frame.eth_type]):
+            return _drop(Reason.DHCP)  # DHCP is served on the switch of the declared server alone
     if found.name == sender.name:
         return _drop(Reason.ITSELF)
     return Admitted(sender, found)

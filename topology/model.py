@@ -8,6 +8,7 @@ or address later is somebody else (no connection survives a change of attachment
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
@@ -100,6 +101,32 @@ class Report:
     remedy: str
 
 
+class TunnelKind(enum.StrEnum):
+    """How packets travel between hosts."""
+
+    GENEVE = "geneve"
+    VXLAN = "vxlan"
+    GRE = "gre"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A switch's end of all its tunnels: one port, whose flows say where each packet goes."""
+
+    kind: TunnelKind
+    address: IPv4Address
+    """Of the host in the underlay."""
+    port: int
+    """UDP port; 0 for GRE, which has none."""
+    ofport: int
+    """OpenFlow port number of the interface."""
+    interface: str
+
+    def reaches(self, other: Tunnel) -> bool:
+        """Whether the two ends speak the same."""
+        return (self.kind, self.port) == (other.kind, other.port) and self.address != other.address
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Inventory:
     """Every endpoint that is plugged in, identified and undisputed; all others are default-deny.
@@ -113,8 +140,20 @@ class Inventory:
     reports: tuple[Report, ...] = ()
     uplinks: tuple[UplinkPort, ...] = ()
     """Sorted by switch and name, at most one of a name on a switch."""
+    tunnels: Mapping[int, Tunnel] = dataclasses.field(default_factory=dict)
+    """By datapath id; the addresses are all different."""
+
+    def linked(self, one: int, other: int) -> bool:
+        """Whether a tunnel leads from one switch to another."""
+        return linked(self.tunnels, one, other)
 
     def on_switch(self, dpid: int) -> list[Endpoint]:
         """Return the endpoints plugged into one switch, sorted by name."""
         local = (e for e in self.endpoints.values() if e.location.dpid == dpid)
         return sorted(local, key=lambda e: e.name)
+
+
+def linked(tunnels: Mapping[int, Tunnel], one: int, other: int) -> bool:
+    """Whether a tunnel leads from one switch to another."""
+    here, there = tunnels.get(one), tunnels.get(other)
+    return one != other and here is not None and there is not None and here.reaches(there)

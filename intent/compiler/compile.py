@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
-from intent.compiler import endpoints, pipeline, resolve
+from intent.compiler import endpoints, pipeline, resolve, tunnels
 from intent.compiler.endpoints import Numbers
 from intent.compiler.flow import Flow, Program
 from intent.compiler.ids import IdMap, band_key
@@ -97,10 +97,16 @@ class _Switch:
         self._dpid = dpid
         self._inventory = inventory
         self._local = inventory.on_switch(dpid)
+        self._networks = {e.network for e in self._local}
+        self._remote = [e for e in inventory.endpoints.values() if self._is_reached(e)]
         words: Vocabulary = resolve.vocabulary(intents)
         self._identity: dict[tuple[str, IPAddress], Identity] = {
-            (e.name, a): words.identity(e, a) for e in self._local for a in e.addresses
+            (e.name, a): words.identity(e, a) for e in (*self._local, *self._remote) for a in e.addresses
         }
+
+    def _is_reached(self, endpoint: Endpoint) -> bool:
+        """Whether a tunnel leads to it, and somebody here is in its network."""
+        return endpoint.network in self._networks and self._inventory.linked(self._dpid, endpoint.location.dpid)
 
     def flows(self) -> Iterator[Flow]:
         observing = resolve.observes(self._intents)
@@ -108,6 +114,7 @@ class _Switch:
         for endpoint in self._local:
             yield from self._endpoint(endpoint)
         yield from self._remote_answers()
+        yield from self._tunnels()
         yield from self._services()
         yield from self._policies(observing=observing)
 
@@ -146,11 +153,21 @@ class _Switch:
 
     def _remote_answers(self) -> Iterator[Flow]:
         """Yield the answers for addresses of the same networks that are plugged in elsewhere."""
-        networks = {e.network for e in self._local}
         for endpoint in self._inventory.endpoints.values():
-            if endpoint.location.dpid != self._dpid and endpoint.network in networks:
+            if endpoint.location.dpid != self._dpid and endpoint.network in self._networks:
                 number = self._ids.number("network", endpoint.network)
                 yield from (endpoints.answer_flow(endpoint, a, number) for a in endpoint.addresses)
+
+    def _tunnels(self) -> Iterator[Flow]:
+        """Yield the tunnel port's guard, and the ways from and to endpoints of other hosts."""
+        here = self._inventory.tunnels.get(self._dpid)
+        if here is None:
+            return
+        yield tunnels.tunnel_flow(here)
+        for endpoint in self._remote:
+            path = tunnels.Path(here, self._inventory.tunnels[endpoint.location.dpid])
+            for address in endpoint.addresses:
+                yield from tunnels.remote_flows(endpoint, address, self._numbers(endpoint, address), path)
 
     def _services(self) -> Iterator[Flow]:
         """Yield what networks offer beside policy: DHCP and learning."""

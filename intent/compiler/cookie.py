@@ -75,6 +75,8 @@ class Guard(enum.IntEnum):
     """A reply in a connection of an attachment that is gone."""
     ETHERTYPE = 11
     """Neither IPv4, IPv6 nor ARP."""
+    TUNNEL = 12
+    """From a tunnel, and from no endpoint of the host that sent it."""
 
 
 class Origin(NamedTuple):

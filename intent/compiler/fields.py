@@ -59,6 +59,9 @@ CT_MARK = Field("ct_mark", NXM_1, 107, 32, 20, "NXM_NX_CT_MARK")
 CT_LABEL = Field("ct_label", NXM_1, 108, 128, 21, "NXM_NX_CT_LABEL")
 TUN_ID = Field("tun_id", OXM_BASIC, 38, 64, 22, "NXM_NX_TUN_ID")
 TUN_SRC = Field("tun_src", NXM_1, 31, 32, 23, "NXM_NX_TUN_IPV4_SRC")
+TUN_DST = Field("tun_dst", NXM_1, 32, 32, 63, "NXM_NX_TUN_IPV4_DST")
+TUN_OPTION = Field("tun_metadata0", NXM_1, 40, 64, 64, "NXM_NX_TUN_METADATA0")
+"""The Geneve option that the switch is told to keep there (`intent.compiler.tunnels`)."""
 ETH_DST = Field("eth_dst", OXM_BASIC, 3, 48, 24, "NXM_OF_ETH_DST")
 ETH_SRC = Field("eth_src", OXM_BASIC, 4, 48, 25, "NXM_OF_ETH_SRC")
 ETH_TYPE = Field("eth_type", OXM_BASIC, 5, 16, 26, "NXM_OF_ETH_TYPE")
@@ -148,6 +151,8 @@ FIELDS: tuple[Field, ...] = (
     ND_TLL,
     ND_RESERVED,
     ND_OPTIONS_TYPE,
+    TUN_DST,
+    TUN_OPTION,
 )
 
 
@@ -205,6 +210,8 @@ BY_TUPLE = Slice(REG[10], 10, 1)
 """1: a fragment or an ICMP error, which shows no ports: judged by those that conntrack keeps of the opening."""
 RELEASED = Slice(REG[10], 11, 1)
 """1: a fragment all of whose datagram was let through."""
+FROM_TUNNEL = Slice(REG[10], 12, 1)
+"""1: came from another host, so it goes to none."""
 SCRATCH = Slice(REG[11], 0, 32)
 """For swapping addresses in ARP replies; those frames never reach a comparison."""
 
@@ -212,6 +219,11 @@ LABEL_CLIENT = Slice(CT_LABEL, 0, 32)
 """Attachment number of the side that opened the connection."""
 LABEL_SERVER = Slice(CT_LABEL, 32, 32)
 """Attachment number of the other side."""
+
+OPTION_ID = Slice(TUN_OPTION, 0, 32)
+"""Identity of the sender, as the host that sent it knows it; nobody believes it."""
+OPTION_ATT = Slice(TUN_OPTION, 32, 32)
+"""Attachment number of the sender's address."""
 
 FORWARD, REPLY, RELATED = 0, 1, 2
 """Values of DIRECTION."""

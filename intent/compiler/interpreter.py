@@ -42,6 +42,7 @@ Tuple5 = tuple[int, int, int, int, int, int]
 """zone, protocol, source, destination address, source and destination port (ICMP: type 0, code)."""
 
 _PORTS = {TCP: (f.TCP_SRC, f.TCP_DST), UDP: (f.UDP_SRC, f.UDP_DST), SCTP: (f.SCTP_SRC, f.SCTP_DST)}
+_TUNNEL = (f.TUN_SRC, f.TUN_DST, f.TUN_ID, f.TUN_OPTION)
 _REQUESTS = {ICMP: {8: 0, 13: 14, 15: 16}, ICMPV6: {128: 129}}
 
 
@@ -123,6 +124,8 @@ class Result:
     to_controller: bool = False
     committed: Opening | None = None
     trail: list[FlowKey] = dataclasses.field(default_factory=list)
+    tunnel: State = dataclasses.field(default_factory=dict)
+    """What of tunnels the packet says when it goes out."""
     cookies: list[int] = dataclasses.field(default_factory=list)
     """Cookie of each flow hit; the last is the decider of a drop."""
 
@@ -136,9 +139,15 @@ class Interpreter:
             self._tables.setdefault(key.table, {}).setdefault(key.priority, []).append((key.match, body))
         self._order = {t: sorted(p, reverse=True) for t, p in self._tables.items()}
 
-    def run(self, frame: Frame, conntrack: Conntrack, quoted: Opening | None = None) -> Result:
-        """Send one frame through the program; commits go into `conntrack`."""
-        return _Run(self, frame, conntrack, quoted).go()
+    def run(
+        self, frame: Frame, conntrack: Conntrack, quoted: Opening | None = None, tunnel: State | None = None
+    ) -> Result:
+        """Send one frame through the program; commits go into `conntrack`.
+
+        `tunnel` is what a packet that comes from a tunnel brings: `TUN_SRC`, `TUN_ID`, `TUN_OPTION`.
+        """
+        walk = _Run(self, frame, conntrack, quoted)
+        return walk.go(tunnel or {})
 
     def lookup(self, table: int, state: State) -> tuple[FlowKey, FlowBody] | None:
         """Return the flow that a lookup in one table finds."""
@@ -192,7 +201,8 @@ class _Run:
         self._opening: Opening | None = None
         self._result = Result()
 
-    def go(self) -> Result:
+    def go(self, tunnel: State) -> Result:
+        self._state |= tunnel
         self._table(0)
         return self._result
 
@@ -231,6 +241,7 @@ class _Run:
             self._result.to_controller = True
         elif port == IN_PORT or port != self._frame.in_port:  # OVS never sends back by plain output
             self._result.ports.append(port)
+            self._result.tunnel = {field: self._state[field] for field in _TUNNEL if field in self._state}
 
     def _ct(self, act: Ct) -> None:
         zone = self._read(act.zone) if isinstance(act.zone, Slice) else act.zone

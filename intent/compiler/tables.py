@@ -154,6 +154,7 @@ class Priority(enum.IntEnum):
     SOLICIT = 110
     SOURCE = 100
     LEARN = 50
+    TUNNEL = 2
     MISS = 1
     LAST = 0
     RETURN = 140

@@ -46,6 +46,8 @@ from topology.model import (
     IPAddress,
     Location,
     NamedPort,
+    Tunnel,
+    TunnelKind,
     UnaddressedPort,
 )
 from topology.packet import ICMP, ICMPV6, SCTP, TCP, UDP
@@ -113,12 +115,15 @@ class Features:
     schedules: bool = False
     learning: bool = False
     expiry: bool = False
+    tunnels: bool = False
 
 
 BASIC = Features()
 EVERYTHING = Features(
     unaddressed=True, sctp=True, learning=True, reject=True, observe=True, schedules=True, expiry=True
 )
+SITE = dataclasses.replace(EVERYTHING, tunnels=True)
+"""Everything, and tunnels between its two switches."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -149,7 +154,8 @@ def _inventory(choice: Choice, networks: tuple[str, ...], features: Features) ->
         network = choice.pick(networks)
         *pools, macs = free[network]
         mac = _take(choice, macs)
-        dpid = OTHER_DPID if features.other_switches and choice.chance(10) else DPID
+        elsewhere = features.other_switches and choice.chance(40 if features.tunnels else 10)
+        dpid = OTHER_DPID if elsewhere else DPID
         location = Location(dpid, number + 1, f"v{number}", f"row-{number}")
         if features.unaddressed and choice.chance(10):
             unaddressed.append(UnaddressedPort(name, network, mac, location))
@@ -157,7 +163,19 @@ def _inventory(choice: Choice, networks: tuple[str, ...], features: Features) ->
         ports = subset(choice, NAMED_PORTS, 25) if features.named_ports else ()
         addresses = _addresses(choice, pools)
         endpoints[name] = Endpoint(name, network, labels(choice, name, network), mac, addresses, ports, location)
-    return Inventory(endpoints, tuple(unaddressed))
+    return Inventory(endpoints, tuple(unaddressed), tunnels=make_tunnels(choice) if features.tunnels else {})
+
+
+def make_tunnels(choice: Choice) -> dict[int, Tunnel]:
+    """Mostly two ends that reach each other; sometimes only one, or two that speak differently."""
+    kind = choice.pick(tuple(TunnelKind))
+    other = choice.pick((kind, kind, kind, TunnelKind.GENEVE))
+    ports = {TunnelKind.GENEVE: 6081, TunnelKind.VXLAN: 4789, TunnelKind.GRE: 0}
+    ends = {
+        DPID: Tunnel(kind, IPv4Address("192.0.2.1"), ports[kind], 100, "ring-tun"),
+        OTHER_DPID: Tunnel(other, IPv4Address("192.0.2.2"), ports[other], choice.pick((100, 101)), "ring-tun"),
+    }
+    return {dpid: end for dpid, end in ends.items() if choice.chance(90)}
 
 
 def _addresses(choice: Choice, pools: list[list[IPAddress]]) -> tuple[IPAddress, ...]:

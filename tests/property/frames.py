@@ -101,10 +101,11 @@ def _transport(choice: Choice, version: int) -> dict[str, Any]:
 
 
 def reply_to(case: Case, frame: Frame) -> Frame:
-    """Return the frame the other side would answer with; from nowhere near if it is not on this switch."""
+    """Return the frame the other side would answer with, on its own switch; from nowhere near if there is none."""
     holder = _holder(case, frame)
     return dataclasses.replace(
         frame,
+        dpid=holder.location.dpid if holder else frame.dpid,
         in_port=holder.location.ofport if holder else frame.in_port,
         eth_src=frame.eth_dst,
         eth_dst=frame.eth_src,
@@ -117,8 +118,8 @@ def reply_to(case: Case, frame: Frame) -> Frame:
 
 
 def _holder(case: Case, frame: Frame) -> Endpoint | None:
-    here = case.inventory.on_switch(case.dpid)
-    return next((e for e in here if e.mac == frame.eth_dst and frame.dst in e.addresses), None)
+    everyone = case.inventory.endpoints.values()
+    return next((e for e in everyone if e.mac == frame.eth_dst and frame.dst in e.addresses), None)
 
 
 # -- forged ---------------------------------------------------------------------------------------

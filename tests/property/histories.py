@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from intent.model import GroupPeer, Intents, Peer, Policy, ServiceMatch, ServiceName
-from tests.property.cases import Case, Features, change_case, make_case
+from tests.property.cases import DPID, OTHER_DPID, Case, Features, change_case, make_case
 from tests.property.choice import Choice
-from topology.model import Endpoint, Inventory
+from topology.model import Endpoint, Inventory, UnaddressedPort
 
 
 def make_history(choice: Choice, features: Features, steps: int) -> list[Case]:
@@ -41,7 +41,7 @@ def _with_endpoint(choice: Choice, case: Case, target: Case) -> Case:
     unaddressed = tuple(p for p in case.inventory.unaddressed if p.name != new.name and not _collide(p, new))
     networks = {new.network: target.intents.networks[new.network], **case.intents.networks}
     case = _edit(case, networks=networks)
-    return dataclasses.replace(case, inventory=Inventory({**kept, new.name: new}, unaddressed))
+    return dataclasses.replace(case, inventory=_inventory(case, {**kept, new.name: new}, unaddressed))
 
 
 def _collide(one: object, other: Endpoint) -> bool:
@@ -58,7 +58,19 @@ def _with_unaddressed(choice: Choice, case: Case, target: Case) -> Case:
     fine = tuple(p for p in ports if p.network in case.intents.networks
                  and not any(p.name == e.name or _collide(p, e) for e in endpoints.values()))  # fmt: skip
     kept = tuple(p for p in fine if choice.chance(60))
-    return dataclasses.replace(case, inventory=Inventory(endpoints, kept))
+    return dataclasses.replace(case, inventory=_inventory(case, endpoints, kept))
+
+
+def _with_tunnels(choice: Choice, case: Case, target: Case) -> Case:
+    """Take over one tunnel end, or its absence."""
+    dpid = choice.pick((DPID, OTHER_DPID))
+    ends = {d: (target if d == dpid else case).inventory.tunnels.get(d) for d in (DPID, OTHER_DPID)}
+    tunnels = {d: end for d, end in ends.items() if end is not None}
+    return dataclasses.replace(case, inventory=dataclasses.replace(case.inventory, tunnels=tunnels))
+
+
+def _inventory(case: Case, endpoints: Mapping[str, Endpoint], unaddressed: tuple[UnaddressedPort, ...]) -> Inventory:
+    return Inventory(endpoints, unaddressed, tunnels=case.inventory.tunnels)
 
 
 def _with_policy(choice: Choice, case: Case, target: Case) -> Case:
@@ -103,6 +115,7 @@ def _with_definition(choice: Choice, case: Case, target: Case) -> Case:
 _STEPS = {
     "endpoint": _with_endpoint,
     "unaddressed": _with_unaddressed,
+    "tunnels": _with_tunnels,
     "policy": _with_policy,
     "mode": _with_mode,
     "definition": _with_definition,

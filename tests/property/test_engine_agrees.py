@@ -19,7 +19,7 @@ from intent.compiler import ids as id_maps
 from intent.compiler.engine import Changes, Engine, Update
 from intent.compiler.flow import Program
 from intent.model import Intents
-from tests.property.cases import BASIC, DPID, EVERYTHING, NOW, OFFSETS, OTHER_DPID, Case
+from tests.property.cases import BASIC, DPID, SITE, NOW, OFFSETS, OTHER_DPID, Case
 from tests.property.choice import Drawn, Seeded
 from tests.property.histories import expansions, make_history
 from topology.model import Inventory
@@ -64,7 +64,7 @@ class Follower:
 @pytest.mark.parametrize("first", range(0, SEEDS, SLICE))
 def test_every_step_of_a_history_equals_a_compilation_of_everything(first: int) -> None:
     for seed in range(first, first + SLICE):
-        history = make_history(Seeded(f"history {seed}"), (EVERYTHING, BASIC)[seed % 3 == 0], steps=7)
+        history = make_history(Seeded(f"history {seed}"), (SITE, BASIC)[seed % 3 == 0], steps=7)
         for _, expanded in expansions(history):
             follower = Follower()
             for case in expanded:
@@ -75,7 +75,7 @@ def test_every_step_of_a_history_equals_a_compilation_of_everything(first: int) 
 def test_bands_that_are_split_equal_a_compilation_of_everything(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With so small a shard that most bands are split over several priorities, and merged again."""
     monkeypatch.setattr(id_maps, "SHARD", 2)
-    history = make_history(Seeded(f"shards {seed}"), EVERYTHING, steps=7)
+    history = make_history(Seeded(f"shards {seed}"), SITE, steps=7)
     follower = Follower()
     for case in [*history, *history[::-1]]:
         follower.follow(case)
@@ -86,7 +86,7 @@ def test_bands_that_are_split_equal_a_compilation_of_everything(seed: int, monke
 def test_every_step_of_a_drawn_history_equals_a_compilation_of_everything(data: st.DataObject) -> None:
     """Slower, but a disagreement shrinks to its core."""
     follower = Follower()
-    for case in make_history(Drawn(data.draw), EVERYTHING, steps=4):
+    for case in make_history(Drawn(data.draw), SITE, steps=4):
         follower.follow(case)
 
 
@@ -94,7 +94,7 @@ def test_every_step_of_a_drawn_history_equals_a_compilation_of_everything(data: 
 def test_changes_split_to_single_things_equal_a_compilation_of_everything(first: int) -> None:
     """Endpoints and policies one by one: each comes after what it names, and goes before it."""
     for seed in range(first, first + SLICE):
-        history = make_history(Seeded(f"split {seed}"), EVERYTHING, steps=5)
+        history = make_history(Seeded(f"split {seed}"), SITE, steps=5)
         follower = Follower()
         follower.follow(history[0])
         for before, after in itertools.pairwise(history):
@@ -113,7 +113,7 @@ def _split(follower: Follower, here: Intents, held: Inventory, there: Intents, w
             )
             follower.change(gone, here, held)
     here = dataclasses.replace(there, policies=here.policies) if here.tiers == there.tiers else there
-    held = Inventory(held.endpoints, wanted.unaddressed)
+    held = Inventory(held.endpoints, wanted.unaddressed, tunnels=wanted.tunnels)
     follower.check(follower.engine.update(here, held, DPIDS, follower.now_s), here, held)
     for name in sorted(there.policies.keys() | wanted.endpoints.keys()):
         policy, endpoint = there.policies.get(name), wanted.endpoints.get(name)
@@ -127,7 +127,7 @@ def _split(follower: Follower, here: Intents, held: Inventory, there: Intents, w
 
 @pytest.mark.parametrize("seed", range(8))
 def test_an_engine_that_begins_with_persisted_numbers_goes_on_as_if_it_had_never_stopped(seed: int) -> None:
-    history = make_history(Seeded(f"restart {seed}"), EVERYTHING, steps=6)
+    history = make_history(Seeded(f"restart {seed}"), SITE, steps=6)
     follower = Follower()
     for case in history:
         follower.follow(case)

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from intent.model import DEFAULT_TIERS, Group, Intents, Mode, Network, Policy, Service, Tier
-from topology.model import Endpoint, Inventory, UnaddressedPort
+from topology.model import Endpoint, Inventory, Tunnel, UnaddressedPort
 
-_Thing = TypeVar("_Thing", Endpoint, Policy, Group, Service, Network)
+_Thing = TypeVar("_Thing", Endpoint, Policy, Group, Service, Network, Tunnel)
+_Key = TypeVar("_Key", str, int)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Changes:
     tiers: tuple[Tier, ...] | None = None
     dpids: frozenset[int] | None = None
     """The switches that programs are wanted for."""
+    tunnels: Mapping[int, Tunnel | None] = dataclasses.field(default_factory=dict)
+    """By datapath id."""
 
 
 class Inputs:
@@ -41,6 +44,7 @@ class Inputs:
         self.endpoints: dict[str, Endpoint] = {}
         self.unaddressed: dict[UnaddressedPort, None] = {}
         self.dpids: frozenset[int] = frozenset()
+        self.tunnels: dict[int, Tunnel] = {}
         self.intents = self._intents(DEFAULT_TIERS)
 
     def _intents(self, tiers: tuple[Tier, ...]) -> Intents:
@@ -70,6 +74,7 @@ class Inputs:
             networks=_apply(self.networks, wanted.networks),
             tiers=tiers,
             dpids=dpids,
+            tunnels=_apply(self.tunnels, wanted.tunnels),
         )
 
     def whole(self) -> Changes:
@@ -83,6 +88,7 @@ class Inputs:
             networks=dict(self.networks),
             tiers=self.intents.tiers,
             dpids=self.dpids,
+            tunnels=dict(self.tunnels),
         )
 
     def changes_to(self, intents: Intents, inventory: Inventory, dpids: Collection[int]) -> Changes:
@@ -102,20 +108,21 @@ class Inputs:
             networks=_difference(self.networks, intents.networks),
             tiers=intents.tiers,
             dpids=frozenset(dpids),
+            tunnels=_difference(self.tunnels, inventory.tunnels),
         )
 
 
-def _difference(here: Mapping[str, _Thing], there: Mapping[str, _Thing]) -> dict[str, _Thing | None]:
+def _difference(here: Mapping[_Key, _Thing], there: Mapping[_Key, _Thing]) -> dict[_Key, _Thing | None]:
     get = here.get
-    found: dict[str, _Thing | None] = {name: thing for name, thing in there.items() if get(name) is not thing}
+    found: dict[_Key, _Thing | None] = {name: thing for name, thing in there.items() if get(name) is not thing}
     if found or len(here) != len(there):
         found.update(dict.fromkeys(here.keys() - there.keys()))
     return found
 
 
-def _apply(here: dict[str, _Thing], wanted: Mapping[str, _Thing | None]) -> dict[str, _Thing | None]:
+def _apply(here: dict[_Key, _Thing], wanted: Mapping[_Key, _Thing | None]) -> dict[_Key, _Thing | None]:
     """Change `here`; return what of it was a change."""
-    done: dict[str, _Thing | None] = {}
+    done: dict[_Key, _Thing | None] = {}
     for name, thing in wanted.items():
         before = here.get(name)
         if thing is None:

@@ -11,6 +11,7 @@ from intent.compiler.engine.offers import Offers
 from intent.compiler.engine.people import Party, People
 from intent.compiler.engine.plugs import Plug
 from intent.compiler.engine.roster import Roster
+from intent.compiler.engine.sights import Sights
 from intent.compiler.engine.switch import Switch
 from intent.compiler.engine.words import Words
 from topology.model import Endpoint
@@ -33,6 +34,7 @@ class Places:
         """Parties of which an address came to a switch, or went."""
         self._answering_in: dict[str, dict[int, None]] = {}
         """By network: the switches with an endpoint there; some may be gone."""
+        self._sights = Sights(inputs, switches, self._touch)
         self._newborn: list[Party] = []
         self._staying: list[Plug] = []
         self._gone: list[Plug] = []
@@ -49,6 +51,7 @@ class Places:
         for plug in self._gone:
             self._unplug(plug)
         self._fall_silent()
+        self._dig(changes.tunnels)
         for plug in self._come:
             self._roster.add(plug)
             for key in plug.attachments:
@@ -57,6 +60,31 @@ class Places:
         for switch in self._new_switches():
             for plug in self._roster.switches.get(switch.ports.dpid, {}).values():
                 self.touched.update(((switch.ports.dpid, party), None) for party in plug.parties)
+        self._look_around()
+
+    def forget(self, switch: Switch) -> None:
+        """Let a switch go for which no program is wanted any more."""
+        self._sights.forget(switch)
+
+    def _touch(self, dpid: int, party: Party) -> None:
+        self.touched[dpid, party] = None
+
+    def _dig(self, ends: Iterable[int]) -> None:
+        """Let switches with another tunnel end know everybody anew, and the others know who is plugged in there."""
+        self._sights.dig(ends)
+        for dpid in ends:
+            own = self._switches.get(dpid)
+            for network in sorted(own.ports.answering) if own is not None else ():
+                self._anew(own, self._of_network(network))
+            for plug in self._roster.switches.get(dpid, {}).values():
+                for viewer in self._answering(plug):
+                    self._anew(viewer, (plug,))
+
+    def _anew(self, viewer: Switch | None, plugs: Iterable[Plug]) -> None:
+        if viewer is not None:
+            for plug in plugs:
+                self._sights.blind(viewer, plug.endpoint.name)
+                self._sights.find(viewer, (plug,), answered=True)
 
     def _new_switches(self) -> Iterator[Switch]:
         return (switch for switch in self._switches.values() if switch.is_new)
@@ -85,11 +113,14 @@ class Places:
             switch = self._switches.get(endpoint.location.dpid)
             if switch is not None:
                 switch.ports.unplug(endpoint.name)
+            for viewer in self._answering(plug):
+                if self._sights.blind(viewer, endpoint.name):
+                    self._sights.find(viewer, (plug,), answered=True)
 
     def _unplug(self, plug: Plug) -> None:
         name, location = plug.endpoint.name, plug.endpoint.location
         for switch in self._answering(plug):
-            switch.ports.hush((plug,))
+            self._sights.lose(switch, (plug,))
         own = self._switches.get(location.dpid)
         if own is not None:
             own.ports.unplug(name)
@@ -114,10 +145,26 @@ class Places:
             if network in switch.ports.answering:
                 switch.ports.answering.discard(network)
                 self._answering_in[network].pop(dpid, None)
-                switch.ports.hush(self._of_network(network))
+                self._sights.lose(switch, self._of_network(network))
 
     def _of_network(self, network: str) -> Iterable[Plug]:
         return (plug for plugs in self._roster.places.get(network, {}).values() for plug in plugs.values())
+
+    def _look_around(self) -> None:
+        """Show newcomers to those who answer in their network, and all others to whoever begins to."""
+        for plug in self._come:
+            for switch in self._answering(plug):
+                self._sights.find(switch, (plug,))
+        new = [switch.ports.dpid for switch in self._new_switches()]
+        self._sights.dig(new)
+        corners = [_corner(plug) for plug in self._come]
+        corners += (_corner(plug) for dpid in new for plug in self._roster.switches.get(dpid, {}).values())
+        for network, dpid in dict.fromkeys(corners):
+            found = self._switches.get(dpid)
+            if found is not None and network not in found.ports.answering:
+                found.ports.answering.add(network)
+                self._answering_in.setdefault(network, {})[dpid] = None
+                self._sights.find(found, self._of_network(network))
 
     # -- identities -----------------------------------------------------------------------------
 
@@ -158,29 +205,13 @@ class Places:
             switch = self._switches.get(plug.endpoint.location.dpid)
             if switch is not None and not switch.is_new:
                 switch.ports.plug(plug, attachments)
-        for plug in self._come:
-            for switch in self._answering(plug):
-                switch.ports.answer((plug,))
         for switch in self._new_switches():
             for plug in self._roster.switches.get(switch.ports.dpid, {}).values():
                 switch.ports.plug(plug, attachments)
-        self._speak_up()
+        self._sights.arrive(attachments)
         self._refuse(rejecting=rejecting, observing=observing, anew=anew)
         self._offers.arrive()
         self._staying, self._gone, self._come = [], [], []
-
-    def _speak_up(self) -> None:
-        """A switch that gets the first endpoint of a network answers for all others there."""
-        corners = [_corner(plug) for plug in self._come]
-        for switch in self._new_switches():
-            local = self._roster.switches.get(switch.ports.dpid, {}).values()
-            corners += (_corner(plug) for plug in local)
-        for network, dpid in dict.fromkeys(corners):
-            found = self._switches.get(dpid)
-            if found is not None and network not in found.ports.answering:
-                found.ports.answering.add(network)
-                self._answering_in.setdefault(network, {})[dpid] = None
-                found.ports.answer(self._of_network(network))
 
     def _refuse(self, *, rejecting: bool, observing: bool, anew: bool) -> None:
         if anew:

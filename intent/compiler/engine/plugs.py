@@ -10,9 +10,10 @@ from intent.compiler.endpoints import Numbers
 from intent.compiler.engine.clauses import Flows
 from intent.compiler.engine.people import Party
 from intent.compiler.flow import Flow, FlowKey
+from intent.compiler.tunnels import Path, remote_flows, tunnel_flow
 from intent.compiler.verdict import reject_flows
 from intent.model import Network
-from topology.model import Endpoint, UnaddressedPort
+from topology.model import Endpoint, IPAddress, Tunnel, UnaddressedPort
 
 Member: TypeAlias = Endpoint | UnaddressedPort
 MemberKey: TypeAlias = str | UnaddressedPort
@@ -52,11 +53,19 @@ class Plug:
     def flows(self, attachments: Mapping[str, int]) -> Iterator[Flow]:
         """Yield the flows on its own switch."""
         endpoint, numbers = self.endpoint, Numbers(0, 0, 0)
-        for address, party, key in zip(endpoint.addresses, self.parties, self.attachments, strict=True):
-            numbers = Numbers(self.network, party.number, attachments[key])
+        for address, numbers in self._numbered(attachments):
             yield from endpoints.address_flows(endpoint, address, numbers)
         if endpoints.has_ipv6(endpoint):
             yield endpoints.solicit_flow(endpoint, numbers)
+
+    def flows_from(self, path: Path, attachments: Mapping[str, int]) -> Iterator[Flow]:
+        """Yield the flows on a switch that reaches it through a tunnel."""
+        for address, numbers in self._numbered(attachments):
+            yield from remote_flows(self.endpoint, address, numbers, path)
+
+    def _numbered(self, attachments: Mapping[str, int]) -> Iterator[tuple[IPAddress, Numbers]]:
+        for address, party, key in zip(self.endpoint.addresses, self.parties, self.attachments, strict=True):
+            yield address, Numbers(self.network, party.number, attachments[key])
 
 
 class Ports:
@@ -69,6 +78,11 @@ class Ports:
         """By endpoint."""
         self.answering: set[str] = set()
         """Networks with an endpoint here: their other endpoints are answered for."""
+        self.seen: dict[str, tuple[Party, ...]] = {}
+        """Endpoints of other switches that a tunnel leads to, each with what it goes by."""
+        self._ways: dict[str, tuple[FlowKey, ...]] = {}
+        """By endpoint: the flows of those."""
+        self._guard: tuple[FlowKey, ...] = ()
         self._refusing: dict[int, tuple[FlowKey, ...]] = {}
         self._served: dict[str, dict[MemberKey, tuple[FlowKey, ...]]] = {}
         """By network."""
@@ -92,6 +106,20 @@ class Ports:
         for plug in plugs:
             if plug.endpoint.location.dpid != self.dpid:
                 self._flows.disclaim(flow.key for flow in plug.answers)
+
+    def blind(self, name: str) -> tuple[Party, ...] | None:
+        """Take out the way to an endpoint of another switch; return what it went by, None if there was no way."""
+        self._flows.disclaim(self._ways.pop(name, ()))
+        return self.seen.pop(name, None)
+
+    def reach(self, plug: Plug, path: Path, attachments: Mapping[str, int]) -> None:
+        """Put the way to an endpoint of another switch, and from it."""
+        self._ways[plug.endpoint.name] = self._flows.claim(plug.flows_from(path, attachments))
+
+    def guard(self, tunnel: Tunnel | None) -> None:
+        """Drop what comes from the tunnel port and from nobody known."""
+        self._flows.disclaim(self._guard)
+        self._guard = self._flows.claim((tunnel_flow(tunnel),)) if tunnel else ()
 
     # -- telling refused senders -----------------------------------------------------------------
 

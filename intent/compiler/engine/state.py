@@ -102,7 +102,7 @@ class State:
     def _note_definitions(self, changes: Changes) -> None:
         if self.switches.keys() != self._inputs.dpids:
             for dpid in self.switches.keys() - self._inputs.dpids:
-                del self.switches[dpid]
+                self._places.forget(self.switches.pop(dpid))
             for dpid in sorted(self._inputs.dpids - self.switches.keys()):
                 self.switches[dpid] = Switch(dpid, self._layout, self._busy)
                 self._busy[dpid] = None

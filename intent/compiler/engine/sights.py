@@ -1,0 +1,96 @@
+"""Whom a switch knows of other switches: all endpoints of the networks that it has endpoints of.
+
+It answers for them; those that a tunnel leads to it also judges, sends to and hears from. `lose` and `find` change
+the model, before numbers are settled; `arrive` puts the flows in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from intent.compiler.engine.inputs import Inputs
+from intent.compiler.engine.people import Party
+from intent.compiler.engine.plugs import Plug
+from intent.compiler.engine.switch import Switch
+from intent.compiler.tunnels import Path
+from topology.model import linked
+
+
+class Sights:
+    """The views that switches have of each other's endpoints."""
+
+    def __init__(self, inputs: Inputs, switches: Mapping[int, Switch], touch: Callable[[int, Party], None]) -> None:
+        """Tell `touch` of parties that a switch may begin or cease to know."""
+        self._inputs = inputs
+        self._switches = switches
+        self._touch = touch
+        self._found: dict[tuple[int, str], tuple[Plug, bool]] = {}
+        """By viewer and endpoint; whether it is to be answered for, too."""
+        self._guards: dict[int, None] = {}
+
+    # -- the model ------------------------------------------------------------------------------
+
+    def lose(self, viewer: Switch, plugs: Iterable[Plug]) -> None:
+        """Know endpoints of other switches no more."""
+        for plug in plugs:
+            viewer.ports.hush((plug,))
+            self._found.pop((viewer.ports.dpid, plug.endpoint.name), None)
+            self.blind(viewer, plug.endpoint.name)
+
+    def blind(self, viewer: Switch, name: str) -> bool:
+        """Take the way to an endpoint out; return whether there was one."""
+        parties = viewer.ports.blind(name)
+        for party in parties or ():
+            _count(party, viewer.ports.dpid, -1)
+            self._touch(viewer.ports.dpid, party)
+        return parties is not None
+
+    def find(self, viewer: Switch, plugs: Iterable[Plug], *, answered: bool = False) -> None:
+        """Know endpoints of other switches from now on; `answered` if it answers for them already."""
+        dpid = viewer.ports.dpid
+        for plug in plugs:
+            key = dpid, plug.endpoint.name
+            there = plug.endpoint.location.dpid
+            if there == dpid:
+                continue
+            self._found[key] = plug, not answered or self._found.get(key, (plug, False))[1]
+            if plug.endpoint.name not in viewer.ports.seen and linked(self._inputs.tunnels, dpid, there):
+                viewer.ports.seen[plug.endpoint.name] = tuple(plug.parties)
+                for party in plug.parties:
+                    _count(party, dpid, 1)
+                    self._touch(dpid, party)
+
+    def forget(self, viewer: Switch) -> None:
+        """Let a switch go for good."""
+        for parties in viewer.ports.seen.values():
+            for party in parties:
+                _count(party, viewer.ports.dpid, -1)
+
+    def dig(self, dpids: Iterable[int]) -> None:
+        """Note that the tunnel ends of these switches are not what they were."""
+        self._guards.update(dict.fromkeys(dpids))
+
+    # -- the flows ------------------------------------------------------------------------------
+
+    def arrive(self, attachments: Mapping[str, int]) -> None:
+        """Put in the flows of what was found."""
+        tunnels = self._inputs.tunnels
+        for dpid in self._guards:
+            if dpid in self._switches:
+                self._switches[dpid].ports.guard(tunnels.get(dpid))
+        for (dpid, _), (plug, is_new) in self._found.items():
+            ports = self._switches[dpid].ports
+            if is_new:
+                ports.answer((plug,))
+            if plug.endpoint.name in ports.seen:
+                path = Path(tunnels[dpid], tunnels[plug.endpoint.location.dpid])
+                ports.reach(plug, path, attachments)
+        self._found, self._guards = {}, {}
+
+
+def _count(party: Party, dpid: int, change: int) -> None:
+    count = party.where.get(dpid, 0) + change
+    if count:
+        party.where[dpid] = count
+    else:
+        del party.where[dpid]

@@ -1,0 +1,95 @@
+"""Two switches in the mind, and the tunnel between them: a packet goes through both programs.
+
+Each has a conntrack of its own. The semantics is asked at each of them: of a packet that both let through, of one
+that either stops.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from intent.compiler import fields as f
+from intent.compiler.cookie import Guard, Kind, Origin, encode
+from intent.compiler.interpreter import Result, State
+from intent.semantics import Reason, Verdict
+from tests.property.cases import DPID, OTHER_DPID, Case
+from tests.property.world import Switch
+from topology.model import TunnelKind
+from topology.packet import Frame, Opening, Outcome
+
+_LIES = ((f.TUN_SRC, 7), (f.TUN_ID, 15), (f.TUN_OPTION, 62))
+"""A bit of each field that must be right."""
+DHCP_GUARD = encode(Origin(Kind.GUARD, Guard.DHCP))
+TUNNEL_GUARD = encode(Origin(Kind.GUARD, Guard.TUNNEL))
+
+
+class Pair:
+    """Both switches of a case with tunnels."""
+
+    def __init__(self, case: Case) -> None:
+        self.switches = {dpid: Switch(dataclasses.replace(case, dpid=dpid)) for dpid in (DPID, OTHER_DPID)}
+        self.case = case
+        self.crossed = 0
+        """Packets that came out at the other switch."""
+
+    def follow(self, case: Case) -> None:
+        """Bring both switches to a case."""
+        self.case = case
+        for dpid, switch in self.switches.items():
+            switch.follow(dataclasses.replace(case, dpid=dpid))
+        assert len({switch.ids.to_json() for switch in self.switches.values()}) == 1
+
+    def connections(self) -> list[Opening]:
+        """Return the openings that either conntrack knows."""
+        entries = (opening for switch in self.switches.values() for _, opening in switch.conntrack.entries)
+        return list(dict.fromkeys(entries))
+
+    def check(self, frame: Frame, quoted: Opening | None = None) -> Verdict:
+        """Assert that a frame fares as the semantics says, on its way through both switches."""
+        near = self.switches[frame.dpid]
+        verdict, result = near.expected(frame, quoted), near.actual(frame, quoted)
+        place = verdict.fate.location
+        if verdict.reason is Reason.DHCP and place is None and result.tunnel:
+            self._stop_dhcp(frame, result)
+            return verdict
+        near.compare(frame, verdict, result)
+        if verdict.fate.outcome is not Outcome.DELIVER or place is None or place.dpid == frame.dpid:
+            return verdict
+        return self._arrive(frame, result, quoted, place.dpid)
+
+    def _arrive(self, frame: Frame, sent: Result, quoted: Opening | None, dpid: int) -> Verdict:
+        tunnels, far = self.case.inventory.tunnels, self.switches[dpid]
+        assert sent.tunnel[f.TUN_DST] == int(tunnels[dpid].address)
+        brought = _brought(sent.tunnel, int(tunnels[frame.dpid].address))
+        assert (f.TUN_OPTION in brought) == (tunnels[dpid].kind is TunnelKind.GENEVE)
+        verdict = far.expected(frame, quoted)
+        landed = dataclasses.replace(frame, dpid=dpid, in_port=tunnels[dpid].ofport)
+        self._forge(landed, brought, dpid)
+        result = far.interpreter.run(landed, far.conntrack, quoted, brought)
+        far.compare(frame, verdict, result)
+        self.crossed += bool(result.ports)
+        return verdict
+
+    def _stop_dhcp(self, frame: Frame, sent: Result) -> None:
+        """The server's own switch lets it answer whomever; that of the client does not."""
+        ((dpid, there),) = ((d, t) for d, t in self.case.inventory.tunnels.items() if d != frame.dpid)
+        brought = _brought(sent.tunnel, int(self.case.inventory.tunnels[frame.dpid].address))
+        landed = dataclasses.replace(frame, dpid=dpid, in_port=there.ofport)
+        far = self.switches[dpid]
+        result = far.interpreter.run(landed, far.conntrack, None, brought)
+        assert (result.ports, result.cookies[-1]) == ([], DHCP_GUARD)
+
+    def _forge(self, frame: Frame, brought: State, dpid: int) -> None:
+        """Whatever of the claim is another's, the packet ends at the guard."""
+        far = self.switches[dpid]
+        lies = [{**brought, field: value ^ 1 << bit} for field, bit in _LIES if (value := brought.get(field))]
+        for lie in lies:
+            result = far.interpreter.run(frame, far.conntrack, None, lie)
+            assert (result.ports, result.cookies) == ([], [TUNNEL_GUARD])
+        stolen = dataclasses.replace(frame, eth_src="02:00:00:00:00:ff")
+        assert far.interpreter.run(stolen, far.conntrack, None, brought).cookies == [TUNNEL_GUARD]
+
+
+def _brought(sent: State, source: int) -> State:
+    """Return what the other host sees of the tunnel header."""
+    return {f.TUN_SRC: source, **{field: sent[field] for field in (f.TUN_ID, f.TUN_OPTION) if field in sent}}
