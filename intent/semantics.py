@@ -297,7 +297,7 @@ def _forbidden(frame: Frame, network: Network, sender: Endpoint) -> Reason | Non
 
 
 def _to_destination(inventory: Inventory, frame: Frame, sender: Endpoint) -> Admitted | Verdict:
-    """Unicast goes to the one endpoint of the network with that MAC and address, if a tunnel leads there, or nowhere."""
+    """Unicast goes to the one endpoint of the network with that MAC and address, if it can be reached."""
     found = None if frame.dst is None else holder(inventory, sender.network, frame.dst)
     if found is None or found.mac != frame.eth_dst:
         return _drop(Reason.DESTINATION)

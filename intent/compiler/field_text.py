@@ -78,7 +78,9 @@ _STYLES: Mapping[Field, _Style] = {
     **dict.fromkeys((f.TCP_SRC, f.TCP_DST, f.UDP_SRC, f.UDP_DST, f.SCTP_SRC, f.SCTP_DST, f.ARP_OP), _DECIMAL),
     **dict.fromkeys((f.ICMPV4_TYPE, f.ICMPV4_CODE, f.ICMPV6_TYPE, f.ICMPV6_CODE, f.ND_OPTIONS_TYPE), _DECIMAL),
     **dict.fromkeys((f.ETH_SRC, f.ETH_DST, f.ARP_SHA, f.ARP_THA, f.ND_SLL, f.ND_TLL), _MAC),
-    **dict.fromkeys((f.TUN_SRC, f.TUN_DST, f.IPV4_SRC, f.IPV4_DST, f.CT_NW_SRC, f.CT_NW_DST, f.ARP_SPA, f.ARP_TPA), _IPV4),
+    **dict.fromkeys(
+        (f.TUN_SRC, f.TUN_DST, f.IPV4_SRC, f.IPV4_DST, f.CT_NW_SRC, f.CT_NW_DST, f.ARP_SPA, f.ARP_TPA), _IPV4
+    ),
     **dict.fromkeys((f.IPV6_SRC, f.IPV6_DST, f.CT_IPV6_SRC, f.CT_IPV6_DST, f.ND_TARGET), _IPV6),
 }
 """What is not here is written in hexadecimal."""

@@ -19,7 +19,7 @@ from intent.compiler import ids as id_maps
 from intent.compiler.engine import Changes, Engine, Update
 from intent.compiler.flow import Program
 from intent.model import Intents
-from tests.property.cases import BASIC, DPID, SITE, NOW, OFFSETS, OTHER_DPID, Case
+from tests.property.cases import BASIC, DPID, NOW, OFFSETS, OTHER_DPID, SITE, Case
 from tests.property.choice import Drawn, Seeded
 from tests.property.histories import expansions, make_history
 from topology.model import Inventory
