@@ -12,6 +12,7 @@ from ovsdb.converge import Applied
 from ovsdb.ensure import ensure_bridge, ensure_port, ensure_tunnel, remove_bridge, remove_port, set_external_ids
 from ovsdb.errors import BadTarget, ConnectionLost, EnsureError, OvsdbError, ProtocolError, TransactionError
 from ovsdb.explain import Change
+from ovsdb.listener import Listen, Listener
 from ovsdb.port_wishes import PortWish, TunnelWish, Vlan
 from ovsdb.session import Limits, Session, Transactor, open_session
 from ovsdb.target import Target, Tls, parse_target
@@ -26,6 +27,8 @@ __all__ = [
     "ConnectionLost",
     "EnsureError",
     "Limits",
+    "Listen",
+    "Listener",
     "OvsdbError",
     "PortWish",
     "ProtocolError",

@@ -7,16 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from ovsdb.errors import ConnectionLost, OvsdbError, ProtocolError
-from ovsdb.mirror import MONITOR_REQUESTS, Mirror
-from ovsdb.session import DATABASE, DEFAULT_LIMITS, Limits, Operation, Reply, Result, Session
+from ovsdb.errors import ConnectionLost, OvsdbError
+from ovsdb.follow import Follow
+from ovsdb.session import DEFAULT_LIMITS, Limits, Operation, Result, Session
+from ovsdb.source import Dial, Source
 from ovsdb.stream import Stream
-from ovsdb.target import Tls, connect, parse_target
+from ovsdb.target import Tls
 from topology.events import Event, HostLost, HostResynced
 
 _log = logging.getLogger("ringfence.ovsdb")
 
-MONITOR_ID = "ringfence"
 _MAX_LOGGED = 8
 
 
@@ -25,22 +25,29 @@ class Client:
 
     `sink` gets the events of this host, in order, on the client's own thread; it must not block
     and must not call `transact`. After each connect comes a `HostResynced` with the complete state,
-    after each loss one `HostLost`. The host's name in events is the target as given.
+    after each loss one `HostLost`. The host's name in events is the target as given; with a `source`
+    of connections it is whatever that source answers for.
 
     Raises:
         BadTarget: at construction, for a target that cannot be right.
     """
 
     def __init__(
-        self, target: str, sink: Callable[[Event], None], *, tls: Tls | None = None, limits: Limits = DEFAULT_LIMITS
+        self,
+        target: str,
+        sink: Callable[[Event], None],
+        *,
+        tls: Tls | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        source: Source | None = None,
     ) -> None:
         self.host = target
-        self._target = parse_target(target)
+        self._source: Source = source or Dial(target, tls, limits.connect_timeout_s)
         self._sink = sink
-        self._tls = tls
         self._limits = limits
         self._stopped = threading.Event()
         self._session: Session | None = None
+        self._follow = Follow(target, limits, self._emit)
         self._thread = threading.Thread(target=self._keep_connected, name=f"ovsdb {target}", daemon=True)
         self._reason: str | None = None
         """Why we are not connected; None while we are."""
@@ -54,11 +61,32 @@ class Client:
     def stop(self, timeout_s: float = 2.0) -> None:
         """End the connection and the thread; no event comes after this returns."""
         self._stopped.set()
+        self._source.close()
+        self.drop()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def drop(self) -> None:
+        """End the present connection, if there is one; the next is made as after any loss."""
         session = self._session
         if session is not None:
             session.close()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+
+    @property
+    def resumed(self) -> int:
+        """Connections that went on where the one before had ended, without asking for everything."""
+        return self._follow.resumed
+
+    def alive(self, timeout_s: float) -> bool:
+        """Whether the server answers an echo on the present connection within a time."""
+        session = self._session
+        if session is None:
+            return False
+        try:
+            session.call("echo", [], timeout_s=timeout_s)
+        except OvsdbError:
+            return False
+        return True
 
     def transact(self, operations: Sequence[Operation], *, timeout_s: float | None = None) -> list[Result]:
         """Run one transaction on the present connection; see `ovsdb.session.Transactor`."""
@@ -82,7 +110,7 @@ class Client:
     def _serve(self) -> str:
         """Serve one connection to its end; return why it ended."""
         try:
-            stream = Stream(connect(self._target, self._tls, self._limits.connect_timeout_s), self.host)
+            stream = Stream(self._source.open(), self.host)
             try:
                 self._monitor(stream)
             finally:
@@ -96,19 +124,24 @@ class Client:
         return "the connection ended"
 
     def _monitor(self, stream: Stream) -> None:
-        monitor = _Monitor(self.host, self._limits, self._emit)
-        session = Session(stream, self.host, self._limits, monitor.notice)
-        late = threading.Timer(self._limits.sync_timeout_s, monitor.expire, (session,))
+        session = Session(stream, self.host, self._limits, self._follow.notice)
+        late = threading.Timer(self._limits.sync_timeout_s, self._expire, (session,))
         late.daemon = True
         late.start()
         try:
-            session.request("monitor_cond", [DATABASE, MONITOR_ID, MONITOR_REQUESTS], monitor.reply)
+            self._follow.begin(session)
             self._session = session
             if self._stopped.is_set():
                 return
             session.run()
         finally:
             late.cancel()
+
+    def _expire(self, session: Session) -> None:
+        """End a connection whose server lives but never tells its state."""
+        if not self._follow.synced:
+            _log.warning("OVSDB %s: the server does not answer the monitor request", self.host)
+            session.close()
 
     def _lose(self, reason: str) -> None:
         """Tell a loss once, and log each reason once, until all is well again."""
@@ -127,35 +160,3 @@ class Client:
             self._reason = None
             self._logged.clear()
             _log.info("OVSDB %s: connected, %d rows", self.host, len(event.rows))
-
-
-class _Monitor:
-    """The monitor of one connection; called on the reader's thread, in the order the server spoke."""
-
-    def __init__(self, host: str, limits: Limits, emit: Callable[[Event], None]) -> None:
-        self._host = host
-        self._mirror = Mirror(host, limits)
-        self._emit = emit
-        self._synced = False
-
-    def reply(self, reply: Reply) -> None:
-        if isinstance(reply.failure, ProtocolError):
-            raise ProtocolError(f"{reply.failure}; is {DATABASE} served there by OVS 2.6 or later?")
-        if reply.failure is None:
-            self._emit(self._mirror.resync(reply.result))
-            self._synced = True
-
-    def notice(self, method: str, params: object) -> None:
-        match method, params:
-            case "update2", [str(name), tables] if name == MONITOR_ID and self._synced:
-                self._emit(self._mirror.change(tables))
-            case "update2", _:
-                raise ProtocolError(f"{self._host}: an update for a monitor that is not ours")
-            case "monitor_canceled", _:
-                raise ConnectionLost(f"{self._host}: the server ended the monitor; its database changed")
-
-    def expire(self, session: Session) -> None:
-        """End a connection whose server lives but never tells its state."""
-        if not self._synced:
-            _log.warning("OVSDB %s: the server does not answer the monitor request", self._host)
-            session.close()

@@ -38,6 +38,11 @@ class Splitter:
         self._depth = 0
         self._in_string = False
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is left of what was received."""
+        return not self._buffer
+
     def feed(self, data: bytes) -> Iterator[dict[str, object]]:
         """Yield the objects that `data` completes.
 

@@ -35,6 +35,10 @@ class Mirror:
             if "initial" not in update:
                 raise ProtocolError("the answer to the monitor request has a row that is not initial")
             self._insert(table, uid, update["initial"])
+        return self.whole()
+
+    def whole(self) -> HostResynced:
+        """Return everything we hold."""
         return HostResynced(self._host, tuple(typed_row(t, uid, columns) for uid, (t, columns) in self._rows.items()))
 
     def change(self, tables: object) -> RowsChanged:

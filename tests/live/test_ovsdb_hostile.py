@@ -8,7 +8,7 @@ import time
 import pytest
 
 from ovsdb import ConnectionLost, ProtocolError, TransactionError, open_session
-from tests.unit.ovsdb_kit import INITIAL, OTHER, QUICK, ROW, Peer, Server, Watch, honest
+from tests.unit.ovsdb_kit import INITIAL, OTHER, QUICK, ROW, SINCE, Peer, Server, Watch, honest
 from topology.events import BridgeRow, HostLost, HostResynced, InterfaceRow, RefusedRow, RowsChanged
 
 MONITOR_ID = 1
@@ -16,11 +16,11 @@ RIGHT = BridgeRow(ROW, "br", external_ids={"ringfence": "me"})
 
 
 def reply(result) -> bytes:
-    return json.dumps({"id": MONITOR_ID, "result": result, "error": None}).encode()
+    return json.dumps({"id": MONITOR_ID, "result": [False, SINCE, result], "error": None}).encode()
 
 
 def update(tables, name="ringfence") -> bytes:
-    return json.dumps({"id": None, "method": "update2", "params": [name, tables]}).encode()
+    return json.dumps({"id": None, "method": "update3", "params": [name, SINCE, tables]}).encode()
 
 
 def row(**columns) -> bytes:
@@ -46,6 +46,11 @@ UGLY = {
     "an error": b'{"id": 1, "result": null, "error": "unknown database"}',
     "an error object": b'{"id": 1, "result": null, "error": {"error": "syntax error"}}',
     "a method that is no string": b'{"id": null, "method": {"a": 1}, "params": []}',
+    "an answer without a transaction": b'{"id": 1, "result": [false, {}], "error": null}',
+    "an answer that is no list": b'{"id": 1, "result": {}, "error": null}',
+    "a transaction that is none": b'{"id": 1, "result": [false, "x", {}], "error": null}',
+    "a resumption of nothing": json.dumps({"id": 1, "result": [True, SINCE, {}], "error": None}).encode(),
+    "an update of the other kind, malformed": SYNC + b'{"id": null, "method": "update2", "params": 5}',
     "a result that is a number": reply(7),
     "a result that is null": reply(None),
     "a table that is a list": reply({"Bridge": []}),
@@ -72,7 +77,7 @@ UGLY = {
     "too many rows": reply({"Port": {f"{n:08x}{ROW[8:]}": {"initial": {"name": f"p{n}"}} for n in range(1001)}}),
     "an update before the answer": update({}),
     "an update of somebody else": SYNC + update({}, "other"),
-    "an update without tables": SYNC + b'{"id": null, "method": "update2", "params": ["ringfence"]}',
+    "an update without tables": SYNC + b'{"id": null, "method": "update3", "params": ["ringfence"]}',
     "a row twice": SYNC + update({"Bridge": {ROW: {"insert": {"name": "br"}}}}),
     "a change of a row never seen": SYNC + update({"Bridge": {OTHER: {"modify": {"name": "x"}}}}),
     "a change in another table": SYNC + update({"Port": {ROW: {"modify": {"name": "x"}}}}),

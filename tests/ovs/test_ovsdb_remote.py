@@ -14,33 +14,14 @@ from mininet_scenarios.namespaces import entered
 from mininet_scenarios.private_ovs import Daemon, PrivateOvs
 from ovsdb import Tls, ensure_bridge
 from tests.ovs.ovsdb_kit import GREEN, WAIT_S, WISH, Follower
+from tests.ovs.pki_kit import make_pki
 from topology.events import HostLost
 
 
 @pytest.fixture(scope="module")
 def pki(session_janitor) -> Path:
     """Keys and certificates of a server and a client, signed by one authority; and of a stranger."""
-    where = session_janitor.directory()
-    authority(where, "ca")
-    authority(where, "stranger")
-    for name in ("server", "client"):
-        key = ["-keyout", f"{name}-key.pem", "-out", f"{name}.csr"]
-        openssl(where, "req", *NEW, *key, "-subj", f"/CN={name}")
-        by = ["-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial"]
-        openssl(where, "x509", "-req", "-in", f"{name}.csr", *by, "-out", f"{name}.pem", "-days", "2")
-    return where
-
-
-NEW = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-
-
-def openssl(where: Path, *words: str) -> None:
-    subprocess.run(["openssl", *words], cwd=where, check=True, capture_output=True)
-
-
-def authority(where: Path, name: str) -> None:
-    files = ["-keyout", f"{name}-key.pem", "-out", f"{name}.pem"]
-    openssl(where, "req", "-x509", *NEW, *files, "-subj", f"/CN={name}", "-days", "2")
+    return make_pki(session_janitor.directory(), "server", "client")
 
 
 def tls(pki: Path, ca: str = "ca") -> Tls:

@@ -26,6 +26,8 @@ QUICK = Limits(
 )
 ROW = "00000001-0000-4000-8000-000000000000"
 OTHER = "00000002-0000-4000-8000-000000000000"
+SINCE = "00000003-0000-4000-8000-000000000000"
+"""A transaction."""
 INITIAL = {"Bridge": {ROW: {"initial": {"name": "br", "external_ids": ["map", [["ringfence", "me"]]]}}}}
 
 
@@ -97,12 +99,15 @@ class Peer:
         self._socket.sendall(data)
 
     def answer(self, result, error=None) -> dict:
+        """Answer the next request; one for a monitor with everything, as of a transaction."""
         request = self.hear()
+        if request["method"] == "monitor_cond_since" and error is None:
+            result = [False, SINCE, result]
         self.say({"id": request["id"], "result": result, "error": error})
         return request
 
     def update(self, tables) -> None:
-        self.say({"method": "update2", "id": None, "params": ["ringfence", tables]})
+        self.say({"method": "update3", "id": None, "params": ["ringfence", SINCE, tables]})
 
     def stay(self) -> None:
         """Answer echoes until the client goes."""
@@ -113,7 +118,7 @@ class Peer:
 
 
 def honest(peer: Peer) -> None:
-    assert peer.answer(INITIAL)["method"] == "monitor_cond"
+    assert peer.answer(INITIAL)["method"] == "monitor_cond_since"
     peer.stay()
 
 
