@@ -14,13 +14,16 @@ from cli.answer import Answer, decode
 from cli.exits import Exit, Failure, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 DEFAULT_SERVER = "http://127.0.0.1:8181"
 DEFAULT_TOKEN_FILE = "/var/lib/ringfence/token"
 MAX_ANSWER = 256 << 20
 """Largest answer that is read, in bytes."""
+MAX_LINE = 1 << 20
+"""Longest line of an event stream, in bytes."""
 MAX_TOKEN = 4096
+OK = 200
 MAX_PROBLEMS = 1000
 """Most problems of a refused document that are shown."""
 
@@ -74,6 +77,36 @@ class Client:
         if not 200 <= response.status < 300:  # noqa: PLR2004 - HTTP: success
             raise _refused(response.status, answer, why_not or self._server.token_file)
         return answer
+
+    def lines(self, path: str, query: Mapping[str, str], after: str) -> Iterator[str]:
+        """Yield the lines of a stream of server-sent events as they come, until the controller ends it.
+
+        Args:
+            path: of the stream.
+            query: of the request.
+            after: id of the last event that was received, empty for none.
+
+        Raises:
+            Failure: it cannot be reached, refuses, says nothing for too long, or sends what is no such stream.
+        """
+        token, why_not = _token(self._server.token_file)
+        sent = {"Accept": "text/event-stream", **({"Last-Event-ID": after} if after else {})}
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        connection = self._connection(self._server.timeout_s)
+        try:
+            connection.request("GET", _target(path, query), headers=sent)
+            response = connection.getresponse()
+            if response.status != OK:
+                raise _refused(response.status, response.read(MAX_ANSWER), why_not or self._server.token_file)
+            while line := response.readline(MAX_LINE + 1):
+                if len(line) > MAX_LINE:
+                    raise Failure(Exit.BROKEN, f"an event is longer than {MAX_LINE} bytes", "is it the controller?")
+                yield line.decode("utf-8", "replace").rstrip("\r\n")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _unreachable(self._server.url, error) from error
+        finally:
+            connection.close()
 
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
         host, port = self._url.hostname or "", self._url.port

@@ -66,6 +66,8 @@ def _asking(command: str) -> Callable[[Client, argparse.Namespace], Exit]:
         "matrix": "verdicts",
         "counters": "counts",
         "observed": "counts",
+        "topology": "picture",
+        "events": "following",
     }
     name = "import_" if command == "import" else command  # the word is Python's own
     found: Callable[[Client, argparse.Namespace], Exit] = getattr(

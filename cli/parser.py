@@ -130,7 +130,7 @@ def build() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=Version, nargs=0, help="say which version this is and end")
     _common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    looking = (_endpoints, _switches, _counters, _observed, _verdict, _matrix, _revisions)
+    looking = (_endpoints, _switches, _topology, _events, _counters, _observed, _verdict, _matrix, _revisions)
     for add in (_run, _docker_driver, _apply, _import, _get, _delete, _status, *looking):
         add(commands)
     _completion(commands)
@@ -248,6 +248,20 @@ def _endpoints(commands: Commands) -> None:
 
 def _switches(commands: Commands) -> None:
     _command(commands, "switches", "show the switches", ["switches"])
+
+
+def _topology(commands: Commands) -> None:
+    examples = ["topology", "topology -o dot | dot -Tsvg > topology.svg"]
+    text = "show hosts, bridges, ports, links, tunnels, networks and endpoints as one picture"
+    command = _command(commands, "topology", text, examples)
+    command.add_argument("-o", "--output", choices=("text", "dot", "json"), help="default: text")
+
+
+def _events(commands: Commands) -> None:
+    examples = ["events", "events --after oldest", "events --limit 1 --json"]
+    command = _command(commands, "events", "follow what happens, until Ctrl-C", examples)
+    command.add_argument("--after", metavar="ID", help="begin after this event; oldest: with all that is kept")
+    command.add_argument("--limit", type=count, metavar="N", help="end after N events")
 
 
 def _counters(commands: Commands) -> None:

@@ -26,6 +26,7 @@ from ryu_apps.plugging import Plugs
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener, Session
 from ryu_apps.status import Clock, CurrentInventory, Faults, Status, Waiter
+from ryu_apps.surveyor import Surveyor
 from ryu_apps.switches import Switches
 from ryu_apps.unasked import Unasked, tell_sender
 from ryu_apps.web import Web, installed_version
@@ -92,14 +93,23 @@ class Controller(Listener):
             host: Keeper(client, wish, lambda: self.planner.site, self._may_write)
             for host, client in self.clients.items()
         }
-        self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, *self.keepers.values())
+        self.surveyor = Surveyor(self.planner, self.reconciler, lambda: self.store.revision)
+        self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, self.surveyor, *self.keepers.values())
         self.web = Web(config.rest, self._rest_app())
         log.info("generation %d, store %s at revision %d", memory.generation, config.store_path, self.store.revision)
 
     def _rest_app(self) -> Callable[..., Iterable[bytes]]:
         counted = Counted(self.reconciler.counters, lambda: self.memory.ids, self.store.intents)
         ports = Ports(
-            self.store, Status(self), CurrentInventory(self), Clock(), Waiter(self), Faults(), counted, Plugs(self)
+            store=self.store,
+            status=Status(self),
+            inventory=CurrentInventory(self),
+            clock=Clock(),
+            waiter=Waiter(self),
+            faults=Faults(),
+            counters=counted,
+            plugs=Plugs(self),
+            topology=self.surveyor,
         )
         limits = Limits(body_bytes=self.config.rest.body_limit)
         return make_app(ports, token=ensure_token(self.config.token_path), limits=limits, version=installed_version())

@@ -67,6 +67,7 @@ class Web:
         )
 
     def _in_turn(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ["eventlet.minimum_write_chunk_size"] = 1  # a part of a stream goes out when it is made
         with self._turns:
             return self._app(environ, start_response)
 

@@ -18,6 +18,7 @@ from intent.api.plugs import OnePort, PortList
 from intent.api.ports import Limits, Ports
 from intent.api.reads import Health, LiveEndpoints, Matrix, Status, Switches, Verdict
 from intent.api.requests import QueryGuard, TokenGuard
+from intent.api.watching import Events, Topology
 from intent.api.writes import Apply, Collection, Item, Revisions, Writer
 
 MIN_TOKEN = 32
@@ -74,6 +75,8 @@ def _add_routes(app: falcon.App[Any, Any], ports: Ports, limits: Limits, version
     app.add_route("/v1/revisions", Revisions(ports, limits))
     app.add_route("/v1/status", Status(ports))
     app.add_route("/v1/switches", Switches(ports))
+    app.add_route("/v1/topology", Topology(ports))
+    app.add_route("/v1/events", Events(ports))
     app.add_route("/v1/counters", Counters(ports))
     app.add_route("/v1/observed", Observed(ports))
     app.add_route("/v1/ports", PortList(ports))

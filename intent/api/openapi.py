@@ -74,7 +74,8 @@ def _response(operation: Operation) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object"}
     if operation.answer is not None:
         schema = {"$ref": _REF.format(model=operation.answer.__name__)}
-    return {"description": operation.summary, "content": {"application/json": {"schema": schema}}}
+    media = "text/event-stream" if operation.stream else "application/json"
+    return {"description": operation.summary, "content": {media: {"schema": schema}}}
 
 
 def _problem(description: str) -> dict[str, Any]:

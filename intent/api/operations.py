@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, TypeAlias
 
 from intent.api import answers
+from intent.api.seen import EventAnswer, TopologyAnswer
 
 KIND_OF = {
     "networks": "Network",
@@ -45,6 +46,8 @@ class Operation:
     """Takes If-Match (and If-None-Match to create)."""
     open: bool = False
     """Needs no token."""
+    stream: bool = False
+    """Answers with server-sent events, of which `answer` is the data."""
 
 
 Operations: TypeAlias = dict[str, dict[str, Operation]]
@@ -129,6 +132,21 @@ OPERATIONS: Operations = {
     "/v1/switches": {"GET": Operation("The managed switches", answers.SwitchesAnswer)},
     "/v1/counters": {"GET": Operation("What rules decided and guards dropped", answers.CountersAnswer)},
     "/v1/observed": {"GET": Operation("What observed policies would change", answers.ObservedAnswer)},
+    "/v1/topology": {"GET": Operation("Hosts, bridges, ports, links, tunnels, networks, endpoints", TopologyAnswer)},
+    "/v1/events": {
+        "GET": Operation(
+            "What happens, as server-sent events that can be resumed with Last-Event-ID",
+            EventAnswer,
+            (
+                Parameter(
+                    "after",
+                    "Begin after this id; `oldest`: with all that is kept. Default: with what happens from now on.",
+                    {"type": "string", "maxLength": 32},
+                ),
+            ),
+            stream=True,
+        )
+    },
     "/v1/ports": {"GET": Operation("The ports that were made here, and where to make more", answers.PortsAnswer)},
     "/v1/ports/{name}": {
         "PUT": Operation("Put a network device on a host's integration bridge", answers.PluggedAnswer, body="port"),

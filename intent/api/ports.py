@@ -13,7 +13,9 @@ from typing import Protocol
 
 from intent.model import Intents
 from intent.schema.changes import Applied, Revision, Stored, Wanted
+from topology.map import Map
 from topology.model import Inventory
+from topology.news import Entry
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -227,6 +229,50 @@ class NoPlugs:
         return self.plug(host, name, {})
 
 
+class TooManyReaders(Exception):
+    """Nobody else may follow the events now."""
+
+
+class ReaderPort(Protocol):
+    """One client that follows the events."""
+
+    def next(self, timeout_s: float) -> Sequence[tuple[str, Entry]] | None:
+        """Return what came, each with its id; nothing after `timeout_s`, None for a reader that fell too far behind."""
+
+    def close(self) -> None:
+        """Stop following; closing twice is closing once."""
+
+
+class TopologyPort(Protocol):
+    """What exists, and what happens to it."""
+
+    def look(self) -> tuple[str, Map]:
+        """Return the topology, and the id of the newest event that it includes."""
+
+    def follow(self, after: str) -> tuple[str, ReaderPort | None]:
+        """Follow the events after an id; `oldest` stands for all that are kept, an empty one for none.
+
+        Returns:
+            The id that reading begins after, and the reader; no reader where events after the id are not there
+            any more: the topology is to be read anew, and followed from the id that is returned.
+
+        Raises:
+            TooManyReaders: try again later.
+        """
+
+
+class NoTopology:
+    """For a server without switches: there is nothing, and nothing happens."""
+
+    def look(self) -> tuple[str, Map]:
+        """Return an empty topology."""
+        return "0-0", Map()
+
+    def follow(self, after: str) -> tuple[str, ReaderPort | None]:
+        """Refuse."""
+        raise TooManyReaders(after)
+
+
 class FaultPort(Protocol):
     """Where faults of the API's own go; a client is told only that there was one."""
 
@@ -246,6 +292,7 @@ class Ports:
     faults: FaultPort
     counters: CounterPort
     plugs: PlugPort = dataclasses.field(default_factory=NoPlugs)
+    topology: TopologyPort = dataclasses.field(default_factory=NoTopology)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -24,20 +24,8 @@ from cli.parser import build, commands_of, kind
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
-    "run",
-    "docker-driver",
-    "apply",
-    "import",
-    "get",
-    "delete",
-    "status",
-    "endpoints",
-    "switches",
-    "counters",
-    "observed",
-    "verdict",
-    "matrix",
-    "revisions",
+    *("run", "docker-driver", "apply", "import", "get", "delete", "status", "endpoints", "switches", "topology"),
+    *("events", "counters", "observed", "verdict", "matrix", "revisions"),
 ]
 
 
