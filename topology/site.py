@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from topology.events import (
     BridgeRow,
@@ -24,6 +24,7 @@ from topology.events import (
     Row,
     RowsChanged,
 )
+from topology.frozen import FrozenMap
 
 OWNER_KEY = "ringfence"
 """Key in `external_ids` that marks what a controller made; the value is its owner id."""
@@ -79,8 +80,10 @@ class Host:
     """Has told us its complete state at least once."""
     stale: bool = True
     """Not connected: the rows are the last known."""
-    rows: Mapping[str, Row] = dataclasses.field(default_factory=dict)
+    rows: FrozenMap[str, Row] = dataclasses.field(default_factory=FrozenMap)
     """By row UUID."""
+    bridges: Mapping[str, BridgeRow] = dataclasses.field(default_factory=dict, compare=False)
+    """Those of the rows that are bridges, so that nobody has to look for them."""
 
     @property
     def root(self) -> RootRow | None:
@@ -103,12 +106,12 @@ class Site:
 
     def bridges(self) -> tuple[SiteBridge, ...]:
         """Return every bridge, sorted by host and name."""
-        found = [_join_bridge(self.owner, host, row) for host in self.hosts.values() for row in _bridge_rows(host)]
+        found = [_join_bridge(self.owner, host, row) for host in self.hosts.values() for row in host.bridges.values()]
         return tuple(sorted(found, key=lambda b: (b.host, b.name, b.uid)))
 
     def bridge(self, host: str, name: str) -> SiteBridge | None:
         """Return one bridge by name, None if the host has none of that name."""
-        rows = _bridge_rows(self.hosts[host]) if host in self.hosts else ()
+        rows = self.hosts[host].bridges.values() if host in self.hosts else ()
         return next((_join_bridge(self.owner, self.hosts[host], row) for row in rows if row.name == name), None)
 
     def interfaces(self) -> tuple[SiteInterface, ...]:
@@ -139,28 +142,25 @@ def reduce(site: Site, event: Event) -> Site:
 def _reduce_host(host: Host, event: Event) -> Host:
     match event:
         case HostResynced(rows=rows):
-            resynced = Host(host.name, synced=True, stale=False, rows={row.uid: row for row in rows})
-            return host if resynced == host else resynced
+            told = {row.uid: row for row in rows}
+            resynced = _apply(host, told, [uid for uid in host.rows if uid not in told])
+            if resynced.synced and not resynced.stale:
+                return resynced
+            return dataclasses.replace(resynced, synced=True, stale=False)
         case RowsChanged(rows=rows, gone=gone):
-            return _apply(host, rows, gone)
+            return _apply(host, {row.uid: row for row in rows}, gone)
         case HostLost():  # pragma: no branch - there is no other event
             return host if host.stale else dataclasses.replace(host, stale=True)
 
 
-def _apply(host: Host, rows: tuple[Row, ...], gone: tuple[str, ...]) -> Host:
-    news = [row for row in rows if host.rows.get(row.uid) != row]
-    dead = [uid for uid in gone if uid in host.rows]
-    if not news and not dead:
+def _apply(host: Host, told: Mapping[str, Row], gone: Collection[str]) -> Host:
+    """Return the host after some rows changed; the same object when none did."""
+    rows = host.rows.but(told, gone)
+    if rows is host.rows:
         return host
-    table = dict(host.rows)
-    for uid in dead:
-        del table[uid]
-    table.update((row.uid, row) for row in news)
-    return dataclasses.replace(host, rows=table)
-
-
-def _bridge_rows(host: Host) -> Iterator[BridgeRow]:
-    return (row for row in host.rows.values() if isinstance(row, BridgeRow))
+    bridges = {uid: row for uid, row in host.bridges.items() if uid not in told and uid in rows}
+    bridges |= {uid: row for uid, row in told.items() if isinstance(row, BridgeRow)}
+    return dataclasses.replace(host, rows=rows, bridges=bridges)
 
 
 def _join_bridge(owner: str, host: Host, row: BridgeRow) -> SiteBridge:
@@ -170,8 +170,8 @@ def _join_bridge(owner: str, host: Host, row: BridgeRow) -> SiteBridge:
         host=host.name,
         uid=row.uid,
         name=row.name,
-        dpid=_dpid(row),
-        ours=_is_ours(owner, row),
+        dpid=dpid_of(row),
+        ours=is_ours(owner, row),
         datapath_type=row.datapath_type,
         fail_mode=row.fail_mode,
         protocols=row.protocols,
@@ -181,7 +181,7 @@ def _join_bridge(owner: str, host: Host, row: BridgeRow) -> SiteBridge:
     )
 
 
-def _dpid(row: BridgeRow) -> int | None:
+def dpid_of(row: BridgeRow) -> int | None:
     """Return what vswitchd says, else what it will say: its word is lost when the database restarts, the wish is not.
 
     Without it all endpoints would seem unplugged, and lose their flows, until vswitchd has connected again.
@@ -192,15 +192,16 @@ def _dpid(row: BridgeRow) -> int | None:
     return int(fixed, 16) or None
 
 
-def _is_ours(owner: str, row: BridgeRow) -> bool:
+def is_ours(owner: str, row: BridgeRow) -> bool:
+    """Whether a bridge carries the owner id."""
     return row.external_ids.get(OWNER_KEY) == owner
 
 
 def _join_interfaces(owner: str, host: Host) -> list[SiteInterface]:
     """Join one host's rows. An interface in two ports is nobody's: no one port may speak for it."""
-    pairs = [pair for bridge in _bridge_rows(host) for pair in _interfaces_of(host, bridge)]
+    pairs = [pair for bridge in host.bridges.values() for pair in _interfaces_of(host, bridge)]
     uses = Counter(row.uid for _, row in pairs)
-    return [_site_interface(owner, host.name, bridge, row) for bridge, row in pairs if uses[row.uid] == 1]
+    return [site_interface(owner, host.name, bridge, row) for bridge, row in pairs if uses[row.uid] == 1]
 
 
 def _interfaces_of(host: Host, bridge: BridgeRow) -> Iterator[tuple[BridgeRow, InterfaceRow]]:
@@ -212,12 +213,13 @@ def _interfaces_of(host: Host, bridge: BridgeRow) -> Iterator[tuple[BridgeRow, I
                 yield bridge, row
 
 
-def _site_interface(owner: str, host: str, bridge: BridgeRow, row: InterfaceRow) -> SiteInterface:
+def site_interface(owner: str, host: str, bridge: BridgeRow, row: InterfaceRow) -> SiteInterface:
+    """Join an interface and its bridge."""
     return SiteInterface(
         host=host,
         bridge=bridge.name,
-        dpid=_dpid(bridge),
-        ours=_is_ours(owner, bridge),
+        dpid=dpid_of(bridge),
+        ours=is_ours(owner, bridge),
         uid=row.uid,
         name=row.name,
         type=row.type,

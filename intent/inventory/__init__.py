@@ -8,6 +8,7 @@ Whatever is unknown, invalid or disputed is left out (so it is default-deny) and
 """
 
 from intent.inventory.build import build
+from intent.inventory.follow import Follower
 from intent.inventory.grants import Grants
 from intent.inventory.learning import learn
 from intent.inventory.persist import dump_claims, dump_learned, load_claims, load_learned
@@ -17,6 +18,7 @@ __all__ = [
     "Built",
     "ClaimKey",
     "Claims",
+    "Follower",
     "Grants",
     "Learned",
     "Learning",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
 
 from intent.inventory.candidates import gather
 from intent.inventory.checks import sort_addresses
@@ -25,17 +24,18 @@ def build(site: Site, intents: Intents, claims: Claims, learned: Learned, grants
     gathered = gather(site, intents, grants)
     declared = frozenset(gathered.declared)
     settled = settle(gathered.candidates, claims, learned, declared, complete=site.complete)
-    endpoints = sorted((_endpoint(winner, settled) for winner in settled.winners), key=lambda e: e.name)
+    endpoints = sorted((endpoint_of(winner, settled) for winner in settled.winners), key=lambda e: e.name)
     inventory = Inventory(
         endpoints={e.name: e for e in endpoints if e.addresses},
-        unaddressed=tuple(_unaddressed(endpoints)),
-        reports=tuple(sorted({*gathered.reports, *settled.reports})),
+        unaddressed=tuple(unaddressed_of(e) for e in endpoints if not e.addresses),
+        reports=tuple(sorted({*gathered.reports, *(r for losses in settled.losses.values() for r in losses)})),
         uplinks=gathered.uplinks,
     )
     return Built(inventory, settled.claims, settled.learned, declared)
 
 
-def _endpoint(candidate: Candidate, settled: Settled) -> Endpoint:
+def endpoint_of(candidate: Candidate, settled: Settled) -> Endpoint:
+    """Return a winner with what was learned for it."""
     learned = settled.learned.get(candidate.attachment)
     if not learned:
         return candidate.endpoint
@@ -43,5 +43,6 @@ def _endpoint(candidate: Candidate, settled: Settled) -> Endpoint:
     return dataclasses.replace(candidate.endpoint, addresses=addresses)
 
 
-def _unaddressed(endpoints: Iterable[Endpoint]) -> Iterator[UnaddressedPort]:
-    return (UnaddressedPort(e.name, e.network, e.mac, e.location) for e in endpoints if not e.addresses)
+def unaddressed_of(endpoint: Endpoint) -> UnaddressedPort:
+    """Return what is there of an endpoint that has no address yet."""
+    return UnaddressedPort(endpoint.name, endpoint.network, endpoint.mac, endpoint.location)

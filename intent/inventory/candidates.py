@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
-from collections import defaultdict
 from collections.abc import Iterator
 
 from intent.inventory.checks import RESERVED_PREFIX, sort_addresses
@@ -12,7 +12,8 @@ from intent.inventory.drafts import Candidate, Draft, examine
 from intent.inventory.grants import ALL, Grants
 from intent.inventory.uplinks import Uplinks
 from intent.inventory.values import ClaimKey, address_key
-from intent.model import EndpointIntent, Intents
+from intent.model import Binding, EndpointIntent, Intents
+from topology.events import RefusedRow
 from topology.model import Location, Report, UplinkPort
 from topology.site import Site, SiteInterface
 
@@ -37,59 +38,80 @@ class Gathered:
         self.reports.append(Report(subject, problem, remedy))
 
 
-class _Bindings:
-    """The documents by what binds them."""
+class Bindings:
+    """The documents by what binds them, each list sorted by name."""
 
-    def __init__(self, intents: Intents) -> None:
-        self._by_port: dict[tuple[str, str], list[EndpointIntent]] = defaultdict(list)
-        self._by_iface_id: dict[str, list[EndpointIntent]] = defaultdict(list)
-        for _, endpoint in sorted(intents.endpoints.items()):
-            binding = endpoint.binding
-            if binding.iface_id is not None:
-                self._by_iface_id[binding.iface_id].append(endpoint)
-            elif binding.bridge is not None and binding.interface is not None:
-                self._by_port[binding.bridge, binding.interface].append(endpoint)
+    def __init__(self) -> None:
+        self._bound: dict[Binding, list[EndpointIntent]] = {}
+
+    def put(self, document: EndpointIntent) -> None:
+        """Take a document in."""
+        bisect.insort(self._bound.setdefault(_canonical(document.binding), []), document, key=_name)
+
+    def drop(self, document: EndpointIntent) -> None:
+        """Let a document go that is here."""
+        binding = _canonical(document.binding)
+        self._bound[binding].remove(document)
+        if not self._bound[binding]:
+            del self._bound[binding]
 
     def of(self, interface: SiteInterface, row: Declared) -> list[EndpointIntent]:
-        by_port = self._by_port.get((interface.bridge, interface.name), [])
-        return by_port + (self._by_iface_id.get(row.iface_id, []) if row.iface_id else [])
+        """Return the documents that bind an interface."""
+        by_port = self._bound.get(Binding(bridge=interface.bridge, interface=interface.name), [])
+        return by_port + (self._bound.get(Binding(iface_id=row.iface_id), []) if row.iface_id else [])
+
+
+def _canonical(binding: Binding) -> Binding:
+    return binding if binding.iface_id is None else Binding(iface_id=binding.iface_id)
+
+
+def _name(document: EndpointIntent) -> str:
+    return document.name
 
 
 def gather(site: Site, intents: Intents, grants: Grants) -> Gathered:
     """Go through every interface of our bridges and every document."""
     gathered = Gathered(grants=grants)
-    bindings, uplinks = _Bindings(intents), Uplinks(intents)
-    _note_declared(gathered, intents)
+    bindings, uplinks = Bindings(), Uplinks(intents)
+    for document in intents.endpoints.values():
+        bindings.put(document)
+        gathered.declared.update(declared_keys(document))
     for host, refused in site.refused():
-        subject = f"{refused.table.lower()} {refused.name}"
-        gathered.report(subject, f"on {host}: {refused.problem}", "mend the row; until then it counts as absent")
+        report_refused(gathered, host, refused)
     for interface in site.interfaces():
         if interface.ours:
             uplink = uplinks.of(interface, interface.external_ids.get(IFACE_ID))
             if uplink is not None:
-                uplinks.take(uplink, interface, _location(interface))
+                uplinks.take(uplink, interface, location_of(interface))
             else:
-                _consider(gathered, intents, bindings, interface)
+                consider(gathered, intents, bindings, interface)
     gathered.uplinks = uplinks.ports()
     gathered.reports.extend(uplinks.reports())
     for name in sorted(set(intents.endpoints) - gathered.plugged):
-        _report_unplugged(gathered, intents.endpoints[name])
+        report_unplugged(gathered, intents.endpoints[name])
     return gathered
 
 
-def _note_declared(gathered: Gathered, intents: Intents) -> None:
-    """What a document declares is its endpoint's, plugged in or not: nobody may learn it."""
-    for endpoint in intents.endpoints.values():
-        if endpoint.network is not None:
-            gathered.declared.update(address_key(endpoint.network, a) for a in endpoint.addresses or ())
+def declared_keys(document: EndpointIntent) -> list[ClaimKey]:
+    """Return what a document declares: it is its endpoint's, plugged in or not, and nobody may learn it."""
+    if document.network is None:
+        return []
+    return [address_key(document.network, address) for address in document.addresses or ()]
 
 
-def _consider(gathered: Gathered, intents: Intents, bindings: _Bindings, interface: SiteInterface) -> None:
+def report_refused(gathered: Gathered, host: str, refused: RefusedRow) -> None:
+    """Tell that a row is not believed."""
+    subject = f"{refused.table.lower()} {refused.name}"
+    gathered.report(subject, f"on {host}: {refused.problem}", "mend the row; until then it counts as absent")
+
+
+def consider(gathered: Gathered, intents: Intents, bindings: Bindings, interface: SiteInterface) -> None:
+    """Collect what an interface of ours, its row and its documents say."""
     row = read(interface.external_ids)
     subject = subject_of(interface)
     row = _granted(gathered, row, subject)
     documents = bindings.of(interface, row)
-    location = _location(interface)
+    location = location_of(interface)
     if location is None:
         if interface.error and (documents or row.anything):
             problem = f"the switch cannot open the device: {interface.error[:200]}"
@@ -191,7 +213,7 @@ def _propose(gathered: Gathered, intents: Intents, draft: Draft, location: Locat
         gathered.declared.update(address_key(draft.network, address) for address in draft.addresses)
 
 
-def _location(interface: SiteInterface) -> Location | None:
+def location_of(interface: SiteInterface) -> Location | None:
     """Return where an interface is plugged in; None while the switch has no port for it."""
     if interface.dpid is None or interface.ofport is None or not 1 <= interface.ofport <= MAX_OFPORT:
         return None
@@ -203,7 +225,8 @@ def subject_of(interface: SiteInterface) -> str:
     return f"interface {interface.bridge}/{interface.name}"
 
 
-def _report_unplugged(gathered: Gathered, document: EndpointIntent) -> None:
+def report_unplugged(gathered: Gathered, document: EndpointIntent) -> None:
+    """Tell that a document did not find its port."""
     binding = document.binding
     where = f"iface-id {binding.iface_id}" if binding.iface_id is not None else f"{binding.bridge}/{binding.interface}"
     gathered.report(f"endpoint {document.name}", f"no port of ours is {where}: it is not plugged in", "plug it in")

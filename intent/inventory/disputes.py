@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from intent.inventory.checks import address_problem
 from intent.inventory.drafts import Candidate
@@ -18,11 +18,12 @@ class Settled:
     winners: tuple[Candidate, ...]
     claims: Claims
     learned: Learned
-    reports: tuple[Report, ...]
+    losses: Mapping[str, tuple[Report, ...]]
+    """What is said of each attachment that is left out."""
 
 
 def settle(
-    candidates: Iterable[Candidate], before: Claims, learned: Learned, declared: frozenset[ClaimKey], *, complete: bool
+    candidates: Iterable[Candidate], before: Claims, learned: Learned, declared: Container[ClaimKey], *, complete: bool
 ) -> Settled:
     """Settle all disputes.
 
@@ -32,11 +33,11 @@ def settle(
     """
     present = {candidate.attachment: candidate for candidate in _in_order(candidates, before)}
     held = _kept_claims(present, before, complete=complete)
-    winners, reports = _settle_declared(present, held)
+    winners, losses = _settle_declared(present, held)
     kept_learned = _settle_learned(winners, held, before, learned, declared)
     if not complete:
         kept_learned |= {a: addresses for a, addresses in learned.items() if a not in present}
-    return Settled(winners, held, kept_learned, tuple(reports))
+    return Settled(winners, held, kept_learned, losses)
 
 
 def _in_order(candidates: Iterable[Candidate], before: Claims) -> list[Candidate]:
@@ -59,7 +60,7 @@ def _kept_claims(present: Mapping[str, Candidate], before: Claims, *, complete: 
 
 def _settle_declared(
     present: Mapping[str, Candidate], held: dict[ClaimKey, str]
-) -> tuple[tuple[Candidate, ...], list[Report]]:
+) -> tuple[tuple[Candidate, ...], dict[str, tuple[Report, ...]]]:
     """Let each candidate in whose every key is free or its own; one that loses any takes none."""
     winners: list[Candidate] = []
     losers: list[Candidate] = []
@@ -69,7 +70,7 @@ def _settle_declared(
             continue
         held.update(dict.fromkeys(candidate.keys, attachment))
         winners.append(candidate)
-    return tuple(winners), [report for loser in losers for report in _losses(loser, held)]
+    return tuple(winners), {loser.attachment: tuple(_losses(loser, held)) for loser in losers}
 
 
 def _losses(loser: Candidate, held: Claims) -> Iterator[Report]:
@@ -85,11 +86,11 @@ def _settle_learned(
     held: dict[ClaimKey, str],
     before: Claims,
     learned: Learned,
-    declared: frozenset[ClaimKey],
+    declared: Container[ClaimKey],
 ) -> dict[str, tuple[IPAddress, ...]]:
     """Keep of the learned addresses those that nobody declares or holds; what was held first goes first."""
     wishes = [
-        (address_key(c.network.name, address), c.attachment, address)
+        (wish_key(c, address), c.attachment, address)
         for c in winners
         if c.attachment in learned
         for address in _admissible(c, learned[c.attachment])
@@ -104,6 +105,11 @@ def _settle_learned(
         if kept.get(key) == attachment:
             still[attachment] = (*still.get(attachment, ()), address)
     return still
+
+
+def wish_key(candidate: Candidate, address: IPAddress) -> ClaimKey:
+    """Return the key of an address that was learned for a candidate."""
+    return address_key(candidate.network.name, address)
 
 
 def _admissible(candidate: Candidate, addresses: Iterable[IPAddress]) -> list[IPAddress]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple, TypeAlias
 
 from topology.model import Endpoint, Inventory, IPAddress, Location, Report, UnaddressedPort
@@ -34,7 +35,7 @@ class Built:
     """To be made durable, and given to the next `build`."""
     learned: Learned
     """Those learned addresses that still hold; likewise."""
-    declared: frozenset[ClaimKey]
+    declared: AbstractSet[ClaimKey]
     """Every address that some document or row declares, plugged in or not: nobody may learn it."""
 
 

@@ -1,0 +1,161 @@
+"""The inventory that follows the change is the one that `build` makes of everything, whatever comes in what order."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from intent.inventory import Follower, Grants, Sighting, build, learn
+from intent.model import Binding, EndpointIntent, Intents, Network, Uplink
+from tests.unit.site_kit import bridge, interface, uid
+from topology.events import HostLost, HostResynced, PortRow, RefusedRow, RowsChanged
+from topology.joined import Joined
+from topology.site import empty_site, reduce
+
+HOSTS = ("unix:a", "unix:b")
+NUMBERS = range(1, 9)
+GRANTS = Grants(("*", "!secret*"))
+
+
+def random_interface(chance):
+    number = chance.choice(NUMBERS)
+    ids = {
+        "iface-id": f"e{chance.choice(NUMBERS)}",
+        "attached-mac": f"02:00:00:00:00:{chance.choice(NUMBERS):02x}",
+        "ringfence_network": chance.choice(("shop", "shop", "bank", "nowhere")),
+        "ringfence_ip": chance.choice(("", "", "10.0.0.99x", *(f"10.0.0.{n}" for n in NUMBERS))),
+    }
+    if chance.random() < 0.2:
+        ids["ringfence_label/secret"] = "x"
+    ofport = None if chance.random() < 0.1 else chance.choice(NUMBERS)
+    row = interface(number, ofport=ofport, **ids)
+    return dataclasses.replace(row, external_ids={k: v for k, v in row.external_ids.items() if chance.random() < 0.9})
+
+
+def random_row(chance):
+    kind = chance.random()
+    if kind < 0.6:
+        return random_interface(chance)
+    if kind < 0.75:
+        number = chance.choice(NUMBERS)
+        named = frozenset({uid(number)} if chance.random() < 0.8 else {uid(chance.choice(NUMBERS)) for _ in range(2)})
+        return PortRow(uid(100 + number), f"v{number}", named)
+    if kind < 0.9:
+        ports = {n for n in NUMBERS if chance.random() < 0.8}
+        row = bridge(ports, "me" if chance.random() < 0.9 else "other")
+        return row if chance.random() < 0.8 else dataclasses.replace(row, uid=uid(201), dpid=chance.choice((2, None)))
+    return RefusedRow(uid(chance.choice((*NUMBERS, 101, 200))), "Interface", "bad", "a name too long")
+
+
+def random_event(chance, site):
+    host = chance.choice(HOSTS)
+    draw = chance.random()
+    if draw < 0.03:
+        return HostLost(host)
+    if draw < 0.08:
+        return HostResynced(host, tuple(r for r in site.hosts[host].rows.values() if chance.random() < 0.9))
+    if draw < 0.2:
+        rows = site.hosts[host].rows
+        return RowsChanged(host, gone=(chance.choice(sorted(rows)),) if rows else ())
+    return RowsChanged(host, rows=tuple(random_row(chance) for _ in range(chance.choice((1, 1, 1, 3)))))
+
+
+def random_document(chance):
+    number = chance.choice(NUMBERS)
+    by_id, by_place = Binding(iface_id=f"e{chance.choice(NUMBERS)}"), Binding(None, "br", f"v{chance.choice(NUMBERS)}")
+    return EndpointIntent(
+        f"{chance.choice('ed')}{number}",
+        chance.choice((by_id, by_place)),
+        network=chance.choice((None, "shop", "bank")),
+        labels={"role": "x"} if chance.random() < 0.5 else {},
+        addresses=chance.choice((None, (), (ip_address(f"10.0.0.{chance.choice(NUMBERS)}"),))),
+    )
+
+
+def changed(chance, intents):
+    if chance.random() < 0.3:
+        name = chance.choice(("shop", "bank"))
+        learned = frozenset({"arp"}) if chance.random() < 0.6 else frozenset()
+        network = Network(name, subnets=(ip_network("10.0.0.0/8"),), learn=learned, learn_limit=2)
+        networks = {**intents.networks, name: network}
+        if chance.random() < 0.2:
+            del networks[name]
+        return dataclasses.replace(intents, networks=networks)
+    if chance.random() < 0.15:
+        uplink = Uplink("up", Binding(None, "br", f"v{chance.choice(NUMBERS)}"), "02:00:00:00:00:77")
+        return dataclasses.replace(intents, uplinks={} if intents.uplinks else {"up": uplink})
+    document = random_document(chance)
+    endpoints = {**intents.endpoints, document.name: document}
+    if chance.random() < 0.4:
+        del endpoints[document.name]
+    return dataclasses.replace(intents, endpoints=endpoints)
+
+
+def random_world(chance, site, intents, learned, built):
+    """One step of a history: an event, a document, or an address that somebody was seen to use."""
+    draw = chance.random()
+    ports = [*built.inventory.endpoints.values(), *built.inventory.unaddressed]
+    if draw < 0.2:
+        return site, changed(chance, intents), learned
+    if draw < 0.4 and ports:
+        port = chance.choice(sorted(ports, key=lambda p: p.name))
+        sighting = Sighting(port, "arp", ip_address(f"10.0.0.{chance.choice((*NUMBERS, 20, 21, 22))}"))
+        return site, intents, learn(learned, sighting, intents, built).learned
+    event = random_event(chance, site)
+    for _ in range(chance.choice((1, 1, 2))):  # what is said twice is no news
+        site = reduce(site, event)
+    return site, intents, learned
+
+
+def beginning():
+    site = empty_site("me", HOSTS)
+    ports = [PortRow(uid(100 + n), f"v{n}", frozenset({uid(n)})) for n in NUMBERS]
+    for host in HOSTS:
+        site = reduce(site, HostResynced(host, (bridge(set(NUMBERS)), *ports)))
+    networks = {"shop": Network("shop", learn=frozenset({"arp"}), learn_limit=2), "bank": Network("bank")}
+    return site, Intents(networks=networks)
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_what_follows_is_what_is_built_of_everything(seed):
+    chance = random.Random(seed)
+    site, intents = beginning()
+    follower, joined = Follower(), Joined()
+    claims, learned = {}, {}
+    built = build(site, intents, claims, learned, GRANTS)
+    for _ in range(40):
+        for _ in range(chance.choice((1, 1, 1, 4))):  # several at once come to the same
+            site, intents, learned = random_world(chance, site, intents, learned, built)
+        if chance.random() < 0.03:
+            follower = Follower()  # a restart
+        expected = build(site, intents, dict(claims), dict(learned), GRANTS)
+        built = follower.build(site, intents, claims, learned, GRANTS)
+        assert built == expected
+        assert follower.build(site, intents, built.claims, built.learned, GRANTS).inventory is built.inventory
+        joined.follow(site)
+        assert sorted(joined.interfaces.values(), key=repr) == sorted(site.interfaces(), key=repr)
+        claims, learned = built.claims, built.learned
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_order_of_events_does_not_matter_to_who_has_no_rival(seed):
+    chance = random.Random(seed)
+    events = [RowsChanged(HOSTS[0], rows=(interface(n),)) for n in NUMBERS]
+    whole = None
+    for order in (events, events[::-1], chance.sample(events, len(events))):
+        site, intents = beginning()
+        follower, built = Follower(), None
+        for event in order:
+            site = reduce(site, event)
+            built = follower.build(site, intents, built.claims if built else {}, {}, GRANTS)
+        whole = whole or built
+        assert (built.inventory, built.claims) == (whole.inventory, whole.claims)
+
+
+def test_a_site_that_is_not_complete_is_built_as_ever():
+    _, intents = beginning()
+    site = empty_site("me", HOSTS)
+    assert Follower().build(site, intents, {}, {}) == build(site, intents, {}, {})

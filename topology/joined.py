@@ -1,0 +1,133 @@
+"""The interfaces of a site, joined as `Site.interfaces` does, kept up at the cost of what changes.
+
+    changes = joined.follow(site)        at every change; the two sites are compared, not the events
+
+`Site.interfaces` is its oracle.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from topology.events import BridgeRow, InterfaceRow, PortRow, RefusedRow, Row
+from topology.frozen import FrozenMap, differing
+from topology.site import Host, Site, SiteInterface, dpid_of, is_ours, site_interface
+
+RowId: TypeAlias = tuple[str, str]
+"""Host and row UUID."""
+
+
+@dataclasses.dataclass(slots=True)
+class SiteChanges:
+    """What is new; None for what is gone."""
+
+    interfaces: dict[RowId, SiteInterface | None] = dataclasses.field(default_factory=dict)
+    refused: dict[RowId, RefusedRow | None] = dataclasses.field(default_factory=dict)
+
+
+class Joined:
+    """Follows one site. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self.interfaces: dict[RowId, SiteInterface] = {}
+        self._hosts: dict[str, _HostJoin] = {}
+
+    def follow(self, site: Site) -> SiteChanges:
+        """Return what changed since the site before; the first time, everything."""
+        changes = SiteChanges()
+        for name in self._hosts.keys() - site.hosts.keys():
+            self._follow(self._hosts.pop(name), site.owner, Host(name), changes)
+        for name, host in site.hosts.items():
+            if name not in self._hosts:
+                self._hosts[name] = _HostJoin()
+            if host.rows is not self._hosts[name].rows:
+                self._follow(self._hosts[name], site.owner, host, changes)
+        return changes
+
+    def _follow(self, join: _HostJoin, owner: str, host: Host, changes: SiteChanges) -> None:
+        for uid in join.touched(owner, host.rows, changes, host.name):
+            place = host.name, uid
+            found = join.joined(owner, host.name, uid)
+            if found == self.interfaces.get(place):
+                continue
+            changes.interfaces[place] = found
+            if found is None:
+                del self.interfaces[place]
+            else:
+                self.interfaces[place] = found
+
+
+class _HostJoin:
+    """Which ports name an interface, and which bridges a port, on one host."""
+
+    def __init__(self) -> None:
+        self.rows: FrozenMap[str, Row] = FrozenMap()
+        self._ports: dict[str, set[str]] = {}
+        """By interface."""
+        self._bridges: dict[str, set[str]] = {}
+        """By port."""
+
+    def touched(self, owner: str, rows: FrozenMap[str, Row], changes: SiteChanges, host: str) -> set[str]:
+        """Follow the rows; return the interfaces that may be joined otherwise than before."""
+        before = self.rows
+        pairs = [(uid, before.get(uid), rows.get(uid)) for uid in differing(before, rows)]
+        found: set[str] = set()
+        moved: set[str] = set()
+        for uid, was, now in pairs:
+            if isinstance(was, RefusedRow) or isinstance(now, RefusedRow):
+                changes.refused[host, uid] = now if isinstance(now, RefusedRow) else None
+            if isinstance(was, PortRow) or isinstance(now, PortRow):
+                found |= _renote(self._ports, uid, _interfaces(was), _interfaces(now))
+            if isinstance(was, BridgeRow) or isinstance(now, BridgeRow):
+                moved |= _renote(self._bridges, uid, _ports(was), _ports(now))
+                if _face(owner, was) != _face(owner, now):
+                    moved |= _ports(now)
+            if isinstance(was, InterfaceRow) or isinstance(now, InterfaceRow):
+                found.add(uid)
+        # A port row that comes or goes counts its interfaces whoever lists the port.
+        moved |= {uid for uid, was, now in pairs if isinstance(was, PortRow) != isinstance(now, PortRow)}
+        for port in moved:
+            found |= _interfaces(before.get(port)) | _interfaces(rows.get(port))
+        self.rows = rows
+        return found
+
+    def joined(self, owner: str, host: str, uid: str) -> SiteInterface | None:
+        """Return an interface if there is one, in exactly one port of one bridge."""
+        row = self.rows.get(uid)
+        bridges = list(self._bridges_of(uid))
+        if not isinstance(row, InterfaceRow) or len(bridges) != 1:
+            return None
+        return site_interface(owner, host, bridges[0], row)
+
+    def _bridges_of(self, uid: str) -> Iterator[BridgeRow]:
+        for port in self._ports.get(uid, ()):
+            for bridge in self._bridges.get(port, ()):
+                row = self.rows.get(bridge)
+                if isinstance(row, BridgeRow):
+                    yield row
+
+
+def _interfaces(row: Row | None) -> frozenset[str]:
+    return row.interfaces if isinstance(row, PortRow) else frozenset()
+
+
+def _ports(row: Row | None) -> frozenset[str]:
+    return row.ports if isinstance(row, BridgeRow) else frozenset()
+
+
+def _face(owner: str, row: Row | None) -> tuple[str, int | None, bool] | None:
+    """Return what an interface shows of its bridge."""
+    return (row.name, dpid_of(row), is_ours(owner, row)) if isinstance(row, BridgeRow) else None
+
+
+def _renote(index: dict[str, set[str]], user: str, was: frozenset[str], now: frozenset[str]) -> frozenset[str]:
+    """Note that a row names these and no longer those; return which they are."""
+    for uid in was - now:
+        index[uid].discard(user)
+        if not index[uid]:
+            del index[uid]
+    for uid in now - was:
+        index.setdefault(uid, set()).add(user)
+    return was ^ now
