@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from intent.compiler import diff
-from intent.compiler.flow import Flow, FlowKey, Program
+from intent.compiler.flow import Flow, FlowBody, FlowKey
 from ryu_apps import timers
 from ryu_apps.reach import Reach
+from ryu_apps.timers import Actual, Held
 from ryu_apps.wire import Command, ForeignFlow
 
 MAX_MESSAGES = 10_000
@@ -31,7 +32,7 @@ class Bundle:
         return len(self.foreign) + len(self.changes)
 
 
-def changes_between(actual: Program, desired: Program) -> tuple[Change, ...]:
+def changes_between(actual: Held, desired: Held) -> tuple[Change, ...]:
     """Return the least that turns `actual` into `desired`, deletions first."""
     delta = diff(actual, desired)
     gone = [(Command.DELETE_STRICT, Flow(key, actual[key])) for key in delta.deletes]
@@ -39,13 +40,16 @@ def changes_between(actual: Program, desired: Program) -> tuple[Change, ...]:
     return (*gone, *put)
 
 
-def apply(program: Program, changes: Sequence[Change]) -> None:
-    """Change what a switch is known to hold, in place, by what it confirmed."""
+def applied(program: Actual, changes: Iterable[Change]) -> Actual:
+    """Return what a switch is known to hold after it confirmed changes."""
+    put: dict[FlowKey, FlowBody] = {}
+    gone: list[FlowKey] = []
     for command, flow in changes:
         if command is Command.ADD:
-            program[flow.key] = flow.body
+            put[flow.key] = flow.body
         else:
-            program.pop(flow.key, None)
+            gone.append(flow.key)
+    return program.but(put, gone)
 
 
 def on_wire(bundle: Bundle, now_s: float) -> Bundle:
@@ -55,7 +59,7 @@ def on_wire(bundle: Bundle, now_s: float) -> Bundle:
     return Bundle(bundle.foreign, tuple((command, timers.on_wire(flow, now_s)) for command, flow in bundle.changes))
 
 
-def stages(whole: Bundle, actual: Program, desired: Program, limit: int = MAX_MESSAGES) -> list[Bundle]:
+def stages(whole: Bundle, actual: Held, desired: Held, limit: int = MAX_MESSAGES) -> list[Bundle]:
     """Cut a change into bundles such that exactly one of them changes what packets of this program meet.
 
     Up to `limit` messages are one bundle. More: foreign flows go first (they could send packets
@@ -83,8 +87,3 @@ def stages(whole: Bundle, actual: Program, desired: Program, limit: int = MAX_ME
 
 def _cut(changes: list[Change], limit: int) -> Iterator[Bundle]:
     return (Bundle(changes=tuple(changes[at : at + limit])) for at in range(0, len(changes), limit))
-
-
-def without(program: Program, keys: set[FlowKey]) -> Program:
-    """Return a program without some of its flows; the same object if there is nothing to leave out."""
-    return {key: body for key, body in program.items() if key not in keys} if keys else program

@@ -10,8 +10,9 @@ import enum
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
-from intent.compiler.flow import FlowKey, Program
-from ryu_apps.changes import without
+from intent.compiler.flow import FlowBody, FlowKey
+from ryu_apps.timers import Timed
+from topology.frozen import FrozenMap, differing
 
 OPENFLOW_NAME = 15
 """Characters of a port's name that OpenFlow carries."""
@@ -34,30 +35,40 @@ class Desired:
     epoch: int
     """Counts compilations; a later one replaces this."""
     revision: int
-    program: Program
-    ports: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    program: FrozenMap[FlowKey, FlowBody]
+    ports: FrozenMap[int, str] = dataclasses.field(default_factory=FrozenMap)
     """The interface that each port number stood for when this was compiled."""
     of_port: Mapping[int, AbstractSet[FlowKey]] = dataclasses.field(default_factory=dict)
     """Flows that let packets in from, or out to, a port."""
     meters: Mapping[int, int] = dataclasses.field(default_factory=dict)
     """Rate in packets a second of each meter that the program uses."""
-    timed: frozenset[FlowKey] = frozenset()
-    """Flows that end by themselves."""
+    timed: Timed = dataclasses.field(default_factory=dict)
+    """Flows that end by themselves, by their end."""
 
-    def withheld(self, ports: Mapping[int, str]) -> frozenset[int]:
-        """Return the port numbers that are, says the switch itself, not the interface that was meant.
-
-        A number may be gone, or be another interface's by now: OVSDB will tell, but later than OpenFlow.
-        """
-        return frozenset(
-            number
-            for number, name in self.ports.items()
-            if ports.get(number, "")[:OPENFLOW_NAME] != name[:OPENFLOW_NAME]
-        )
-
-    def program_without(self, withheld: frozenset[int]) -> Program:
+    def program_without(self, withheld: frozenset[int]) -> FrozenMap[FlowKey, FlowBody]:
         """Return the program that gives the withheld ports nothing."""
-        return without(self.program, set[FlowKey]().union(*(self.of_port.get(port, set()) for port in withheld)))
+        return self.program.but(gone=[key for port in withheld for key in self.of_port.get(port, ())])
+
+
+class Withheld:
+    """The port numbers that are, says the switch itself, not the interface that was meant.
+
+    A number may be gone, or be another interface's by now: OVSDB will tell, but later than OpenFlow.
+    """
+
+    def __init__(self) -> None:
+        self._meant: FrozenMap[int, str] = FrozenMap()
+        self._there: FrozenMap[int, str] = FrozenMap()
+        self.numbers: frozenset[int] = frozenset()
+
+    def follow(self, meant: FrozenMap[int, str], there: FrozenMap[int, str]) -> frozenset[int]:
+        """Return the numbers, for names as they are meant and as they are there; looks only at what changed."""
+        touched = {*differing(self._meant, meant), *differing(self._there, there)}
+        self._meant, self._there = meant, there
+        wrong = {n for n in touched if n in meant and there.get(n, "")[:OPENFLOW_NAME] != meant[n][:OPENFLOW_NAME]}
+        if touched:
+            self.numbers = (self.numbers - touched) | wrong
+        return self.numbers
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

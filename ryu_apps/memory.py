@@ -7,22 +7,35 @@ byte-equal tables, and changes nobody's claim.
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
+import functools
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from intent.compiler import IdMap
 from intent.compiler.engine import IdChange, applied
-from intent.inventory import Claims, Learned, dump_claims, dump_learned, load_claims, load_learned
+from intent.inventory import (
+    Claims,
+    Learned,
+    dump_claim_changes,
+    dump_claims,
+    dump_learned,
+    dump_learned_changes,
+    load_claim_changes,
+    load_claims,
+    load_learned,
+    load_learned_changes,
+)
+from ryu_apps.journal import Journal
+from topology.frozen import frozen
 
 log = logging.getLogger("ringfence.memory")
 
 GENERATION, OWNER, IDS, CLAIMS, LEARNED = "generation", "owner", "ids", "claims", "learned"
-MIN_JOURNAL = 1 << 20
-"""Bytes of changes that are written before the whole id map is written again."""
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -40,6 +53,17 @@ class StateStore(Protocol):
         """Put several keys in one durable transaction."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be made durable, as bytes, and what is known once it is."""
+
+    news: Mapping[str, bytes | None]
+    numbers: IdChange
+    claims: Claims
+    learned: Learned
+    journals: tuple[Journal, ...]
+
+
 class Memory:
     """The persisted state. Reading raises Damaged where a value cannot be read."""
 
@@ -52,15 +76,18 @@ class Memory:
         self._store = store
         self.generation = self._read(GENERATION, int, 0) + 1
         self.owner = self._read(OWNER, bytes.decode, "") or uuid.uuid4().hex[:16]
-        self._ids = self._read(IDS, IdMap.from_json, IdMap())
-        self._news: list[IdChange] = list(self._journal())
         self._lock = threading.Lock()
-        self._entries, self._written, self._limit = len(self._news), 0, 0
-        self.claims: Claims = self._read(CLAIMS, load_claims, {})
-        self.learned: Learned = self._read(LEARNED, load_learned, {})
+        self._journals = {name: Journal(name, store.state) for name in (IDS, CLAIMS, LEARNED)}
+        self._ids = self._read(IDS, IdMap.from_json, IdMap())
+        self._news = [_made(IDS, IdChange.from_json, entry) for entry in self._journals[IDS].entries()]
+        self.claims: Claims = frozen(self._read(CLAIMS, load_claims, {}))
+        for entry in self._journals[CLAIMS].entries():
+            self.claims = _made(CLAIMS, functools.partial(load_claim_changes, self.claims), entry)
+        self.learned: Learned = frozen(self._read(LEARNED, load_learned, {}))
+        for entry in self._journals[LEARNED].entries():
+            self.learned = _made(LEARNED, functools.partial(load_learned_changes, self.learned), entry)
         news: dict[str, bytes | None] = {GENERATION: str(self.generation).encode(), OWNER: self.owner.encode()}
-        store.put_state(news | (self._whole(self.ids) if self._entries else {}))
-        self._entries = 0
+        store.put_state(news | self._whole())
 
     @property
     def ids(self) -> IdMap:
@@ -70,55 +97,61 @@ class Memory:
                 self._ids, self._news = applied(self._ids, self._news), []
             return self._ids
 
-    def _journal(self) -> Iterator[IdChange]:
-        """Yield the changes that were written since the id map was."""
-        for number in itertools.count(1):
-            change = self._read(_entry(number), IdChange.from_json, None)
-            if change is None:
-                return
-            yield change
-
     def _read(self, key: str, decode: Callable[[bytes], T], default: T) -> T:
         raw = self._store.state(key)
-        if raw is None:
-            return default
-        try:
-            return decode(raw)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Damaged(f"state {key!r} of the store cannot be read ({error!r:.200}): restore a backup") from error
+        return default if raw is None else _made(key, decode, raw)
+
+    def _whole(self) -> dict[str, bytes | None]:
+        """Return the whole of what has entries, in place of them."""
+        wholes: dict[str, Callable[[], bytes]] = {
+            IDS: lambda: self.ids.to_json().encode(),
+            CLAIMS: lambda: dump_claims(self.claims),
+            LEARNED: lambda: dump_learned(self.learned),
+        }
+        news: dict[str, bytes | None] = {}
+        for name, journal in self._journals.items():
+            if journal.has_entries:
+                news |= journal.rewrite(wholes[name]())
+                journal.done()
+        return news
+
+    def draft(self, change: IdChange, claims: Claims, learned: Learned) -> Draft:
+        """Return what is to be made durable, those of the compiler's inputs that changed; asks no store."""
+        entries = (
+            (IDS, change.to_json().encode() if change else b"", lambda: self._ids_after(change).to_json().encode()),
+            (CLAIMS, dump_claim_changes(self.claims, claims), lambda: dump_claims(claims)),
+            (LEARNED, dump_learned_changes(self.learned, learned), lambda: dump_learned(learned)),
+        )
+        news: dict[str, bytes | None] = {}
+        journals = []
+        for name, entry, whole in entries:
+            if entry:
+                journals.append(self._journals[name])
+                news |= self._journals[name].note(entry, whole)
+        return Draft(news, change, claims, learned, tuple(journals))
+
+    def _ids_after(self, change: IdChange) -> IdMap:
+        """Return what `ids` will be. Takes no lock: a thread of the system's must not wait for a green one."""
+        return applied(self._ids, [*self._news, change])
+
+    def put(self, draft: Draft) -> None:
+        """Make a draft durable, all of it in one transaction; returns when it is."""
+        if draft.news:
+            self._store.put_state(draft.news)
+        for journal in draft.journals:
+            journal.done()
+        if draft.numbers:
+            with self._lock:
+                self._news.append(draft.numbers)
+        self.claims, self.learned = draft.claims, draft.learned
 
     def keep(self, change: IdChange, claims: Claims, learned: Learned) -> None:
         """Make the compiler's inputs durable, those that changed; returns when they are."""
-        news: dict[str, bytes | None] = {}
-        if change:
-            news |= self._noted(change)
-        if claims is not self.claims and claims != self.claims:
-            news[CLAIMS] = dump_claims(claims)
-        if learned is not self.learned and learned != self.learned:
-            news[LEARNED] = dump_learned(learned)
-        if news:
-            self._store.put_state(news)
-        if change:
-            with self._lock:
-                self._news.append(change)
-        self._entries = 0 if IDS in news else self._entries + bool(change)
-        self.claims, self.learned = claims, learned
-
-    def _noted(self, change: IdChange) -> dict[str, bytes | None]:
-        """Return what to write: one more entry of the journal, or all of the id map once the journal is longer."""
-        entry = change.to_json().encode()
-        self._written += len(entry)
-        if self._written <= self._limit:
-            return {_entry(self._entries + 1): entry}
-        return self._whole(applied(self.ids, [change]))
-
-    def _whole(self, ids: IdMap) -> dict[str, bytes | None]:
-        """Return the id map, in place of the journal."""
-        whole = ids.to_json().encode()
-        self._written, self._limit = 0, max(len(whole), MIN_JOURNAL)
-        return {IDS: whole} | {_entry(number): None for number in range(1, self._entries + 1)}
+        self.put(self.draft(change, claims, learned))
 
 
-def _entry(number: int) -> str:
-    """Return the key of an entry of the id map's journal; they count from 1."""
-    return f"{IDS}/{number}"
+def _made(key: str, decode: Callable[[A], T], raw: A) -> T:
+    try:
+        return decode(raw)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(f"state {key!r} of the store cannot be read ({error!r:.200}): restore a backup") from error

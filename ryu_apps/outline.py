@@ -1,7 +1,9 @@
 """What the compiler says of each switch, kept as values that threads may share, and changed by deltas.
 
 The engine's programs change in place; a switch's thread reads its program while the next change is compiled.
-So each switch has an `Outline`: a copy, with what else its thread needs to know of it.
+So each switch has an `Outline`: a value, with what else its thread needs to know of it. Two of them are compared
+at the cost of what differs, so a thread sends the difference from what it confirmed last to what is wanted now,
+however many changes lie between.
 """
 
 from __future__ import annotations
@@ -20,20 +22,21 @@ from intent.compiler.flow import Flow, FlowBody, FlowKey, Meter, OutputReg, Prog
 from intent.compiler.verdict import meter_rate
 from intent.model import Intents
 from ryu_apps.reach import output_slices, ports_of
+from topology.frozen import FrozenMap
 from topology.model import Inventory
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outline:
-    """A program, and what of it belongs to ports, meters and timers. Never changed."""
+    """A program, and what of it belongs to ports, meters and timers; successors share what did not change."""
 
-    program: Program
-    of_port: Mapping[int, frozenset[FlowKey]]
+    program: FrozenMap[FlowKey, FlowBody]
+    of_port: FrozenMap[int, frozenset[FlowKey]]
     """The flows that let packets in from, or out to, each port."""
     metering: Mapping[int, int]
     """How many flows use each meter."""
-    timed: frozenset[FlowKey]
-    """Flows that end by themselves."""
+    timed: FrozenMap[int, frozenset[FlowKey]]
+    """Flows that end by themselves, by their end."""
     slices: frozenset[Slice]
     """Register slices that some flow outputs to."""
 
@@ -41,48 +44,35 @@ class Outline:
     def of(cls, program: Program) -> Self:
         """Return the outline of a program, which it copies."""
         slices = frozenset(output_slices(program.values()))
-        empty = cls({}, {}, {}, frozenset(), slices)
-        return empty._changed(program.copy(), (), program.items())
+        empty = cls(FrozenMap(), FrozenMap(), {}, FrozenMap(), slices)
+        return empty._changed(FrozenMap(program), (), program.items())
 
     def after(self, delta: Delta) -> Self:
         """Return the outline that a change leads to."""
         put = [*delta.adds, *delta.changes]
         gone = [Flow(key, self.program[key]) for key in (*delta.deletes, *(flow.key for flow in delta.changes))]
-        program = self.program.copy()
-        for key in delta.deletes:
-            del program[key]
-        program.update(put)
+        program = self.program.but(dict(put), delta.deletes)
         if any(isinstance(act, OutputReg) for _, body in (*gone, *put) for act in body.actions):
-            return self.of(program)
+            return self.of(dict(program.items()))
         return self._changed(program, gone, put)
 
     def _changed(
         self,
-        program: Program,
+        program: FrozenMap[FlowKey, FlowBody],
         gone: Iterable[tuple[FlowKey, FlowBody]],
         put: Iterable[tuple[FlowKey, FlowBody]],
     ) -> Self:
-        touched: dict[int, set[FlowKey]] = {}
-        metering, timed = Counter(self.metering), set(self.timed)
+        ports, timed = _Groups(self.of_port), _Groups(self.timed)
+        metering = Counter(self.metering)
         for flows, there in ((gone, False), (put, True)):
             for key, body in flows:
                 for ofport in ports_of(key, body, self.slices):
-                    keys = touched.get(ofport)
-                    if keys is None:
-                        keys = touched[ofport] = set(self.of_port.get(ofport, ()))
-                    _note(keys, key, there=there)
+                    ports.note(ofport, key, there=there)
                 if body.actions and isinstance(body.actions[0], Meter):
                     metering[body.actions[0].id] += 1 if there else -1
                 if body.expires_at:
-                    _note(timed, key, there=there)
-        of_port = {**self.of_port, **{ofport: frozenset(keys) for ofport, keys in touched.items()}}
-        return dataclasses.replace(
-            self,
-            program=program,
-            of_port={ofport: keys for ofport, keys in of_port.items() if keys},
-            metering=+metering,
-            timed=frozenset(timed),
-        )
+                    timed.note(body.expires_at, key, there=there)
+        return dataclasses.replace(self, program=program, of_port=ports.done(), metering=+metering, timed=timed.done())
 
     @property
     def meters(self) -> dict[int, int]:
@@ -90,11 +80,27 @@ class Outline:
         return {number: meter_rate(number) for number in sorted(self.metering)}
 
 
-def _note(keys: set[FlowKey], key: FlowKey, *, there: bool) -> None:
-    if there:
-        keys.add(key)
-    else:
-        keys.discard(key)
+class _Groups:
+    """Sets of flows by number that are being changed."""
+
+    def __init__(self, groups: FrozenMap[int, frozenset[FlowKey]]) -> None:
+        self._groups = groups
+        self._touched: dict[int, set[FlowKey]] = {}
+
+    def note(self, number: int, key: FlowKey, *, there: bool) -> None:
+        """Put a flow into the set of a number, or take it out."""
+        keys = self._touched.get(number)
+        if keys is None:
+            keys = self._touched[number] = set(self._groups.get(number, ()))
+        if there:
+            keys.add(key)
+        else:
+            keys.discard(key)
+
+    def done(self) -> FrozenMap[int, frozenset[FlowKey]]:
+        """Return the sets that have a member."""
+        put = {number: frozenset(keys) for number, keys in self._touched.items() if keys}
+        return self._groups.but(put, [number for number in self._touched if number not in put])
 
 
 class Tracker:

@@ -1,29 +1,31 @@
 """From what people want and what is plugged in, to what each switch should hold.
 
-Events only mark this dirty; one thread looks at everything anew, however many events came. The numbers
-that a program uses are durable before any switch learns of the program.
+Events only mark this dirty; one thread looks at what they led to, however many came: it compares the values of
+now with those of before, which costs what differs. The numbers that a program uses are durable before any switch
+learns of the program.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from intent import clockwork
 from intent.compiler import CompileError, OutOfNumbers
 from intent.compiler.engine import IdChange
-from intent.inventory import Built, Grants, Learned, build
+from intent.inventory import Built, Follower, Grants, Learned
 from intent.model import Intents
 from intent.store.zones import offsets
 from ryu_apps.convergence import Desired
-from ryu_apps.memory import Memory
+from ryu_apps.memory import Draft, Memory
 from ryu_apps.outline import Outline, Tracker
 from ryu_apps.reconciler import Reconciler
+from ryu_apps.whereabouts import Whereabouts
 from topology.events import Event
 from topology.site import Site, SiteBridge, reduce
 
@@ -45,6 +47,10 @@ class Work:
     """To be made durable before any switch learns of the rest."""
     outlines: Mapping[int, Outline]
     """By datapath id."""
+
+
+Planned: TypeAlias = tuple[Work, Draft]
+"""A compilation, and what is to be made durable first."""
 
 
 def compile_all(intents: Intents, built: Built, dpids: frozenset[int], tracker: Tracker, now_s: float) -> Work:
@@ -75,14 +81,15 @@ class Planner:
         """Which label keys OVSDB rows may set."""
         self._site = site
         self._learned = memory.learned
-        self.aside: Callable[[Callable[[], Work]], Work] = lambda function: function()
+        self.aside: Callable[[Callable[[], Planned]], Planned] = lambda function: function()
         """Runs the compilation; the controller sets one that lets others run meanwhile."""
         self._tracker: Tracker | None = None
         """None until the first plan, and when it is not to be trusted."""
         self._look_at: datetime | None = None
         """When the clock may change something next."""
-        self._by_clock = False
-        """Some policy has an end or a schedule."""
+        self._watch = clockwork.Watch()
+        self._follower = Follower()
+        self._whereabouts = Whereabouts()
         self._epoch = 0
         self.planned_revision = 0
         """Newest revision that was compiled."""
@@ -147,7 +154,7 @@ class Planner:
         """Return how long to wait when nobody wakes us: until the clock changes what holds."""
         if not self._site.complete:
             return None if told else LATE_S
-        if not self._by_clock:
+        if not self._watch.by_clock:
             return None
         return CLOCK_S if self._look_at is None else max(0.0, min(CLOCK_S, self._look_at.timestamp() - time.time()))
 
@@ -183,19 +190,20 @@ class Planner:
 
     def _plan(self, intents: Intents, learned: Learned) -> None:
         memory, site, now = self._memory, self._site, datetime.now(UTC)
-        effective = clockwork.effective(intents, now, offsets(clockwork.zones(intents), now))
-        self._look_at = clockwork.next_look(intents, now)
-        self._by_clock = any(p.expires or p.schedule for p in intents.policies.values())
         dpids = frozenset(b.dpid for b in self.bridges() if b.dpid is not None)
 
-        def work() -> Work:
-            built = build(site, effective, memory.claims, learned, self.grants)
+        def work() -> tuple[Work, Draft]:
+            effective = self._effective(intents, now)
+            built = self._follower.build(site, effective, memory.claims, learned, self.grants)
             tracker = self._tracker = self._tracker or Tracker(memory.ids)
-            return compile_all(effective, built, dpids, tracker, now.timestamp())
+            done = compile_all(effective, built, dpids, tracker, now.timestamp())
+            return done, memory.draft(done.numbers, built.claims, built.learned)
 
-        done = self.aside(work)
         try:
-            memory.keep(done.numbers, done.built.claims, done.built.learned)
+            done, draft = self.aside(work)
+            memory.put(draft)
+        except (CompileError, OutOfNumbers):
+            raise  # nothing changed
         except BaseException:
             self._tracker = None  # it is ahead of what is durable
             raise
@@ -207,26 +215,29 @@ class Planner:
         self._reconciler.forget(self._reconciler.wanted_switches() - dpids)
         self.planned_revision = intents.revision
 
+    def _effective(self, intents: Intents, now: datetime) -> Intents:
+        """Return the intents that hold at an instant."""
+        watch = self._watch
+        watch.take(intents)
+        self._look_at = watch.next_look(now)
+        return watch.effective(now, offsets(watch.zones(), now))
+
     def _want(self, done: Work) -> None:
-        inventory, revision = done.built.inventory, done.intents.revision
-        ports: dict[int, dict[int, str]] = {dpid: {} for dpid in done.outlines}
-        endpoints = (endpoint.location for endpoint in inventory.endpoints.values())
-        for place in itertools.chain(endpoints, (port.location for port in inventory.unaddressed)):
-            if place.dpid in ports:
-                ports[place.dpid][place.ofport] = place.interface
+        revision = done.intents.revision
+        self._whereabouts.follow(done.built.inventory)
         for dpid, outline in done.outlines.items():
-            before = self._reconciler.desired(dpid)
-            known = before and (before.revision, before.ports) == (revision, ports[dpid])
-            if before and known and before.program is outline.program:
+            before, ports = self._reconciler.desired(dpid), self._whereabouts.of(dpid)
+            if before and before.program is outline.program and before.ports is ports and before.revision == revision:
                 continue
             self._epoch += 1
             of_port, meters, timed = outline.of_port, outline.meters, outline.timed
-            self._reconciler.want(
-                dpid, Desired(self._epoch, revision, outline.program, ports[dpid], of_port, meters, timed)
-            )
+            self._reconciler.want(dpid, Desired(self._epoch, revision, outline.program, ports, of_port, meters, timed))
 
     def _say(self, built: Built) -> None:
-        known = self.built.inventory.reports if self.built else ()
+        before = self.built.inventory.reports if self.built else ()
+        if built.inventory.reports is before:
+            return
+        known = set(before)
         for report in built.inventory.reports:
             if report not in known:
                 log.warning("%s: %s (%s)", report.subject, report.problem, report.remedy)

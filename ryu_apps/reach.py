@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TypeAlias
 
 from intent.compiler.fields import CONJ_ID, IN_PORT, REG, Field, Slice
 from intent.compiler.flow import (
@@ -16,13 +17,16 @@ from intent.compiler.flow import (
     Move,
     Output,
     OutputReg,
-    Program,
     Resubmit,
     Term,
 )
 
+Held: TypeAlias = Mapping[FlowKey, FlowBody]
+"""A program, however it is kept."""
 REGISTERS = frozenset(REG)
 FIRST_TABLE = 0
+MAX_OFPORT = 0xFEFF
+"""Above are numbers that stand for no interface, such as the controller and the port a packet came from."""
 
 
 class Reach:
@@ -32,7 +36,7 @@ class Reach:
     on a fresh identity or a fresh conjunction are out of reach until something writes it.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Held) -> None:
         self.tables = _tables(program)
         self.conjunctions: set[int] = set()
         self._copied: dict[Field, int] = {}
@@ -82,7 +86,7 @@ def _overlaps(slices: Iterable[int]) -> int:
     return twice
 
 
-def _tables(program: Program) -> set[int]:
+def _tables(program: Held) -> set[int]:
     next_tables: dict[int, set[int]] = {}
     for key, body in program.items():
         next_tables.setdefault(key.table, set()).update(_targets(body.actions))
@@ -101,7 +105,7 @@ def _targets(actions: Iterable[Act]) -> Iterator[int]:
             yield act.table  # type: ignore[misc] # Ct.table was looked at above
 
 
-def flows_by_port(program: Program) -> dict[int, set[FlowKey]]:
+def flows_by_port(program: Held) -> dict[int, set[FlowKey]]:
     """Return the flows that let packets in from, or out to, one port, by its number.
 
     A port is let in by matching `in_port`, and reached by an output to it or by loading its number into
@@ -131,6 +135,7 @@ def ports_of(key: FlowKey, body: FlowBody, slices: Collection[Slice]) -> Iterato
 def _outputs(actions: Iterable[Act], slices: Collection[Slice]) -> Iterator[int]:
     for act in actions:
         if isinstance(act, Output):
-            yield act.port
+            if act.port <= MAX_OFPORT:
+                yield act.port
         elif isinstance(act, Load) and act.dst in slices:
             yield act.value

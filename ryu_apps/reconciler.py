@@ -12,14 +12,16 @@ import threading
 import time
 from collections.abc import Callable, Collection
 
-from intent.compiler.flow import FlowBody, FlowKey, Program
+from intent.compiler.flow import FlowBody, FlowKey
 from ryu_apps import bundle, changes, probing, timers
 from ryu_apps.changes import Bundle
-from ryu_apps.convergence import Desired, Goal, Progress, Step
+from ryu_apps.convergence import Desired, Goal, Progress, Step, Withheld
 from ryu_apps.conversation import Disconnected, SessionError
 from ryu_apps.session import Dump, Role, Session, StaleGeneration
 from ryu_apps.telemetry import Counters
+from ryu_apps.timers import Actual, Held
 from ryu_apps.wire import ForeignFlow, WireError
+from topology.frozen import FrozenMap
 
 log = logging.getLogger("ringfence.reconciler")
 
@@ -173,7 +175,9 @@ class Worker:
         self._woken = threading.Event()
         self._stopped = False
         self._progress = Progress()
-        self._actual: Program = {}
+        self._withheld = Withheld()
+        self._actual: Actual = FrozenMap()
+        """What the switch holds; after a write it is the object that was wanted, so the next is compared quickly."""
         self._foreign: Dump = Dump([], [])
 
     def wake(self) -> None:
@@ -216,7 +220,8 @@ class Worker:
         if self.session.role is Role.STALE:
             raise StaleGeneration(bundle.TAKEN_OVER)
         desired = self._reconciler.desired(self._dpid)
-        goal = Goal(desired.epoch, desired.withheld(self.session.ports)) if desired else None
+        ports = self.session.ports
+        goal = Goal(desired.epoch, self._withheld.follow(desired.ports, ports)) if desired else None
         step, wait_s = self._progress.next_step(goal, time.monotonic())
         if step is Step.READ:
             self._read()
@@ -236,12 +241,13 @@ class Worker:
             self._report(actual, dump)
         elif dump.foreign:
             log.warning("%016x: %d foreign flows%s", self._dpid, len(dump.foreign), _some(dump.foreign))
-        self._actual, self._foreign = actual, dump
+        self._actual = self._actual.but(actual, [key for key in self._actual if key not in actual])
+        self._foreign = dump
         self._progress.read(time.monotonic(), self._reconciler.verify_interval_s)
         self._reconciler.note(self._dpid, flows=len(actual) + len(dump.foreign))
 
-    def _report(self, actual: Program, dump: Dump) -> None:
-        extra: list[FlowKey | ForeignFlow] = [*(actual.keys() - self._actual.keys()), *dump.foreign]
+    def _report(self, actual: Held, dump: Dump) -> None:
+        extra: list[FlowKey | ForeignFlow] = [*(key for key in actual if key not in self._actual), *dump.foreign]
         lost = [key for key, body in self._actual.items() if not _is_still(body, actual.get(key))]
         if not extra and not lost:
             return
@@ -255,9 +261,8 @@ class Worker:
 
     def _write(self, desired: Desired, goal: Goal) -> None:
         now_s = time.time()
-        program = desired.program_without(goal.withheld)
-        program = changes.without(program, timers.over(program, desired.timed, now_s))
-        actual = timers.settled(self._actual, program, now_s)
+        program = desired.program_without(goal.withheld).but(gone=timers.over(desired.timed, now_s))
+        actual = timers.settled(self._actual, program, desired.timed, now_s)
         whole = Bundle(tuple(self._foreign.foreign), changes.changes_between(actual, program))
         try:
             self.session.ensure_meters(desired.meters)
@@ -269,6 +274,7 @@ class Worker:
             self._reconciler.note(self._dpid, problem=str(error))
             log.warning("%016x: %s; trying again", self._dpid, error)
             return
+        self._actual = program
         self._progress.confirmed(goal)
         if self.session.portless is None:
             probing.ask(self.session)
@@ -276,7 +282,7 @@ class Worker:
 
     def _commit(self, part: Bundle) -> None:
         result = bundle.commit(self.session, changes.on_wire(part, time.time()))
-        changes.apply(self._actual, part.changes)
+        self._actual = changes.applied(self._actual, part.changes)
         gone = set(part.foreign)
         self._foreign.foreign = [flow for flow in self._foreign.foreign if flow not in gone]
         self._reconciler.note(self._dpid, commit_s=result.seconds)

@@ -18,6 +18,7 @@ from ryu_apps import wire
 from ryu_apps.conversation import Conversation, Exchange, SessionError
 from ryu_apps.link import Link
 from ryu_apps.wire import Kind
+from topology.frozen import FrozenMap
 
 log = logging.getLogger("ringfence.session")
 
@@ -84,7 +85,7 @@ class Session:
     def __init__(self, link: Link, dpid: int, ports: dict[int, str], listener: Listener | None = None) -> None:
         self.link = link
         self.dpid = dpid
-        self.ports = dict(ports)
+        self.ports = FrozenMap(ports)
         """Names of the ports by number, kept by port status messages."""
         self.exchange = Exchange(link)
         self.role = Role.NONE
@@ -125,9 +126,9 @@ class Session:
     def _port_status(self, frame: bytes) -> None:
         reason, port = wire.decode_port_status(frame)
         if reason == PORT_GONE:
-            self.ports.pop(port.ofport, None)
+            self.ports = self.ports.but(gone=(port.ofport,))
         elif len(self.ports) < MAX_PORTS:
-            self.ports[port.ofport] = port.name
+            self.ports = self.ports.but({port.ofport: port.name})
         self.listener.ports_changed(self)
 
     def close(self) -> None:

@@ -94,6 +94,8 @@ class Waiter:
 
         def done() -> bool:
             failed = bool(planner.failure) and planner.failed_revision >= revision
+            if not failed and not self._controller.reconciler.is_realized(revision):
+                return False  # asked whenever a switch makes progress: the cheap question goes first
             return failed or all(s.revision is not None and s.revision >= revision for s in status.switches())
 
         self._controller.reconciler.wait(done, timeout_s)

@@ -6,9 +6,16 @@ controller an allow ends at its expiry or after 18 hours, whichever is first. Pu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import TypeAlias
 
-from intent.compiler.flow import Flow, FlowBody, FlowKey, Program
+from intent.compiler.flow import Flow, FlowBody, FlowKey
+from topology.frozen import FrozenMap
+
+Held: TypeAlias = Mapping[FlowKey, FlowBody]
+Actual: TypeAlias = FrozenMap[FlowKey, FlowBody]
+Timed: TypeAlias = Mapping[int, frozenset[FlowKey]]
+"""Flows that end by themselves, by their end in seconds since the epoch."""
 
 MAX_TIMEOUT_S = 65_535
 RENEW_S = MAX_TIMEOUT_S // 2
@@ -32,28 +39,32 @@ def from_wire(body: FlowBody, remaining_s: float | None, now_s: float) -> FlowBo
     return body._replace(hard_timeout=0, expires_at=round(now_s + remaining_s))
 
 
-def settled(actual: Program, desired: Program, now_s: float) -> Program:
-    """Return `actual` with the ends of `desired` wherever the switch's own timer serves them."""
-    timed = {key: body for key, body in actual.items() if body.expires_at}
-    agreed: Program = {}
-    for key, body in timed.items():
-        wanted = desired.get(key)
-        if wanted is not None and wanted.expires_at and _serves(body.expires_at, wanted.expires_at, now_s):
-            agreed[key] = body._replace(expires_at=wanted.expires_at)
-    return {**actual, **agreed} if agreed else actual
+def settled(actual: Actual, desired: Held, timed: Timed, now_s: float) -> Actual:
+    """Return `actual` with the ends of `desired` wherever the switch's own timer serves them; `timed` are its."""
+    agreed: dict[FlowKey, FlowBody] = {}
+    for ends, keys in timed.items():
+        for key in keys:
+            body = actual.get(key)
+            if body is not None and body.expires_at and key in desired and _serves(body.expires_at, ends, now_s):
+                agreed[key] = body._replace(expires_at=ends)
+    return actual.but(agreed)
 
 
-def timed(program: Program) -> frozenset[FlowKey]:
-    """Return the keys of the flows that end by themselves."""
-    return frozenset(key for key, body in program.items() if body.expires_at)
+def timed(program: Held) -> dict[int, frozenset[FlowKey]]:
+    """Return the keys of the flows that end by themselves, by their end."""
+    found: dict[int, set[FlowKey]] = {}
+    for key, body in program.items():
+        if body.expires_at:
+            found.setdefault(body.expires_at, set()).add(key)
+    return {ends: frozenset(keys) for ends, keys in found.items()}
 
 
-def over(program: Program, timed_keys: Iterable[FlowKey], now_s: float) -> set[FlowKey]:
+def over(timed_keys: Timed, now_s: float) -> set[FlowKey]:
     """Return the keys of flows whose end has come: whatever the program says, they are not sent again.
 
     A switch counts whole seconds, so what has less than one left is over too: it never ends late.
     """
-    return {key for key in timed_keys if key in program and program[key].expires_at < now_s + 1}
+    return {key for ends, keys in timed_keys.items() if ends < now_s + 1 for key in keys}
 
 
 def _serves(ends: float, wanted: float, now_s: float) -> bool:

@@ -16,8 +16,10 @@ its counters (no RESET_COUNTS). MODIFY would keep the old cookie.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
-from intent.compiler.flow import Flow, FlowKey, Program
+from intent.compiler.flow import Flow, FlowBody, FlowKey, Program
+from topology.frozen import differing
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,12 +42,14 @@ def sort_key(key: FlowKey) -> tuple[int, int, tuple[tuple[int, int, int], ...]]:
     return key.table, -key.priority, tuple((t.field.index, t.value, t.mask) for t in key.match)
 
 
-def diff(actual: Program, desired: Program) -> Delta:
-    """Return the least change that makes `actual` equal `desired`."""
-    deletes = sorted(actual.keys() - desired.keys(), key=sort_key)
-    adds = sorted(desired.keys() - actual.keys(), key=sort_key)
-    changes = sorted((k for k in desired.keys() & actual.keys() if desired[k] != actual[k]), key=sort_key)
-    return Delta(tuple(deletes), tuple(Flow(k, desired[k]) for k in adds), tuple(Flow(k, desired[k]) for k in changes))
+def diff(actual: Mapping[FlowKey, FlowBody], desired: Mapping[FlowKey, FlowBody]) -> Delta:
+    """Return the least change that makes `actual` equal `desired`; of two relatives, at the cost of what differs."""
+    keys = sorted(differing(actual, desired), key=sort_key)
+    return Delta(
+        tuple(key for key in keys if key not in desired),
+        tuple(Flow(key, desired[key]) for key in keys if key not in actual),
+        tuple(Flow(key, desired[key]) for key in keys if key in actual and key in desired),
+    )
 
 
 def apply(actual: Program, delta: Delta) -> Program:

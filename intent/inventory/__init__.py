@@ -11,7 +11,16 @@ from intent.inventory.build import build
 from intent.inventory.follow import Follower
 from intent.inventory.grants import Grants
 from intent.inventory.learning import learn
-from intent.inventory.persist import dump_claims, dump_learned, load_claims, load_learned
+from intent.inventory.persist import (
+    dump_claim_changes,
+    dump_claims,
+    dump_learned,
+    dump_learned_changes,
+    load_claim_changes,
+    load_claims,
+    load_learned,
+    load_learned_changes,
+)
 from intent.inventory.values import Built, ClaimKey, Claims, Learned, Learning, Sighting, address_key, attachment_of
 
 __all__ = [
@@ -26,9 +35,13 @@ __all__ = [
     "address_key",
     "attachment_of",
     "build",
+    "dump_claim_changes",
     "dump_claims",
     "dump_learned",
+    "dump_learned_changes",
     "learn",
+    "load_claim_changes",
     "load_claims",
     "load_learned",
+    "load_learned_changes",
 ]

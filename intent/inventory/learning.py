@@ -5,6 +5,7 @@ from __future__ import annotations
 from intent.inventory.checks import address_problem
 from intent.inventory.values import Built, Learned, Learning, Sighting, address_key, attachment_of
 from intent.model import Intents, Network
+from topology.frozen import frozen
 from topology.model import Endpoint, Report
 
 
@@ -21,7 +22,7 @@ def learn(learned: Learned, sighting: Sighting, intents: Intents, built: Built) 
     refusal = _refusal(sighting, network, len(mine)) or _taken(sighting, attachment, built)
     if refusal:
         return Learning(learned, Report(f"endpoint {sighting.port.name}", *refusal))
-    return Learning({**learned, attachment: (*mine, sighting.address)})
+    return Learning(frozen(learned).but({attachment: (*mine, sighting.address)}))
 
 
 def _is_known(learned: Learned, sighting: Sighting) -> bool:

@@ -6,6 +6,8 @@ import json
 from ipaddress import ip_address
 
 from intent.inventory.values import ClaimKey, Claims, Learned
+from topology.frozen import FrozenMap, differing, frozen
+from topology.model import IPAddress
 
 
 def dump_claims(claims: Claims) -> bytes:
@@ -27,6 +29,48 @@ def load_claims(data: bytes | None) -> Claims:
             case _:
                 raise ValueError("stored claims: an entry must be [scope, thing, attachment]")
     return claims
+
+
+def dump_claim_changes(before: Claims, after: Claims) -> bytes:
+    """Return what leads from one to the other, as canonical JSON; empty if nothing does."""
+    changes = [[key.scope, key.thing, after.get(key)] for key in sorted(differing(before, after))]
+    return _dump(changes) if changes else b""
+
+
+def load_claim_changes(claims: Claims, data: bytes) -> FrozenMap[ClaimKey, str]:
+    """Return claims after changes that `dump_claim_changes` wrote.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    put: dict[ClaimKey, str] = {}
+    gone: list[ClaimKey] = []
+    for entry in _load(data, "changes of claims"):
+        match entry:
+            case [str(scope), str(thing), str(attachment)]:
+                put[ClaimKey(scope, thing)] = attachment
+            case [str(scope), str(thing), None]:
+                gone.append(ClaimKey(scope, thing))
+            case _:
+                raise ValueError("stored changes of claims: an entry must be [scope, thing, attachment or null]")
+    return frozen(claims).but(put, gone)
+
+
+def dump_learned_changes(before: Learned, after: Learned) -> bytes:
+    """Return what leads from one to the other, as canonical JSON; empty if nothing does."""
+    changes = [[a, [str(address) for address in after.get(a, ())]] for a in sorted(differing(before, after))]
+    return _dump(changes) if changes else b""
+
+
+def load_learned_changes(learned: Learned, data: bytes) -> FrozenMap[str, tuple[IPAddress, ...]]:
+    """Return learned addresses after changes that `dump_learned_changes` wrote.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    changes = load_learned(data)
+    put = {attachment: addresses for attachment, addresses in changes.items() if addresses}
+    return frozen(learned).but(put, [attachment for attachment in changes if attachment not in put])
 
 
 def dump_learned(learned: Learned) -> bytes:

@@ -4,8 +4,9 @@ import pytest
 
 from intent.compiler import IdMap, allocate, compile_program
 from intent.compiler.interpreter import Conntrack, Interpreter
-from ryu_apps.changes import Bundle, apply, changes_between, stages
+from ryu_apps.changes import Bundle, applied, changes_between, stages
 from tests.property.strategies import random_case, random_change, random_frames
+from topology.frozen import FrozenMap
 
 LIMIT = 4
 
@@ -30,10 +31,10 @@ def test_every_packet_meets_the_old_program_or_the_new_one_and_all_turn_at_once(
     for frame in frames[::3]:
         Interpreter(old).run(frame, conntrack)
     before, after = fates(old, frames, conntrack), fates(new, frames, conntrack)
-    program, turned = dict(old), False
+    program, turned = FrozenMap(old), False
     parts = stages(Bundle(changes=changes_between(old, new)), old, new, LIMIT)
     for part in parts:
-        apply(program, part.changes)
+        program = applied(program, part.changes)
         now = fates(program, frames, conntrack)
         turned = turned or now != before
         assert now == (after if turned else before)

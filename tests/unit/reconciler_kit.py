@@ -12,6 +12,7 @@ from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener
 from ryu_apps.switches import Switches
 from tests.fakes.fake_switch import FakeSwitch, until
+from topology.frozen import FrozenMap
 
 DPID = 7
 OUT = Slice(REG[5], 0, 16)
@@ -51,9 +52,9 @@ class Bench:
 
     def want(self, wanted: Program, revision: int = 1, ports: tuple[int, ...] = ()) -> None:
         self.epoch += 1
-        names = {p: f"v{p}" for p in ports}
+        names, held = FrozenMap({p: f"v{p}" for p in ports}), FrozenMap(wanted)
         desired = Desired(
-            self.epoch, revision, wanted, names, flows_by_port(wanted), meters(wanted), timers.timed(wanted)
+            self.epoch, revision, held, names, flows_by_port(wanted), meters(wanted), timers.timed(wanted)
         )
         self.reconciler.want(DPID, desired)
 

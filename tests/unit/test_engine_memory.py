@@ -11,7 +11,7 @@ from intent.compiler import IdMap
 from intent.compiler.engine import Engine, IdChange
 from intent.compiler.ids import Space
 from intent.compiler.verdict import meters
-from ryu_apps import memory as module
+from ryu_apps import journal as module
 from ryu_apps.memory import Memory
 from ryu_apps.outline import Outline
 from ryu_apps.reach import flows_by_port
@@ -102,7 +102,7 @@ def test_an_outline_that_follows_deltas_is_that_of_the_program(seed):
         if DPID in update.whole:
             outline = Outline.of(engine.program(DPID))
         elif DPID in update.deltas:
-            before, kept = outline, dict(outline.program)
+            before, kept = outline, dict(outline.program.items())
             outline = outline.after(update.deltas[DPID])
             assert before.program == kept, "others may still be reading it"
         assert outline == Outline.of(engine.program(DPID))

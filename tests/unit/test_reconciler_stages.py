@@ -8,10 +8,11 @@ from intent.compiler import IdMap, allocate, compile_program
 from intent.compiler.fields import CONJ_ID, IN_PORT, REG, Slice
 from intent.compiler.flow import Conjunction, FlowBody, FlowKey, Goto, Load, Move, Output, OutputReg, exact, match_of
 from ryu_apps.changes import Bundle, changes_between, stages
-from ryu_apps.convergence import Desired, Goal, Progress, Step
+from ryu_apps.convergence import Goal, Progress, Step, Withheld
 from ryu_apps.reach import Reach, flows_by_port
 from ryu_apps.wire import ForeignFlow
 from tests.property.strategies import random_case
+from topology.frozen import FrozenMap
 
 A, B = Slice(REG[1], 0, 16), Slice(REG[1], 16, 16)
 
@@ -99,6 +100,13 @@ def test_the_next_step_depends_on_what_is_known_and_wanted():
 
 
 def test_a_port_that_is_another_interface_is_withheld():
-    desired = Desired(1, 1, {}, {1: "v1", 2: "a-name-that-openflow-cuts-off", 3: "v3"})
-    assert desired.withheld({1: "v1", 2: "a-name-that-ope", 3: "v4"}) == {3}
-    assert desired.withheld({}) == {1, 2, 3}
+    meant = FrozenMap({1: "v1", 2: "a-name-that-openflow-cuts-off", 3: "v3"})
+    withheld = Withheld()
+    for there, numbers in (
+        ({1: "v1", 2: "a-name-that-ope", 3: "v4"}, {3}),
+        ({}, {1, 2, 3}),
+        ({3: "v3"}, {1, 2}),
+        ({1: "v1", 3: "v3", 9: "v9"}, {2}),
+    ):
+        assert withheld.follow(meant, FrozenMap(there)) == Withheld().follow(meant, FrozenMap(there)) == numbers
+    assert withheld.follow(FrozenMap(), FrozenMap()) == set()

@@ -10,6 +10,7 @@ from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener, Role
 from ryu_apps.switches import Switches
 from tests.fakes.fake_switch import FakeSwitch, until
+from topology.frozen import FrozenMap
 
 OURS = 7
 
@@ -46,7 +47,7 @@ def test_a_stranger_that_left_is_forgotten(reconciler, switches) -> None:
 
 def test_who_was_taken_over_stays_so_while_the_switch_is_away(reconciler, switches) -> None:
     """The generation of a running controller never rises, so nothing has changed when the switch comes back."""
-    reconciler.want(OURS, Desired(1, 1, {}))
+    reconciler.want(OURS, Desired(1, 1, FrozenMap()))
     switch = FakeSwitch()
     switch.generation = 9
     connect(switches, OURS, switch)
@@ -59,7 +60,7 @@ def test_who_was_taken_over_stays_so_while_the_switch_is_away(reconciler, switch
 
 
 def test_a_stranger_cannot_claim_that_we_were_taken_over(reconciler, switches) -> None:
-    reconciler.want(OURS, Desired(1, 1, {}))
+    reconciler.want(OURS, Desired(1, 1, FrozenMap()))
     switch = FakeSwitch()
     switch.generation = 9
     connect(switches, OURS + 1, switch)

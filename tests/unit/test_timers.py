@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from intent.compiler.flow import Flow, FlowBody, FlowKey
 from ryu_apps.timers import MAX_TIMEOUT_S, RENEW_S, from_wire, on_wire, over, settled, timed
+from topology.frozen import FrozenMap
 
 KEY = FlowKey(50, 100, ())
 NOW = 1_700_000_000.0
@@ -23,18 +24,19 @@ def test_a_flow_never_outlives_its_end_and_is_renewed_before_it_dies(remaining: 
     if left <= 1 or ends <= NOW + later + 3:
         return
     dumped = from_wire(sent, left + skew, NOW + later)
-    same = settled({KEY: dumped}, {KEY: FlowBody((), 1, expires_at=ends)}, NOW + later)[KEY].expires_at == ends
+    desired = {KEY: FlowBody((), 1, expires_at=ends)}
+    same = settled(FrozenMap({KEY: dumped}), desired, timed(desired), NOW + later)[KEY].expires_at == ends
     if not same:
         assert left < RENEW_S + 2, "renewed although more than half was left"
         assert remaining > MAX_TIMEOUT_S, "only a long timer is ever renewed"
 
 
 def test_another_end_is_a_change() -> None:
-    actual = {KEY: FlowBody((), 1, expires_at=int(NOW) + 100)}
+    actual = FrozenMap({KEY: FlowBody((), 1, expires_at=int(NOW) + 100)})
     for other in (95, 105, 90_000):
         desired = {KEY: FlowBody((), 1, expires_at=int(NOW) + other)}
-        assert settled(actual, desired, NOW) == actual
-    assert settled(actual, {KEY: FlowBody((), 1)}, NOW) == actual
+        assert settled(actual, desired, timed(desired), NOW) == actual
+    assert settled(actual, {KEY: FlowBody((), 1)}, {}, NOW) == actual
 
 
 def test_what_never_ends_has_no_timer() -> None:
@@ -46,7 +48,6 @@ def test_what_never_ends_has_no_timer() -> None:
 
 def test_what_is_over_is_not_sent_again() -> None:
     program = {KEY: FlowBody((), 1, expires_at=int(NOW))}
-    assert over(program, timed(program), NOW - 1) == set()
-    assert over(program, timed(program), NOW - 0.5) == {KEY}, "a switch counts whole seconds"
-    assert over(program, timed(program), NOW) == {KEY}
-    assert over({}, timed(program), NOW) == set()
+    assert over(timed(program), NOW - 1) == set()
+    assert over(timed(program), NOW - 0.5) == {KEY}, "a switch counts whole seconds"
+    assert over(timed(program), NOW) == {KEY}

@@ -68,7 +68,7 @@ class Engine:
 
         Raises: as `change`.
         """
-        return self.change(self._inputs.changes_to(intents, inventory, dpids), now_s)
+        return self._change(self._inputs.changes_to(intents, inventory, dpids), (intents, inventory), now_s)
 
     def join(self, endpoint: Endpoint, now_s: float) -> Update:
         """Follow an endpoint that came, or that is not as it was."""
@@ -97,7 +97,11 @@ class Engine:
             OutOfNumbers: a space of numbers is used up.
             KeyError: something names what does not exist.
         """
+        return self._change(wanted, None, now_s)
+
+    def _change(self, wanted: Changes, seen: tuple[Intents, Inventory] | None, now_s: float) -> Update:
         changes = self._inputs.apply(wanted)
+        self._inputs.seen = seen
         if self._state is None:
             changes = self._inputs.whole()
             self._state = State(self._inputs, self._ids)

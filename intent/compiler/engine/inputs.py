@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from intent.model import DEFAULT_TIERS, Group, Intents, Mode, Network, Policy, Service, Tier
+from topology.frozen import differing
 from topology.model import Endpoint, Inventory, Tunnel, UnaddressedPort
 
 _Thing = TypeVar("_Thing", Endpoint, Policy, Group, Service, Network, Tunnel)
@@ -46,6 +47,8 @@ class Inputs:
         self.dpids: frozenset[int] = frozenset()
         self.tunnels: dict[int, Tunnel] = {}
         self.intents = self._intents(DEFAULT_TIERS)
+        self.seen: tuple[Intents, Inventory] | None = None
+        """What all this is, if it was given as a whole: the next whole is compared with it, quickly if they are kin."""
 
     def _intents(self, tiers: tuple[Tier, ...]) -> Intents:
         return Intents(self.networks, self.groups, self.services, self.policies, {}, tiers)
@@ -93,26 +96,34 @@ class Inputs:
 
     def changes_to(self, intents: Intents, inventory: Inventory, dpids: Collection[int]) -> Changes:
         """Return what leads from here to there; what is the same object costs next to nothing."""
-        ports = inventory.unaddressed
-        unaddressed: dict[UnaddressedPort, bool] = {}
-        if ports or self.unaddressed:
-            there = dict.fromkeys(ports)
-            unaddressed = {p: True for p in there if p not in self.unaddressed}
-            unaddressed |= {p: False for p in self.unaddressed if p not in there}
+        known = self.seen is not None
+        was, here = self.seen or (intents, inventory)
         return Changes(
-            endpoints=_difference(self.endpoints, inventory.endpoints),
-            unaddressed=unaddressed,
-            policies=_difference(self.policies, intents.policies),
-            groups=_difference(self.groups, intents.groups),
-            services=_difference(self.services, intents.services),
-            networks=_difference(self.networks, intents.networks),
+            endpoints=_difference(self.endpoints, inventory.endpoints, here.endpoints if known else None),
+            unaddressed=self._unaddressed(here if known else None, inventory),
+            policies=_difference(self.policies, intents.policies, was.policies if known else None),
+            groups=_difference(self.groups, intents.groups, was.groups if known else None),
+            services=_difference(self.services, intents.services, was.services if known else None),
+            networks=_difference(self.networks, intents.networks, was.networks if known else None),
             tiers=intents.tiers,
             dpids=frozenset(dpids),
             tunnels=_difference(self.tunnels, inventory.tunnels),
         )
 
+    def _unaddressed(self, was: Inventory | None, now: Inventory) -> dict[UnaddressedPort, bool]:
+        if was is not None and was.unaddressed is now.unaddressed:
+            return {}
+        there = dict.fromkeys(now.unaddressed)
+        found = {p: True for p in there if p not in self.unaddressed}
+        return found | {p: False for p in self.unaddressed if p not in there}
 
-def _difference(here: Mapping[_Key, _Thing], there: Mapping[_Key, _Thing]) -> dict[_Key, _Thing | None]:
+
+def _difference(
+    here: Mapping[_Key, _Thing], there: Mapping[_Key, _Thing], was: Mapping[_Key, _Thing] | None = None
+) -> dict[_Key, _Thing | None]:
+    """Return what leads from here to there; `was` is what made `here` so, if that is known."""
+    if was is not None:
+        return {name: there.get(name) for name in differing(was, there)}
     get = here.get
     found: dict[_Key, _Thing | None] = {name: thing for name, thing in there.items() if get(name) is not thing}
     if found or len(here) != len(there):

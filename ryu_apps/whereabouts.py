@@ -1,0 +1,45 @@
+"""Which interface each port number of a switch stands for, says the inventory; kept up by what changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from topology.frozen import FrozenMap, differing
+from topology.model import Inventory, Location
+
+NOWHERE: FrozenMap[int, str] = FrozenMap()
+
+
+class Whereabouts:
+    """Follows one inventory after the other."""
+
+    def __init__(self) -> None:
+        self._inventory = Inventory()
+        self._ports: dict[int, FrozenMap[int, str]] = {}
+
+    def follow(self, inventory: Inventory) -> None:
+        """Follow to this inventory."""
+        put: dict[int, dict[int, str]] = {}
+        gone: dict[int, list[int]] = {}
+        for place in _places(inventory, self._inventory):
+            put.setdefault(place.dpid, {})[place.ofport] = place.interface
+        for place in _places(self._inventory, inventory):
+            gone.setdefault(place.dpid, []).append(place.ofport)
+        self._inventory = inventory
+        for dpid in put.keys() | gone.keys():
+            self._ports[dpid] = self.of(dpid).but(put.get(dpid), gone.get(dpid, ()))
+
+    def of(self, dpid: int) -> FrozenMap[int, str]:
+        """Return the ports of a switch: interface names by number."""
+        return self._ports.get(dpid, NOWHERE)
+
+
+def _places(here: Inventory, there: Inventory) -> Iterator[Location]:
+    """Yield where the endpoints are of one inventory that the other does not have, or has otherwise."""
+    for name in differing(here.endpoints, there.endpoints):
+        if name in here.endpoints:
+            yield here.endpoints[name].location
+    for ports, others in ((here.unaddressed, there.unaddressed), (here.uplinks, there.uplinks)):
+        if ports is not others:
+            known = set(others)
+            yield from (port.location for port in ports if port not in known)
