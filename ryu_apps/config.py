@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from intent.inventory.grants import first_bad
 from intent.schema.problems import echo
+from ryu_apps.config_hosts import MutualTls, Ovsdb, Section
 from ryu_apps.config_sections import keys_of, near_key, purpose, section_type, without_empty
 from ryu_apps.config_values import (
     ANY,
@@ -25,7 +26,6 @@ from ryu_apps.config_values import (
     DatapathIds,
     File,
     Listen,
-    OvsdbTarget,
     Port,
     TlsName,
     at_key,
@@ -67,26 +67,14 @@ class ConfigError(Exception):
 # -- sections ----------------------------------------------------------------------------------
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class MutualTls(_Section):
-    """Both sides show a certificate of one authority."""
-
-    key: File = Field(description="PEM file with the controller's private key.")
-    cert: File = Field(description="PEM file with the controller's certificate.")
-    ca: File = Field(description="PEM file with the authority that must have signed the other side's certificate.")
-
-
-class ServerTls(_Section):
+class ServerTls(Section):
     """The server shows a certificate; clients show a token."""
 
     key: File = Field(description="PEM file with the server's private key.")
     cert: File = Field(description="PEM file with the server's certificate, intermediates after it.")
 
 
-class Admission(_Section):
+class Admission(Section):
     """Which switches may connect; both conditions must hold."""
 
     datapath_ids: DatapathIds = Field(
@@ -105,7 +93,7 @@ class Admission(_Section):
         return None if self.datapath_ids == ANY else frozenset(int(i, 16) for i in self.datapath_ids)
 
 
-class Openflow(_Section):
+class Openflow(Section):
     """Where switches connect to."""
 
     host: Listen = Field(default="127.0.0.1", description="IP address on which switches reach the controller.")
@@ -134,7 +122,7 @@ class Openflow(_Section):
         return self
 
 
-class Rest(_Section):
+class Rest(Section):
     """Where people and programs send intents to."""
 
     host: Listen = Field(default="127.0.0.1", description="IP address of the REST API.")
@@ -158,27 +146,7 @@ class Rest(_Section):
         return self
 
 
-class Ovsdb(_Section):
-    """The hosts whose bridges are managed."""
-
-    targets: tuple[OvsdbTarget, ...] = Field(
-        default=("unix:/var/run/openvswitch/db.sock",),
-        min_length=1,
-        max_length=1000,
-        description="OVSDB servers, one a host: unix:/path, tcp:host:6640 or ssl:host:6640.",
-    )
-    ssl: MutualTls | None = Field(default=None, description="Certificates for targets that begin with ssl:.")
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if len(set(self.targets)) < len(self.targets):
-            raise at_key("targets", refuse("a target is listed twice", "list each OVSDB server once"))
-        if self.ssl is None and any(t.startswith("ssl:") for t in self.targets):
-            raise at_key("ssl", refuse("an ssl: target needs certificates", "set ovsdb.ssl.key, .cert and .ca"))
-        return self
-
-
-class Bridge(_Section):
+class Bridge(Section):
     """The integration bridge, made on every host; it is wholly Ringfence's."""
 
     name: BridgeName = Field(
@@ -196,7 +164,7 @@ class Bridge(_Section):
     )
 
 
-class Reconcile(_Section):
+class Reconcile(Section):
     """How desired state is kept true."""
 
     verify_interval_s: float = Field(
@@ -208,7 +176,7 @@ class Reconcile(_Section):
     )
 
 
-class Labels(_Section):
+class Labels(Section):
     """Who may set which labels of endpoints."""
 
     ovsdb: tuple[str, ...] = Field(
@@ -226,7 +194,7 @@ class Labels(_Section):
         return self
 
 
-class Config(_Section):
+class Config(Section):
     """Everything the controller is told at start."""
 
     openflow: Openflow = Field(default_factory=Openflow, description="Where switches connect to.")
@@ -246,9 +214,8 @@ class Config(_Section):
     def _reachable(self) -> Self:
         if self.bridge.controller_target:
             return self
-        local = all(t.startswith("unix:") for t in self.ovsdb.targets)
         everywhere = ipaddress.ip_address(self.openflow.host).is_unspecified
-        if not local and (everywhere or is_loopback(self.openflow.host)):
+        if not self.ovsdb.local and (everywhere or is_loopback(self.openflow.host)):
             raise at_key(
                 "bridge.controller_target",
                 refuse(

@@ -79,6 +79,18 @@ def _datapath_ids(value: object) -> tuple[str, ...] | Literal["any"]:
     return tuple(sorted({item.lower() for item in value}))
 
 
+def _host_names(value: object) -> tuple[str, ...] | Literal["any"]:
+    if value == ANY:
+        return ANY
+    remedy = "write any, or a list of names of letters, digits, '-', '_' and '.', as the hosts' certificates have them"
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_SWITCHES:
+        raise refuse(f"neither the word any nor a list of 1 to {MAX_SWITCHES} names of hosts", remedy)
+    for n, item in enumerate(value):
+        if not isinstance(item, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", item):
+            raise refuse(f"item {n}, {str(item)[:70]!r}, is no name of a host", remedy)
+    return tuple(sorted(set(value)))
+
+
 def _bridge_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", value):
         raise refuse(f"{value!r} is no interface name", "use 1 to 15 letters, digits, '-', '_' and '.'")
@@ -95,6 +107,7 @@ Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 Listen: TypeAlias = Annotated[str, AfterValidator(_listen_address)]
 File: TypeAlias = Annotated[Path, AfterValidator(_absolute)]
 DatapathIds: TypeAlias = Annotated[tuple[str, ...] | Literal["any"], PlainValidator(_datapath_ids)]
+HostNames: TypeAlias = Annotated[tuple[str, ...] | Literal["any"], PlainValidator(_host_names)]
 TlsName: TypeAlias = Annotated[str, Field(min_length=1, max_length=253)]
 OvsdbTarget: TypeAlias = Annotated[str, Field(max_length=300), AfterValidator(_target)]
 BridgeName: TypeAlias = Annotated[str, AfterValidator(_bridge_name)]

@@ -14,11 +14,10 @@ from intent.api.ports import Limits, Ports
 from intent.compiler.cookie import Kind
 from intent.inventory import Grants
 from intent.store import Store, ensure_token
-from ovsdb import BridgeWish, Client
-from ovsdb.target import Tls
+from ovsdb import BridgeWish
 from ryu_apps import probing, threads
 from ryu_apps.counting import Counted
-from ryu_apps.keeper import Keeper
+from ryu_apps.hosts import Hosts, known_hosts
 from ryu_apps.learner import Learner
 from ryu_apps.memory import Memory
 from ryu_apps.planner import Planner
@@ -34,8 +33,7 @@ from topology.site import empty_site
 
 if TYPE_CHECKING:
     from intent.schema.changes import Applied, Wanted
-    from ryu_apps.config import Config, MutualTls
-    from topology.events import Event
+    from ryu_apps.config import Config
 
 log = logging.getLogger("ringfence")
 T = TypeVar("T")
@@ -77,8 +75,8 @@ class Controller(Listener):
         self.store = _WatchedStore(config.store_path)
         self.memory = memory = Memory(self.store)
         self.reconciler = Reconciler(memory.generation, config.reconcile.verify_interval_s)
-        hosts = config.ovsdb.targets
-        site = empty_site(memory.owner, hosts)
+        self._known = known_hosts(self.store, config.ovsdb)
+        site = empty_site(memory.owner, (*config.ovsdb.targets, *self._known))
         self.planner = Planner(memory, self.reconciler, self.store.intents, site, config.bridge.name)
         self.planner.aside = _aside
         self.planner.grants = Grants(config.labels.ovsdb)
@@ -88,13 +86,11 @@ class Controller(Listener):
         learn = Learner(self.planner).look
         self.unasked = Unasked({Kind.LEARN: learn, Kind.REJECT: tell_sender, Kind.PROBE: probing.heard})
         wish = _wish(config, memory.owner, target)
-        self.clients = {host: Client(host, self._observe, tls=_tls(config.ovsdb.ssl)) for host in hosts}
-        self.keepers = {
-            host: Keeper(client, wish, lambda: self.planner.site, self._may_write)
-            for host, client in self.clients.items()
-        }
+        self.hosts = Hosts(config.ovsdb, wish, lambda: self.planner.site, self.planner.observe, self._may_write)
+        self.hosts.store = self.store
+        self.clients = self.hosts.clients
         self.surveyor = Surveyor(self.planner, self.reconciler, lambda: self.store.revision)
-        self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, self.surveyor, *self.keepers.values())
+        self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, self.surveyor)
         self.web = Web(config.rest, self._rest_app())
         log.info("generation %d, store %s at revision %d", memory.generation, config.store_path, self.store.revision)
 
@@ -120,8 +116,7 @@ class Controller(Listener):
         """Start every thread."""
         for part in self._parts:
             threads.start(part)
-        for client in self.clients.values():
-            client.start()
+        self.hosts.start(self._known)
         self.web.start()
         log.info(
             "REST on %s port %d, token in %s", self.config.rest.host, self.config.rest.port, self.config.token_path
@@ -132,15 +127,10 @@ class Controller(Listener):
         self.web.stop()
         for part in self._parts:
             part.stop()
-        for client in self.clients.values():
-            client.stop(0.5)
+        self.hosts.stop(0.5)
         self.store.close()
 
     # -- events --------------------------------------------------------------------------------
-
-    def _observe(self, event: Event) -> None:
-        if self.planner.observe(event):
-            self.keepers[event.host].look()
 
     def ports_changed(self, session: Session) -> None:
         """A port came or went: its switch's thread looks again."""
@@ -165,7 +155,7 @@ class Controller(Listener):
 
     def keeper_problem(self, host: str) -> str:
         """Return why a host's bridge is not as it must be; empty when it is."""
-        return self.keepers[host].problem if host in self.keepers else ""
+        return self.hosts.problem(host)
 
 
 def _aside(function: Callable[[], T]) -> T:
@@ -177,7 +167,3 @@ def _aside(function: Callable[[], T]) -> T:
 def _wish(config: Config, owner: str, target: str) -> BridgeWish:
     bridge = config.bridge
     return BridgeWish(bridge.name, owner, (target,), datapath_type=bridge.datapath_type, adopt=bridge.adopt)
-
-
-def _tls(files: MutualTls | None) -> Tls | None:
-    return Tls(str(files.key), str(files.cert), str(files.ca)) if files else None
