@@ -74,12 +74,7 @@ STAGES = (
     Stage("coverage", (COVERED, (sys.executable, "scripts/coverage_gate.py")), 60),
     Stage("ovs", ((*PYTEST, "tests/ovs", "-vv", "--durations=5"),), 400),
     Stage("mininet", ((*PYTEST, "tests/mininet", "-vv", "--durations=5"),), 240),
-    Stage(
-        "docker",
-        ((*PYTEST, "tests/docker", "-vv", "-rs"),),
-        200,
-        (sys.executable, "-m", "mininet_scenarios.docker_host"),
-    ),
+    Stage("docker", ((*PYTEST, "tests/docker", "-vv", "-rs"),), 200, NO_DAEMON),
     Stage("conformance", ((*PYTEST, "tests/conformance", "-vv"),), 60),
     Stage("soak", ((*PYTEST, "tests/soak", "-vv", "--durations=5"),), 90),
 )
