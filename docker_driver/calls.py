@@ -32,8 +32,8 @@ def table(driver: Driver, ipam: Ipam) -> dict[str, Call]:
         "/NetworkDriver.Leave": driver.leave,
         "/NetworkDriver.DiscoverNew": _always(NOTHING),
         "/NetworkDriver.DiscoverDelete": _always(NOTHING),
-        "/NetworkDriver.ProgramExternalConnectivity": _always(NOTHING),
-        "/NetworkDriver.RevokeExternalConnectivity": _always(NOTHING),
+        "/NetworkDriver.ProgramExternalConnectivity": driver.publish,
+        "/NetworkDriver.RevokeExternalConnectivity": driver.withdraw,
         **_ipam_table(ipam),
     }
 
@@ -49,15 +49,7 @@ def _ipam_table(ipam: Ipam) -> dict[str, Call]:
         return NOTHING
 
     def request_address(body: Body) -> Mapping[str, Any]:
-        options = reading.mapping(body, "Options")
-        holder = reading.text(options, MAC_OPTION)
-        holder = (
-            GATEWAY
-            if reading.text(options, ADDRESS_TYPE) == GATEWAY_TYPE
-            else reading.mac(holder)
-            if holder
-            else NOBODY
-        )
+        holder = _holder(reading.mapping(body, "Options"))
         return {"Address": ipam.request_address(reading.text(body, "PoolID"), reading.text(body, "Address"), holder)}
 
     def release_address(body: Body) -> Mapping[str, Any]:

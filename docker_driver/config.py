@@ -71,6 +71,24 @@ class Labels(_Section):
         return Rules(self.keys, tuple((key, frozenset(values)) for key, values in self.values.items()))
 
 
+class Outside(_Section):
+    """The way out of networks, and in to published ports."""
+
+    enabled: bool = Field(default=True, description="False: every network is as `--internal`, and -p is refused.")
+    uplink: str = Field(
+        default="docker", pattern=r"^[a-z0-9][a-z0-9-]{0,60}$", description="Name of the Uplink document."
+    )
+    interface: str = Field(
+        default="rfdocker", pattern=r"^[a-z][a-z0-9]{0,11}$", description="The host's interface to the switch."
+    )
+    tier: str = Field(
+        default="baseline",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,60}$",
+        description="Tier of the policies that allow the world to published ports.",
+    )
+    order: int = Field(default=1000, ge=0, le=2**31 - 1, description="Their order in it.")
+
+
 class Config(_Section):
     """Everything the driver is told at start."""
 
@@ -101,6 +119,7 @@ class Config(_Section):
         description="While the controller does not answer: start containers, cut off until it does; or refuse them.",
     )
     labels: Labels = Field(default_factory=Labels, description="Which labels of containers count.")
+    outside: Outside = Field(default_factory=Outside, description="The way out of networks, and in to published ports.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe messages that are logged."
     )

@@ -25,9 +25,10 @@ MAX_ANSWER = 64 << 20
 MAX_TOKEN = 4096
 ENDPOINT_KEY = "docker-endpoint"
 """Key in external_ids by which the driver knows its ports."""
-_OK, _REDIRECTION, _UNAUTHORIZED, _CONFLICT, _FAULT = 200, 300, 401, 412, 500
+_OK, _REDIRECTION, _UNAUTHORIZED, _NOT_FOUND, _CONFLICT, _FAULT = 200, 300, 401, 404, 412, 500
 
 Ids = Mapping[str, str]
+Document = dict[str, Any]
 
 
 class Controller:
@@ -70,27 +71,53 @@ class Controller:
 
     def put_port(self, name: str, ids: Ids) -> None:
         """Make a port, or make it right. Raises Unreachable, Refused."""
-        self._ask("PUT", f"/v1/ports/{name}", {"host": self._host, "externalIds": dict(ids)})
+        self._ask("PUT", f"/v1/ports/{name}", json.dumps({"host": self._host, "externalIds": dict(ids)}))
 
     def delete_port(self, name: str) -> None:
         """Remove a port. Raises Unreachable, Refused."""
         self._ask("DELETE", f"/v1/ports/{name}?{urllib.parse.urlencode({'host': self._host})}")
 
-    def ensure_network(self, name: str, subnets: tuple[str, ...]) -> None:
-        """Make a Network document unless there is one of that name. Raises Unreachable, Refused."""
-        document = {"kind": "Network", "name": name, "subnets": list(subnets)}
-        self._ask("PUT", f"/v1/networks/{name}?author=docker-driver", document, {"If-None-Match": "*"})
+    def ensure_network(self, document: Document) -> None:
+        """Put a Network document unless there is one of that name. Raises Unreachable, Refused."""
+        path = f"/v1/networks/{document['name']}?author=docker-driver"
+        self._ask("PUT", path, json.dumps(document), {"If-None-Match": "*"})
+
+    # -- documents -----------------------------------------------------------------------------
+
+    def documents(self, plural: str) -> list[Document]:
+        """Return all documents of a kind. Raises Unreachable, Refused."""
+        items = self._ask("GET", f"/v1/{plural}").get("items", ())
+        return [dict(item["document"]) for item in items]
+
+    def document(self, plural: str, name: str) -> Document | None:
+        """Return one document; None: there is none. Raises Unreachable, Refused."""
+        answer = self._ask("GET", f"/v1/{plural}/{name}", tolerated=_NOT_FOUND)
+        return dict(answer["document"]) if answer else None
+
+    def apply(self, documents: list[Document]) -> None:
+        """Put documents as one revision. Raises Unreachable, Refused."""
+        self._ask("POST", "/v1/apply?author=docker-driver", _stream(documents))
+
+    def delete(self, keys: list[tuple[str, str]]) -> None:
+        """Delete documents, given by kind and name, as one revision; that one is gone is no error.
+
+        Raises:
+            Unreachable, Refused: the controller does not answer, or another document needs one of them.
+        """
+        named = [{"kind": kind, "name": name} for kind, name in keys]
+        self._ask("POST", "/v1/delete?missing=ignore&author=docker-driver", _stream(named))
 
     # -- requests ------------------------------------------------------------------------------
 
     def _ask(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, extra: Ids | None = None
+        self, method: str, path: str, body: str | None = None, extra: Ids | None = None, tolerated: int = _CONFLICT
     ) -> dict[str, Any]:
-        data = None if body is None else json.dumps(body).encode()
+        """Send a request and return its answer; nothing if it ends with the status that is tolerated."""
+        data = None if body is None else body.encode()
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json", **(extra or {})}
         with self._lock:
             status, raw = self._exchange(method, path, data, headers)
-        if status == _CONFLICT and extra:
+        if status == tolerated:
             return {}
         try:
             answer = json.loads(raw)
@@ -151,6 +178,11 @@ def _whole(response: HTTPResponse) -> bytes:
     if len(raw) > MAX_ANSWER:
         raise IncompleteRead(raw[:80])
     return raw
+
+
+def _stream(documents: list[Document]) -> str:
+    """Return several documents as one YAML stream, which JSON is a part of."""
+    return "\n".join(f"---\n{json.dumps(document)}" for document in documents)
 
 
 def _detail(answer: object) -> str:

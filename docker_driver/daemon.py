@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from docker_driver import firewall
 from docker_driver.calls import table
 from docker_driver.controller import Controller
 from docker_driver.engine import Engine
@@ -15,7 +16,9 @@ from docker_driver.errors import Unreachable
 from docker_driver.ipam import Ipam
 from docker_driver.network import Driver
 from docker_driver.orphans import LOOK_S, Orphans
+from docker_driver.outside import Gate
 from docker_driver.plugger import Plugger
+from docker_driver.publishing import HostPorts
 from docker_driver.server import PluginServer
 from docker_driver.state import State
 
@@ -42,11 +45,18 @@ class Daemon:
         self._stopped = threading.Event()
         self._state = State(config.state_dir)
         self._engine = Engine(config.engine, config.socket.stem)
-        controller = Controller(config.server, config.token_file, config.ca_file, config.host)
+        controller, other = (
+            Controller(config.server, config.token_file, config.ca_file, config.host) for _ in range(2)
+        )
         self._plugger = Plugger(self._state, self._engine, controller, config.labels.rules)
+        self._gate = Gate(self._state, other, config.outside)
+        self._plugger.named = self._gate.wake
         ipam = Ipam(self._state, config.pools, config.rest_s)
         refuse = config.controller_down == "refuse"
-        driver = Driver(self._state, self._plugger.wake, controller.why_not if refuse else str)
+        self._shut = firewall.missing() if config.outside.enabled else "outside.enabled is false"
+        if self._shut:
+            log.error("networks have no way out and no published ports: %s", self._shut)
+        driver = Driver(self._state, self._wake, controller.why_not if refuse else str, self._shut, HostPorts())
         self._orphans = Orphans(self._state, self._engine, driver, ipam)
         self._server = PluginServer(config.socket, table(driver, ipam))
         log.info("driver %s on %s, state in %s", config.socket.stem, config.socket, config.state_dir)
@@ -55,7 +65,9 @@ class Daemon:
         """Serve until SIGTERM or SIGINT. What is plugged in stays so."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopped.set())
-        parts = (self._server.serve_forever, self._plugger.run, self._follow, self._collect)
+        parts = [self._server.serve_forever, self._plugger.run, self._follow, self._collect]
+        if not self._shut:
+            parts.append(self._gate.run)
         threads = [threading.Thread(target=part, name=part.__qualname__, daemon=True) for part in parts]
         for thread in threads:
             thread.start()
@@ -63,10 +75,15 @@ class Daemon:
         log.info("stopping; running containers keep their ports")
         self._server.close()
         self._plugger.stop()
+        self._gate.stop()
         self._engine.cut()
         for thread in threads:
             thread.join(END_S)
         self._state.close()
+
+    def _wake(self) -> None:
+        self._plugger.wake()
+        self._gate.wake()
 
     def _follow(self) -> None:
         """Wake the plugger at each event; after a gap it looks at everything."""

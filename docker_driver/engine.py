@@ -18,7 +18,7 @@ from typing import Any
 
 from docker_driver.errors import Refused, Unreachable
 from docker_driver.labels import Container
-from docker_driver.network import GENERIC, network_name, network_of
+from docker_driver.network import GENERIC, gateways_of, network_name, network_of
 from docker_driver.state import Network
 
 VERSION = "v1.40"
@@ -73,6 +73,9 @@ class Engine:
                 name, subnets = str(value.get("Name", "")), _objects((value.get("IPAM") or {}).get("Config"))
                 options = {k: v for k, v in (value.get("Options") or {}).items() if k != GENERIC}
                 network = network_of(str(value.get("Id")), options, [str(s.get("Subnet")) for s in subnets])
+                if value.get("Internal") is not True:
+                    gateways = gateways_of([str(s["Gateway"]) for s in subnets if s.get("Gateway")])
+                    network = dataclasses.replace(network, gateways=gateways)
                 found.append((network, network_name(name)))
         return found
 

@@ -1,7 +1,8 @@
 """libnetwork's network driver: networks, endpoints, join and leave.
 
-Endpoints get no gateway and no gateway service (`docker_gwbridge`), so there is no way out of a network
-but the switch. Every call may be repeated, and asks no other program for anything.
+Endpoints get the gateway of their network, which is the router in the switch, and no gateway service
+(`docker_gwbridge`), so there is no way out of a network but the switch. Those of an `--internal` network
+get none. Every call may be repeated, and asks no other program for anything.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import Any
 
 from docker_driver import links, reading
 from docker_driver.errors import Refused
+from docker_driver.publishing import HostPorts, asked_ports
 from docker_driver.reading import Body
 from docker_driver.state import Endpoint, Network, State
 
 GENERIC = "com.docker.network.generic"
 EXPOSED = "com.docker.network.endpoint.exposedports"
-PUBLISHED = "com.docker.network.portmap"
+INTERNAL = "com.docker.network.internal"
 NETWORK_OPTION = "network"
 MTU_OPTIONS = ("mtu", "com.docker.network.driver.mtu")
 MIN_MTU, MAX_MTU = 1280, 9000
@@ -48,11 +50,20 @@ def inner_name(endpoint: str) -> str:
 class Driver:
     """The calls. Any thread may make them; those about one endpoint wait for each other."""
 
-    def __init__(self, state: State, changed: Callable[[], None], why_not: Callable[[], str]) -> None:
-        """Tell `changed` whenever something joined or left; `why_not` says why nothing may be created now."""
+    def __init__(
+        self, state: State, changed: Callable[[], None], why_not: Callable[[], str], shut: str, ports: HostPorts
+    ) -> None:
+        """Tell `changed` whenever something joined, left or is published.
+
+        `why_not` says why nothing may be created now, `shut` why there is no way out of any network; both
+        are empty where there is no reason. `ports` holds the host's ports that are published.
+        """
         self._state = state
         self._changed = changed
         self._why_not = why_not
+        self._shut = shut
+        self._ports = ports
+        ports.take_again(state.endpoints().values())
         self._locks = [threading.Lock() for _ in range(_STRIPES)]
 
     # -- networks ------------------------------------------------------------------------------
@@ -61,12 +72,17 @@ class Driver:
         """Remember a network; the Network document is made when its first endpoint is plugged in."""
         options = reading.mapping(reading.mapping(body, "Options"), GENERIC)
         data = [*reading.items(body, "IPv4Data"), *reading.items(body, "IPv6Data")]
-        self._state.put_network(network_of(reading.uid(body, "NetworkID"), options, [_pool(item) for item in data]))
+        made = network_of(reading.uid(body, "NetworkID"), options, [_pool(item) for item in data])
+        if reading.mapping(body, "Options").get(INTERNAL) is not True and not self._shut:
+            made = dataclasses.replace(made, gateways=gateways_of([reading.text(item, "Gateway") for item in data]))
+        self._state.put_network(made)
+        self._changed()
         return NOTHING
 
     def delete_network(self, body: Body) -> Mapping[str, Any]:
         """Forget a network. Its Network document stays: policies may name it."""
         self._state.drop("networks", reading.uid(body, "NetworkID"))
+        self._changed()
         return NOTHING
 
     # -- endpoints -----------------------------------------------------------------------------
@@ -75,15 +91,15 @@ class Driver:
         """Remember an endpoint.
 
         Raises:
-            Refused: its network is unknown, its MAC or address is another's, ports are published, or the
-                controller does not answer and that is to matter.
+            Refused: its network is unknown, its MAC or address is another's, ports are to be published
+                where there is no way out, or the controller does not answer and that is to matter.
         """
         network, uid = reading.uid(body, "NetworkID"), reading.uid(body, "EndpointID")
         options = reading.mapping(body, "Options")
-        if self._state.network(network) is None:
+        home = self._state.network(network)
+        if home is None:
             raise Refused("the driver does not know this network yet; it asks the Engine for it: try again")
-        if options.get(PUBLISHED):
-            raise Refused("ports cannot be published from this network (-p): it has no way out; remove -p")
+        self._check_publishing(home, options)
         if problem := self._why_not():
             raise Refused(f"the controller does not answer ({problem}): start it, or set controller_down: start")
         asked = reading.mapping(body, "Interface")
@@ -113,6 +129,7 @@ class Driver:
         """Forget an endpoint, if there is one, and delete its interfaces."""
         with self._lock(uid):
             _delete(uid)
+            self._ports.release(uid)
             self._state.drop("endpoints", uid)
         self._changed()
 
@@ -126,8 +143,6 @@ class Driver:
     def join(self, body: Body) -> Mapping[str, Any]:
         """Make the veth pair and hand its inner end to Docker. The switch has no port for the outer end yet."""
         uid, network = reading.uid(body, "EndpointID"), reading.uid(body, "NetworkID")
-        if reading.mapping(body, "Options").get(PUBLISHED):
-            raise Refused("ports cannot be published from this network (-p): it has no way out; remove -p")
         with self._lock(uid):
             endpoint, home = self._state.endpoint(uid), self._state.network(network)
             if endpoint is None or home is None or endpoint.network != network:
@@ -142,9 +157,11 @@ class Driver:
                 links.remove(outer_name(uid))
                 raise
         self._changed()
+        gateways = () if self._shut else home.gateways
         return {
             "InterfaceName": {"SrcName": inner_name(uid), "DstPrefix": "eth"},
             "StaticRoutes": [],
+            **{("GatewayIPv6" if ":" in gateway else "Gateway"): gateway for gateway in gateways},
             "DisableGatewayService": True,
         }
 
@@ -154,10 +171,51 @@ class Driver:
         with self._lock(uid):
             endpoint = self._state.endpoint(uid)
             if endpoint is not None and endpoint.joined:
-                self._state.put_endpoint(dataclasses.replace(endpoint, joined=False))
+                self._state.put_endpoint(dataclasses.replace(endpoint, joined=False, published=()))
+            self._ports.release(uid)
             _delete(uid)
         self._changed()
         return NOTHING
+
+    # -- published ports -----------------------------------------------------------------------
+
+    def publish(self, body: Body) -> Mapping[str, Any]:
+        """Publish ports (`-p`): this endpoint is the container's way out. The host's ports are held at once.
+
+        Raises:
+            Refused: a port of the host is another's, or there is no such endpoint.
+        """
+        uid, asked = reading.uid(body, "EndpointID"), asked_ports(reading.mapping(body, "Options"))
+        with self._lock(uid):
+            endpoint = self._state.endpoint(uid)
+            if endpoint is None:
+                raise Refused("there is no such endpoint; remove the container and start it anew")
+            self._ports.release(uid)
+            published = self._ports.take(uid, asked)
+            self._state.put_endpoint(dataclasses.replace(endpoint, published=published))
+        if published or endpoint.published:
+            self._changed()
+        return NOTHING
+
+    def withdraw(self, body: Body) -> Mapping[str, Any]:
+        """Publish nothing any more."""
+        uid = reading.uid(body, "EndpointID")
+        with self._lock(uid):
+            endpoint = self._state.endpoint(uid)
+            self._ports.release(uid)
+            if endpoint is None or not endpoint.published:
+                return NOTHING
+            self._state.put_endpoint(dataclasses.replace(endpoint, published=()))
+        self._changed()
+        return NOTHING
+
+    def _check_publishing(self, home: Network, options: Body) -> None:
+        if not asked_ports(options):
+            return
+        if self._shut:
+            raise Refused(f"ports cannot be published (-p): {self._shut}")
+        if not home.gateways:
+            raise Refused("ports cannot be published from this network (-p): it has no gateway; remove -p")
 
     def _lock(self, uid: str) -> threading.Lock:
         return self._locks[int(uid[:2], 16) % _STRIPES]
@@ -194,6 +252,16 @@ def network_name(docker: str) -> str:
     """Return the Ringfence network's name for a Docker network's: `shop_default` is `shop-default`."""
     lower = "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in docker.lower())
     return lower[:_MAX_NAME].strip(".-") or "docker"
+
+
+def gateways_of(texts: list[str]) -> tuple[str, ...]:
+    """Return the gateways of a network, one of each IP version.
+
+    Raises:
+        Refused: one is no address.
+    """
+    found = [ipaddress.ip_interface(reading.interface(text, "Gateway")).ip for text in texts if text]
+    return tuple(str(gateway) for gateway in {g.version: g for g in reversed(found)}.values())
 
 
 def exposed_ports(options: Body) -> tuple[tuple[int, int], ...]:

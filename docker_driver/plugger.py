@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from docker_driver.controller import ENDPOINT_KEY, Ids
+from docker_driver.controller import ENDPOINT_KEY, Document, Ids
 from docker_driver.engine import Attached
 from docker_driver.errors import Refused, Unreachable
 from docker_driver.labels import Container, Identity, Rules, identify
 from docker_driver.network import outer_name
 from docker_driver.state import Endpoint, Network, State
+from docker_driver.wishes import LABEL, network_document, published_tag
 
 log = logging.getLogger("ringfence.docker.plugger")
 
@@ -52,8 +53,8 @@ class ControllerPort(Protocol):
     def delete_port(self, name: str) -> None:
         """Remove a port."""
 
-    def ensure_network(self, name: str, subnets: tuple[str, ...]) -> None:
-        """Make a network's document if there is none."""
+    def ensure_network(self, document: Document) -> None:
+        """Put a network's document if there is none."""
 
 
 class Plugger:
@@ -65,6 +66,8 @@ class Plugger:
         self._engine = engine
         self._controller = controller
         self._rules = rules
+        self.named: Callable[[], None] = _nothing
+        """Called when a network's name became known."""
         self._woken = threading.Event()
         self._stopped = False
         self._identities: dict[str, Identity] = {}
@@ -148,6 +151,7 @@ class Plugger:
         if not home.name:
             home = dataclasses.replace(home, name=attached.name)
             self._state.put_network(home)
+            self.named()
         found = {e.uid: attached.containers[e.uid] for e in unknown if e.uid in attached.containers}
         containers = self._containers(found.values())
         for endpoint in unknown:
@@ -211,7 +215,7 @@ class Plugger:
 
     def _ensure_network(self, network: Network) -> None:
         if network.name not in self._made:
-            self._controller.ensure_network(network.name, network.subnets)
+            self._controller.ensure_network(network_document(network.name, network.subnets, network.gateways))
             self._made.add(network.name)
 
     # -- words ---------------------------------------------------------------------------------
@@ -227,8 +231,13 @@ class Plugger:
             log.info("%s: well again", what)
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 def port_ids(endpoint: Endpoint, identity: Identity, network: str, container: str) -> dict[str, str]:
     """Return what the port says of its endpoint, in `external_ids`."""
+    labels = {**identity.labels, **({LABEL: published_tag(endpoint)} if endpoint.published else {})}
     return {
         ENDPOINT_KEY: endpoint.uid,
         "docker-container": container,
@@ -236,6 +245,6 @@ def port_ids(endpoint: Endpoint, identity: Identity, network: str, container: st
         "attached-mac": endpoint.mac,
         "ringfence:network": network,
         "ringfence:ip": ",".join(address.partition("/")[0] for address in endpoint.addresses),
-        **{f"ringfence:label/{key}": value for key, value in identity.labels.items()},
+        **{f"ringfence:label/{key}": value for key, value in labels.items()},
         **{f"ringfence:port/{name}": port for name, port in identity.ports.items()},
     }

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -23,8 +24,10 @@ CREATE TABLE IF NOT EXISTS pools (id TEXT PRIMARY KEY, cursor TEXT NOT NULL, ask
 CREATE TABLE IF NOT EXISTS addresses (
     pool TEXT NOT NULL, address TEXT NOT NULL, holder TEXT NOT NULL, released_at REAL,
     PRIMARY KEY (pool, address)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS self (instance TEXT NOT NULL);
 """
-VERSION = 1
+VERSION = 2
+"""2: networks know their gateways, endpoints what they publish. An older driver's file is read as it is."""
 
 
 class StateError(Exception):
@@ -40,6 +43,20 @@ class Network:
     """Ringfence network; empty until the Engine told us the Docker network's name."""
     subnets: tuple[str, ...] = ()
     mtu: int = 1500
+    gateways: tuple[str, ...] = ()
+    """Without prefix length, at most one of each IP version; none for an `--internal` network."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Published:
+    """A port of the host that leads to one of a container (`-p`)."""
+
+    protocol: str
+    """tcp, udp or sctp."""
+    host_address: str
+    """Empty: every address of the host."""
+    host_port: int
+    port: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,6 +73,7 @@ class Endpoint:
     """(IP protocol, port)."""
     made_at: float = 0.0
     joined: bool = False
+    published: tuple[Published, ...] = ()
 
 
 class State:
@@ -77,6 +95,8 @@ class State:
             raise StateError(f"{directory}: {error.strerror} (set state_dir to a directory of the driver's)") from error
         self._lock = threading.RLock()
         self._db = _open(directory / "docker.db")
+        self.instance = _instance(self._db)
+        """Eight hex digits that tell this driver from those of other hosts."""
 
     def close(self) -> None:
         """Close it and let others in."""
@@ -165,12 +185,20 @@ def _open(path: Path) -> sqlite3.Connection:
     return db
 
 
+def _instance(db: sqlite3.Connection) -> str:
+    db.execute("INSERT INTO self SELECT ? WHERE NOT EXISTS (SELECT 1 FROM self)", (secrets.token_hex(4),))
+    return str(db.execute("SELECT instance FROM self").fetchone()[0])
+
+
 def _network(uid: str, text: str) -> Network:
     value = json.loads(text)
-    return Network(uid, value["name"], tuple(value["subnets"]), value["mtu"])
+    subnets, gateways = tuple(value["subnets"]), tuple(value.get("gateways", ()))
+    return Network(uid, value["name"], subnets, value["mtu"], gateways)
 
 
 def _endpoint(uid: str, text: str) -> Endpoint:
     value = json.loads(text)
     exposed = tuple((protocol, port) for protocol, port in value["exposed"])
-    return Endpoint(uid, **{**value, "addresses": tuple(value["addresses"]), "exposed": exposed})
+    published = tuple(Published(**one) for one in value.get("published", ()))
+    read = {"addresses": tuple(value["addresses"]), "exposed": exposed, "published": published}
+    return Endpoint(uid, **{**value, **read})

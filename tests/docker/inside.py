@@ -13,7 +13,9 @@ def main():
     if child:
         reap(child)
     sandbox.enter()
-    sys.exit(pytest.main(["-p", "no:cacheprovider", "-p", "no:logging", *sys.argv[1:]]))
+    sys.exit(
+        pytest.main(["-p", "no:cacheprovider", "-p", "no:logging", "-p", "tests.docker.inside_fixtures", *sys.argv[1:]])
+    )
 
 
 def reap(child):

@@ -62,8 +62,10 @@ class Docker(DockerHost):
         items = self.controller.rest.call("GET", "/v1/live/endpoints")["items"]
         return {item["name"]: item for item in items}
 
-    def ports(self):
-        return self.controller.rest.call("GET", "/v1/ports")["items"]
+    def our_ports(self):
+        """Ports of containers, not the one that leads to the host."""
+        ports = self.controller.rest.call("GET", "/v1/ports")["items"]
+        return [port for port in ports if port["name"].startswith("rfo")]
 
     def plugged(self, *names):
         """Wait until these endpoints are known, and the switch has had a moment to do it."""

@@ -66,6 +66,6 @@ class FakeController:
         self._note("delete", name)
         self.table.pop(name, None)
 
-    def ensure_network(self, name, subnets):
-        self._note("network", name)
-        self.networks.setdefault(name, subnets)
+    def ensure_network(self, document):
+        self._note("network", document["name"])
+        self.networks.setdefault(document["name"], tuple(document["subnets"]))

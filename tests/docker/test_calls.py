@@ -16,8 +16,9 @@ from docker_driver import links
 from docker_driver.calls import table
 from docker_driver.ipam import Ipam
 from docker_driver.network import Driver, inner_name, outer_name
+from docker_driver.publishing import HostPorts
 from docker_driver.server import MAX_BODY, PluginServer
-from docker_driver.state import State
+from docker_driver.state import Published, State
 from tests.docker.plugger_kit import uid
 
 NET = uid(7)
@@ -46,10 +47,10 @@ class Dockerd:
 
 
 class Plugin:
-    def __init__(self, directory):
+    def __init__(self, directory, shut=""):
         self.state = State(directory / "state")
         self.changes, self.trouble = [], ""
-        self.driver = Driver(self.state, lambda: self.changes.append(1), lambda: self.trouble)
+        self.driver = Driver(self.state, lambda: self.changes.append(1), lambda: self.trouble, shut, HostPorts())
         self.ipam = Ipam(self.state, ["172.29.0.0/16"], 600)
         self.server = PluginServer(directory / "plugins" / "r.sock", table(self.driver, self.ipam))
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -131,6 +132,7 @@ def joined(own_netns, network):
     assert answer == {
         "InterfaceName": {"SrcName": inner_name(uid(2 << 240)), "DstPrefix": "eth"},
         "StaticRoutes": [],
+        "Gateway": "10.1.0.1",
         "DisableGatewayService": True,
     }
     return network
@@ -192,7 +194,10 @@ def test_a_mac_follows_from_the_address_where_none_is_given(network):
         ({"Interface": {"Address": "10.1.0.2/24", "MacAddress": "x" * 9000}}, "MacAddress"),
         ({"Interface": {}}, "neither a MAC nor an address"),
         ({"Interface": []}, "Interface is no object"),
-        ({"Options": {"com.docker.network.portmap": [{"Proto": 6, "Port": 80}]}}, "published"),
+        ({"Options": {"com.docker.network.portmap": [{"Proto": 6, "Port": 0}]}}, "port 0"),
+        ({"Options": {"com.docker.network.portmap": [{"Proto": 1, "Port": 80}]}}, "use tcp, udp or sctp"),
+        ({"Options": {"com.docker.network.portmap": [{"Proto": 6, "Port": 80, "HostIP": "::1"}]}}, "127.0.0.1"),
+        ({"Options": {"com.docker.network.portmap": [{"Proto": 6, "Port": 80, "HostIP": "x"}]}}, "no address"),
         ({"Options": {"com.docker.network.endpoint.exposedports": [{"Proto": 6, "Port": 99999}]}}, "Port"),
         ({"Options": {"com.docker.network.endpoint.exposedports": [1]}}, "exposedports"),
         ({"EndpointID": uid(9 << 240), "Interface": {"Address": "10.1.0.3/24"}}, "another endpoint's"),
@@ -220,6 +225,62 @@ def test_network_options_are_checked(plugin, options, words):
     answer = plugin.dockerd.ask("NetworkDriver.CreateNetwork", NetworkID=NET, IPv4Data=[], Options=generic)
     assert words in answer["Err"]
     assert plugin.state.networks() == {}
+
+
+def published(*ports):
+    return {"com.docker.network.portmap": [{"Proto": 6, "Port": 80, "HostIP": "", **port} for port in ports]}
+
+
+def test_a_port_of_the_host_is_held_as_long_as_it_is_published(own_netns, network):
+    create(network, 2)
+    create(network, 3)
+    wanted = {"HostPort": 18080, "HostPortEnd": 18080}
+    assert call(network, "ProgramExternalConnectivity", 2, Options=published(wanted)) == {}
+    assert network.state.endpoint(uid(2 << 240)).published == (Published("tcp", "", 18080, 80),)
+    assert "already allocated" in call(network, "ProgramExternalConnectivity", 3, Options=published(wanted))["Err"]
+    assert call(network, "ProgramExternalConnectivity", 2, Options=published(wanted)) == {}  # dockerd asks again
+    assert call(network, "RevokeExternalConnectivity", 2) == {}
+    assert call(network, "ProgramExternalConnectivity", 3, Options=published(wanted)) == {}
+    assert call(network, "DeleteEndpoint", 3) == {}
+    with socket.socket() as free:
+        free.bind(("", 18080))
+
+
+def test_a_port_that_a_program_of_the_host_has_is_refused_and_of_a_range_the_next_is_taken(own_netns, network):
+    create(network, 2)
+    with socket.socket() as taken:
+        taken.bind(("", 18081))
+        wanted = {"HostPort": 18081, "HostPortEnd": 18081}
+        assert "18081" in call(network, "ProgramExternalConnectivity", 2, Options=published(wanted))["Err"]
+        assert network.state.endpoint(uid(2 << 240)).published == ()
+        wide = {"HostPort": 18081, "HostPortEnd": 18082}
+        assert call(network, "ProgramExternalConnectivity", 2, Options=published(wide, {"Port": 81})) == {}
+    first, second = network.state.endpoint(uid(2 << 240)).published
+    assert (first.host_port, second.port) == (18082, 81)
+    assert second.host_port > 1023
+
+
+def test_an_internal_network_has_no_gateway_and_publishes_nothing(plugin):
+    plugin.dockerd.ask(
+        "NetworkDriver.CreateNetwork",
+        NetworkID=NET,
+        IPv4Data=[{"Pool": "10.1.0.0/24", "Gateway": "10.1.0.1/24"}],
+        Options={"com.docker.network.internal": True},
+    )
+    assert plugin.state.network(NET).gateways == ()
+    assert "no gateway" in create(plugin, 2, Options=published({"HostPort": 1}))["Err"]
+
+
+def test_where_there_is_no_way_out_publishing_is_refused_with_the_reason(tmp_path):
+    plugin = Plugin(tmp_path, shut="there is no nft: apt-get install nftables")
+    try:
+        plugin.dockerd.ask(
+            "NetworkDriver.CreateNetwork", NetworkID=NET, IPv4Data=[{"Pool": "10.1.0.0/24", "Gateway": "10.1.0.1/24"}]
+        )
+        assert "apt-get install nftables" in create(plugin, 2, Options=published({"HostPort": 1}))["Err"]
+        assert "Err" not in create(plugin, 3)
+    finally:
+        plugin.close()
 
 
 def test_with_a_dead_controller_creation_fails_fast_where_configured(network):

@@ -10,6 +10,7 @@ from docker_driver.labels import Rules
 from docker_driver.network import Driver, outer_name
 from docker_driver.orphans import Orphans
 from docker_driver.plugger import Plugger
+from docker_driver.publishing import HostPorts
 from docker_driver.state import Endpoint, Network, State
 from tests.docker.plugger_kit import FakeController, FakeEngine, uid
 
@@ -147,7 +148,7 @@ def test_whatever_happens_in_whatever_order_it_settles(state, engine, controller
 class Room:
     def __init__(self, state, engine):
         self.now = 1000.0
-        self.driver = Driver(state, lambda: None, str)
+        self.driver = Driver(state, lambda: None, str, "", HostPorts())
         self.ipam = Ipam(state, [], 600, lambda: self.now)
         self.orphans = Orphans(state, engine, self.driver, self.ipam, lambda: self.now)
 
