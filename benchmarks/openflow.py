@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from benchmarks.links import committed_s, cut, session_with
 from intent.compiler import Delta
 from intent.compiler.flow import Flow, FlowBody, Program
 from ryu_apps import wire
-from ryu_apps.changes import MAX_MESSAGES
 from ryu_apps.wire import BundleStep, Command, Kind
 
 HEADER = 8
@@ -25,6 +24,7 @@ class Channel:
     """One long-lived OpenFlow 1.4 connection. A context manager."""
 
     def __init__(self, management: Path) -> None:
+        self.management = management
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(TIMEOUT_S)
         self._socket.connect(str(management))
@@ -134,8 +134,11 @@ def modifications(delta: Delta) -> list[tuple[Command, Flow]]:
     return gone + [(Command.ADD, flow) for flow in (*delta.adds, *delta.changes)]
 
 
-def timed(channel: Channel, changes: Sequence[tuple[Command, Flow]]) -> float:
-    """Commit changes as the product cuts them; return the seconds to the last commit reply."""
-    begin = time.perf_counter()
-    channel.commit(changes, MAX_MESSAGES)
-    return time.perf_counter() - begin
+def timed(channel: Channel, changes: Sequence[tuple[Command, Flow]], actual: Program | None = None) -> float:
+    """Commit changes of what a bridge holds (nothing, if not said) with the product's own session, in its stages.
+
+    Return the seconds from flows in memory to the last commit reply.
+    """
+    bundles = cut(changes, actual)
+    with session_with(channel.management) as session:
+        return committed_s(session, bundles)

@@ -6,9 +6,12 @@ bundle is closed first, and committed only when the close came back without an e
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
+import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ryu_apps import wire
 from ryu_apps.changes import Bundle, Change
@@ -20,8 +23,10 @@ COMMIT_S = 30.0
 """Longest wait for a bundle to be taken or committed: 20,000 flows take a tenth of a second."""
 MAX_FAILURES = 64
 """Refused messages that are reported one by one; a switch may refuse them all."""
-BUNDLE_ID = 1
-"""One bundle at a time in a session."""
+BUNDLE_IDS = (1, 2)
+"""Taken in turns: at most two bundles are open in a session."""
+PIECE = 256
+"""Messages sent at once: the switch reads them while the next are encoded, and echoes get their turn."""
 IS_SLAVE = (1, 10)
 """OFPET_BAD_REQUEST, OFPBRC_IS_SLAVE."""
 
@@ -68,57 +73,128 @@ def commit(session: Session, bundle: Bundle) -> CommitResult:
         CommitFailed: the switch refused; it holds what it held before.
         SessionError: the connection failed: read the switch again to know what it holds.
     """
+    return next(commit_all(session, (bundle,)), CommitResult(0, 0.0))
+
+
+def commit_all(session: Session, bundles: Iterable[Bundle]) -> Iterator[CommitResult]:
+    """Apply bundles one after the other, each at one instant; yield for each that is not empty once it is confirmed.
+
+    Raises:
+        SessionError: as `commit`. What was yielded is done, and nothing of the bundles after it.
+    """
+    ids = itertools.cycle(BUNDLE_IDS)
+    underway: collections.deque[_Underway] = collections.deque()
+    try:
+        for bundle in filter(len, bundles):
+            _may_write(session)
+            underway.append(_Underway(session, bundle, next(ids)))
+            underway[-1].send()
+            if len(underway) > 1:
+                yield underway[0].finish()
+                underway.popleft()
+            underway[-1].ask_commit()
+        if underway:
+            yield underway[0].finish()
+    finally:
+        for one in underway:
+            one.end()
+
+
+def _may_write(session: Session) -> None:
     if session.role is Role.STALE:
         raise StaleGeneration(TAKEN_OVER)
     if session.role is not Role.MASTER:
         raise NotMaster(f"the role on {session.dpid:016x} is {session.role.value}")
-    count = len(bundle)
-    if not count:
-        return CommitResult(0, 0.0)
-    first = session.exchange.take_xids(count + 3)
-    data = b"".join(_messages(bundle, first))
-    started_at = time.monotonic()
-    with Conversation(session.exchange, first, count + 3) as talk:
-        session.flow_mods += count
-        talk.say(data)
-        failures = _until(talk, BundleStep.CLOSE_REPLY, bundle)
-        final = BundleStep.DISCARD_REQUEST if failures else BundleStep.COMMIT_REQUEST
-        talk.say(wire.bundle_control(first + count + 2, BUNDLE_ID, final))
-        failures = failures or _until(talk, BundleStep.COMMIT_REPLY, bundle)
-    if any((f.refusal.kind, f.refusal.code) == IS_SLAVE for f in failures):
-        session.become_stale()
-        raise StaleGeneration(TAKEN_OVER)
-    if failures:
-        raise CommitFailed(failures)
-    return CommitResult(count, time.monotonic() - started_at)
 
 
-def _messages(bundle: Bundle, first: int) -> Iterator[bytes]:
-    """Yield open, one message a change and close; transaction ids count up from `first`."""
-    yield wire.bundle_control(first, BUNDLE_ID, BundleStep.OPEN_REQUEST)
-    for xid, flow in enumerate(bundle.foreign, first + 1):
-        yield wire.bundle_add(xid, BUNDLE_ID, wire.encode_delete_strict(flow, xid))
-    start = first + 1 + len(bundle.foreign)
-    yield from wire.bundle_flow_mods(BUNDLE_ID, start, bundle.changes, ATOMIC_ORDERED)
-    yield wire.bundle_control(first + len(bundle) + 1, BUNDLE_ID, BundleStep.CLOSE_REQUEST)
+class _Underway:
+    """A bundle on its way: sent, closed, committed; or discarded."""
 
+    def __init__(self, session: Session, bundle: Bundle, number: int) -> None:
+        self._session = session
+        self._bundle = bundle
+        self._id = number
+        self._first = session.exchange.take_xids(len(bundle) + 3)
+        self._talk = Conversation(session.exchange, self._first, len(bundle) + 3)
+        session.exchange.join(self._talk)
+        self._started_at = time.monotonic()
+        self._asked = False
 
-def _until(talk: Conversation, wanted: BundleStep, bundle: Bundle) -> list[Failure]:
-    """Collect errors until the switch answers with the wanted step, or refuses it."""
-    failures: list[Failure] = []
-    give_up_at = time.monotonic() + COMMIT_S
-    while True:
-        answer = talk.next(give_up_at, "bundle")
-        if answer[1] != Kind.ERROR:
-            if answer[1] == Kind.BUNDLE_CONTROL and wire.decode_bundle_control(answer).step is wanted:
+    def send(self) -> None:
+        """Send everything but the commit."""
+        self._session.flow_mods += len(self._bundle)
+        messages = self._messages()
+        while piece := b"".join(itertools.islice(messages, PIECE)):
+            self._talk.say(piece)
+            time.sleep(0)
+
+    def ask_commit(self) -> None:
+        """Once the switch took every message, ask it to commit.
+
+        Raises:
+            SessionError: it refused some, or the connection failed.
+        """
+        self._until(BundleStep.CLOSE_REPLY)
+        self._asked = True
+        self._say_last(BundleStep.COMMIT_REQUEST)
+
+    def finish(self) -> CommitResult:
+        """Return when the switch confirmed.
+
+        Raises:
+            SessionError: it refused, or the connection failed.
+        """
+        self._until(BundleStep.COMMIT_REPLY)
+        return CommitResult(len(self._bundle), time.monotonic() - self._started_at)
+
+    def end(self) -> None:
+        """Discard what was never to be committed, and hear no more."""
+        if not self._asked:
+            with contextlib.suppress(SessionError):  # a closed connection discards too
+                self._say_last(BundleStep.DISCARD_REQUEST)
+        self._session.exchange.leave(self._talk)
+
+    def _say_last(self, step: BundleStep) -> None:
+        self._talk.say(wire.bundle_control(self._first + len(self._bundle) + 2, self._id, step))
+
+    def _messages(self) -> Iterator[bytes]:
+        """Yield open, one message a change and close; transaction ids count up from the first."""
+        bundle, number, first = self._bundle, self._id, self._first
+        yield wire.bundle_control(first, number, BundleStep.OPEN_REQUEST)
+        for xid, flow in enumerate(bundle.foreign, first + 1):
+            yield wire.bundle_add(xid, number, wire.encode_delete_strict(flow, xid))
+        start = first + 1 + len(bundle.foreign)
+        yield from wire.bundle_flow_mods(number, start, bundle.changes, ATOMIC_ORDERED)
+        yield wire.bundle_control(first + len(bundle) + 1, number, BundleStep.CLOSE_REQUEST)
+
+    def _until(self, wanted: BundleStep) -> None:
+        """Wait for the wanted answer.
+
+        Raises:
+            SessionError: the switch refused messages, and says which; or the connection failed.
+        """
+        failures = self._failures(wanted)
+        if any((f.refusal.kind, f.refusal.code) == IS_SLAVE for f in failures):
+            self._session.become_stale()
+            raise StaleGeneration(TAKEN_OVER)
+        if failures:
+            raise CommitFailed(failures)
+
+    def _failures(self, wanted: BundleStep) -> list[Failure]:
+        failures: list[Failure] = []
+        give_up_at = time.monotonic() + COMMIT_S
+        while True:
+            answer = self._talk.next(give_up_at, "bundle")
+            if answer[1] != Kind.ERROR:
+                if answer[1] == Kind.BUNDLE_CONTROL and wire.decode_bundle_control(answer).step is wanted:
+                    return failures
+                continue
+            refusal = Refusal("bundle", answer)
+            place = refusal.xid - self._first - 1
+            if len(failures) < MAX_FAILURES:
+                failures.append(Failure(_subject(self._bundle, place), refusal))
+            if place >= len(self._bundle):  # close or commit itself was refused: no reply will follow
                 return failures
-            continue
-        refusal = Refusal("bundle", answer)
-        place = refusal.xid - talk.xids.start - 1
-        if len(failures) < MAX_FAILURES:
-            failures.append(Failure(_subject(bundle, place), refusal))
-        if place >= len(bundle):  # close or commit itself was refused: no reply will follow
-            return failures
 
 
 def _subject(bundle: Bundle, place: int) -> Change | ForeignFlow | None:

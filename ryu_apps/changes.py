@@ -15,6 +15,8 @@ from ryu_apps.wire import Command, ForeignFlow
 
 MAX_MESSAGES = 10_000
 """Messages in one bundle: more stall the userspace datapath (22 ms for each 20,000 flows)."""
+STAGED_MESSAGES = 2_500
+"""Messages in each bundle of a larger change: packets wait less, and the next is sent while one is committed."""
 
 Change: TypeAlias = tuple[Command, Flow]
 """ADD (or replace, keeping counters) or DELETE_STRICT."""
@@ -59,30 +61,48 @@ def on_wire(bundle: Bundle, now_s: float) -> Bundle:
     return Bundle(bundle.foreign, tuple((command, timers.on_wire(flow, now_s)) for command, flow in bundle.changes))
 
 
-def stages(whole: Bundle, actual: Held, desired: Held, limit: int = MAX_MESSAGES) -> list[Bundle]:
+def stages(whole: Bundle, actual: Held, desired: Held, limit: int = MAX_MESSAGES) -> Iterator[Bundle]:
     """Cut a change into bundles such that exactly one of them changes what packets of this program meet.
 
     Up to `limit` messages are one bundle. More: foreign flows go first (they could send packets
-    anywhere); then additions that no packet can reach, at most `limit` in a bundle; then the flip, in
-    one bundle whatever its size; then, cut again, deletions of what no packet reaches any more.
+    anywhere); then additions that no packet can reach, at most `STAGED_MESSAGES` in a bundle; then the flip,
+    in one bundle whatever its size; then, cut again, deletions of what no packet reaches any more.
+    The first may be sent before the others are decided.
     """
     if len(whole) <= limit:
-        return [whole] if len(whole) else []
-    before, later = Reach(actual), Reach(desired)
+        if len(whole):
+            yield whole
+        return
+    limit = min(limit, STAGED_MESSAGES)
+    for at in range(0, len(whole.foreign), limit):
+        yield Bundle(foreign=whole.foreign[at : at + limit])
     early: list[Change] = []
-    flip: list[Change] = []
-    late: list[Change] = []
+    rest: list[Change] = []
+    before = Reach(actual)
     for change in whole.changes:
         command, (key, _) = change
-        if command is Command.ADD and key not in actual and not before.may_meet(key):
-            early.append(change)
-        elif command is Command.DELETE_STRICT and not later.may_meet(key):
-            late.append(change)
-        else:
-            flip.append(change)
-    foreign = [Bundle(foreign=whole.foreign[at : at + limit]) for at in range(0, len(whole.foreign), limit)]
-    turn = [Bundle(changes=tuple(flip))] if flip else []
-    return [*foreign, *_cut(early, limit), *turn, *_cut(late, limit)]
+        if command is not Command.ADD or before.may_meet(key) or (actual and key in actual):
+            rest.append(change)
+            continue
+        early.append(change)
+        if len(early) == limit:
+            yield Bundle(changes=tuple(early))
+            early.clear()
+    yield from _cut(early, limit)
+    flip, late = _without_late(rest, desired)
+    if flip:
+        yield Bundle(changes=tuple(flip))
+    yield from _cut(late, limit)
+
+
+def _without_late(rest: list[Change], desired: Held) -> tuple[list[Change], list[Change]]:
+    """Return what has to be in the flip, and the deletions of what no packet reaches after it."""
+    if all(command is Command.ADD for command, _ in rest):
+        return rest, []
+    later = Reach(desired)
+    late = [change for change in rest if change[0] is Command.DELETE_STRICT and not later.may_meet(change[1].key)]
+    gone = set(map(id, late))
+    return [change for change in rest if id(change) not in gone], late
 
 
 def _cut(changes: list[Change], limit: int) -> Iterator[Bundle]:

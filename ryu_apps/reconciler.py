@@ -6,11 +6,12 @@ verification. `convergence` decides each step; this does it.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from intent.compiler.flow import FlowBody, FlowKey
 from ryu_apps import bundle, changes, probing, timers
@@ -266,8 +267,7 @@ class Worker:
         whole = Bundle(tuple(self._foreign.foreign), changes.changes_between(actual, program))
         try:
             self.session.ensure_meters(desired.meters)
-            for part in changes.stages(whole, actual, program):
-                self._commit(part)
+            self._commit(changes.stages(whole, actual, program))
             self.session.drop_meters(desired.meters)
         except bundle.CommitFailed as error:
             self._progress.failed(goal, time.monotonic())
@@ -280,13 +280,23 @@ class Worker:
             probing.ask(self.session)
         self._reconciler.note(self._dpid, realized=desired.revision, flows=len(self._actual), problem="")
 
-    def _commit(self, part: Bundle) -> None:
-        result = bundle.commit(self.session, changes.on_wire(part, time.time()))
-        self._actual = changes.applied(self._actual, part.changes)
-        gone = set(part.foreign)
-        self._foreign.foreign = [flow for flow in self._foreign.foreign if flow not in gone]
-        self._reconciler.note(self._dpid, commit_s=result.seconds)
-        log.info("%016x: %d changes in %.1f ms", self._dpid, result.messages, result.seconds * 1000)
+    def _commit(self, parts: Iterable[Bundle]) -> None:
+        """Commit one after the other, and note each as it is confirmed; the next is sent before that."""
+        sent: collections.deque[Bundle] = collections.deque()
+        for result in bundle.commit_all(self.session, _noted(parts, sent)):
+            part = sent.popleft()
+            self._actual = changes.applied(self._actual, part.changes)
+            gone = set(part.foreign)
+            self._foreign.foreign = [flow for flow in self._foreign.foreign if flow not in gone]
+            self._reconciler.note(self._dpid, commit_s=result.seconds)
+            log.info("%016x: %d changes in %.1f ms", self._dpid, result.messages, result.seconds * 1000)
+
+
+def _noted(parts: Iterable[Bundle], sent: collections.deque[Bundle]) -> Iterator[Bundle]:
+    """Yield bundles as they go on the wire, and keep what they mean."""
+    for part in parts:
+        sent.append(part)
+        yield changes.on_wire(part, time.time())
 
 
 def _is_still(known: FlowBody, found: FlowBody | None) -> bool:

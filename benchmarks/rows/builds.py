@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from benchmarks import ovn as peer
 from benchmarks.core import make_core
 from benchmarks.harness import Bound, Result, undisturbed
+from benchmarks.links import cut
 from benchmarks.openflow import bundle_bytes, modifications, timed
 from benchmarks.ovn import Ovn
 from benchmarks.product import Product
@@ -16,7 +17,6 @@ from benchmarks.switches import fresh_bridge, fresh_switch
 from benchmarks.workloads import Document, World, endpoint, text, three_tier, three_tier_labels, three_tier_policy, w
 from intent.schema import parse_documents, to_intents
 from mininet_scenarios.janitor import Janitor
-from ryu_apps.changes import MAX_MESSAGES
 
 ENDPOINTS = 1000
 JOINS, RULES = 8, 4
@@ -90,7 +90,7 @@ def _in_memory(world: World, name: str) -> Iterator[Result]:
             took.append(marks[-1] - marks[0])
             for layer, begin, end in zip(("read", "compile", "commit"), marks[:-1], marks[1:], strict=True):
                 layers.setdefault(layer, []).append(end - begin)
-            pieces = [bundle_bytes(changes[at : at + MAX_MESSAGES]) for at in range(0, len(changes), MAX_MESSAGES)]
+            pieces = [bundle_bytes(piece.changes) for piece in cut(changes)]
             with fresh_bridge(ovs) as channel, undisturbed():
                 begin = time.perf_counter()
                 channel.replay(pieces)

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.agreement import check_ours, samples
 from benchmarks.core import built
 from benchmarks.harness import REPEATS, Bound, Result, undisturbed
+from benchmarks.links import cut
 from benchmarks.openflow import Channel, additions, bundle_bytes, timed
 from benchmarks.ryu_peer import RyuPeer
 from benchmarks.switches import BRIDGE, control, fresh_bridge, fresh_switch
@@ -18,11 +19,12 @@ from benchmarks.workloads import World, three_tier
 from intent.compiler.flow import Flow
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.private_ovs import PrivateOvs
-from ryu_apps.changes import MAX_MESSAGES
 from ryu_apps.wire import Command
 
 ENDPOINTS = {"20k": 2980, "100k": 14900}
 """Endpoints of a three-tier world whose program has about so many flows."""
+CACHES = ("_encoded", "_loads", "_moves", "_clauses")
+"""What modules of the codec remember while they encode."""
 BOUNDS = {
     "ovs-ofctl --bundle": Bound("ratio", "<=", 0.6),
     "raw replay of the same bytes": Bound("ratio", "<=", 1.2),
@@ -39,7 +41,7 @@ def wire() -> Iterator[Result]:
 def _size(world: World) -> Iterator[Result]:
     core, _ = built(world)
     changes = additions(core.program)
-    pieces = [bundle_bytes(changes[at : at + MAX_MESSAGES]) for at in range(0, len(changes), MAX_MESSAGES)]
+    pieces = [bundle_bytes(piece.changes) for piece in cut(changes)]
     ryu = RyuPeer([flow for _, flow in changes])
     took: dict[str, list[float]] = {name: [] for name in ("ours", *BOUNDS)}
     with Janitor() as janitor, fresh_switch(janitor) as ovs, tempfile.NamedTemporaryFile("w") as text:
@@ -84,6 +86,5 @@ def forget_encodings() -> None:
     """Empty the encoder's caches: the product begins with empty ones."""
     for name, module in list(sys.modules.items()):
         if name.startswith("ryu_apps.wire"):
-            for thing in vars(module).values():
-                if hasattr(thing, "cache_clear"):
-                    thing.cache_clear()
+            for word in CACHES:
+                vars(module).get(word, {}).clear()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import struct
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from intent.compiler import fields as f
-from intent.compiler.fields import Slice
+from intent.compiler.fields import Field, Slice
 from intent.compiler.flow import (
     CONTROLLER,
     Act,
@@ -45,11 +44,11 @@ MAX_INSTRUCTIONS = 65_000
 """Bytes: a message holds 65,535 with its headers and match."""
 
 _OUTPUT = struct.Struct("!HHIH6x")
-_REG_LOAD = struct.Struct("!HHIHH4sQ")
+_REG_LOAD = struct.Struct("!HHIHH4s")
 _REG_MOVE = struct.Struct("!HHIHHHH4s4s")
 _RESUBMIT = struct.Struct("!HHIHHB3x")
 _OUTPUT_REG = struct.Struct("!HHIHH4sH6x")
-_CONJUNCTION = struct.Struct("!10sBBI")
+_CONJUNCTION = struct.Struct("!10sBB")
 _CT = struct.Struct("!HHIHH4sHB3xH")
 _SHORT = struct.Struct("!HHB3x")
 _METER = struct.Struct("!HHI")
@@ -57,7 +56,17 @@ _APPLY = struct.Struct("!HH4x")
 
 _CONJUNCTION_HEAD = struct.pack("!HHIH", EXPERIMENTER, 16, NICIRA, CONJUNCTION)
 
+_GOTO = tuple(_SHORT.pack(GOTO_TABLE, 8, number) for number in range(NO_TABLE))
+
 _Encoder: TypeAlias = Callable[..., bytes]
+_Form: TypeAlias = tuple[bytes, int, bytes]
+"""An action but for its value: the bytes before it, how many it has, the bytes after it."""
+
+_loads: dict[tuple[Field, int, int], _Form] = {}
+"""By field, offset and bits."""
+_clauses: dict[tuple[int, int], bytes] = {}
+"""By clause and number of clauses."""
+_moves: dict[tuple[Field, int, int, Field, int, int], bytes] = {}
 
 
 def encode_instructions(actions: Actions) -> bytes:
@@ -68,39 +77,47 @@ def encode_instructions(actions: Actions) -> bytes:
     """
     if not actions:
         return b""
-    if type(actions[0]) is Conjunction:
-        return _conjunctions(actions)
-    return _cached_instructions(actions)
-
-
-@functools.lru_cache(maxsize=1 << 15)
-def _cached_instructions(actions: Actions) -> bytes:
     first, last = actions[0], actions[-1]
-    meter = _METER.pack(METER, 8, first.id) if isinstance(first, Meter) else b""
-    goto = _SHORT.pack(GOTO_TABLE, 8, _table(last.table)) if isinstance(last, Goto) else b""
-    applied = actions[bool(meter) : len(actions) - bool(goto)]
-    return meter + _apply(b"".join([_encode(act) for act in applied])) + goto
+    if type(first) is Conjunction:
+        return _conjunctions(actions)
+    goto = b""
+    if type(last) is Goto:
+        goto = _GOTO[_table(last.table)]
+        if first is last:
+            return goto
+        actions = actions[:-1]
+    if type(first) is not Meter:
+        return _apply(encode_actions(actions)) + goto
+    return _METER.pack(METER, 8, first.id) + _apply(encode_actions(actions[1:])) + goto
 
 
 def _apply(body: bytes) -> bytes:
     if not body:
         return b""
-    if len(body) > MAX_INSTRUCTIONS:
-        raise WireError(f"actions: {len(body)} bytes; at most {MAX_INSTRUCTIONS} fit a message: split the flow")
-    return _APPLY.pack(APPLY_ACTIONS, len(body) + 8) + body
+    size = len(body)
+    if size > MAX_INSTRUCTIONS:
+        raise WireError(f"actions: {size} bytes; at most {MAX_INSTRUCTIONS} fit a message: split the flow")
+    return _APPLY.pack(APPLY_ACTIONS, size + 8) + body
 
 
 def _conjunctions(actions: Actions) -> bytes:
-    packed = []
-    for act in actions:
-        if not isinstance(act, Conjunction):
-            raise WireError(f"conjunction: {act} beside it; a clause flow holds nothing else")
-        if not 1 <= act.clause <= act.of <= MAX_CLAUSES or act.of < 2:  # noqa: PLR2004 - a conjunction has 2 clauses
-            raise WireError(f"conjunction {act.id}: clause {act.clause} of {act.of}; 2 to {MAX_CLAUSES} are possible")
-        if not 0 <= act.id < 1 << 32:
-            raise WireError(f"conjunction {act.id}: an id has 32 bits")
-        packed.append(_CONJUNCTION.pack(_CONJUNCTION_HEAD, act.clause - 1, act.of, act.id))
-    return _apply(b"".join(packed))
+    known, acts = _clauses, cast("tuple[Conjunction, ...]", actions)
+    try:
+        parts = [(known.get((act.clause, act.of)) or _clause(act)) + act.id.to_bytes(4) for act in acts]
+    except (AttributeError, OverflowError) as error:
+        strange = next((act for act in actions if not isinstance(act, Conjunction)), None)
+        if strange is not None:
+            raise WireError(f"conjunction: {strange} beside it; a clause flow holds nothing else") from error
+        raise WireError(f"conjunction {max(act.id for act in acts)}: an id has 32 bits") from error
+    return _apply(b"".join(parts))
+
+
+def _clause(act: Conjunction) -> bytes:
+    """Return an action but for the conjunction's id, which comes last."""
+    if not 1 <= act.clause <= act.of <= MAX_CLAUSES or act.of < 2:  # noqa: PLR2004 - a conjunction has 2 clauses
+        raise WireError(f"conjunction {act.id}: clause {act.clause} of {act.of}; 2 to {MAX_CLAUSES} are possible")
+    known = _clauses[act.clause, act.of] = _CONJUNCTION.pack(_CONJUNCTION_HEAD, act.clause - 1, act.of)
+    return known
 
 
 def encode_actions(actions: Actions) -> bytes:
@@ -109,7 +126,18 @@ def encode_actions(actions: Actions) -> bytes:
     Raises:
         WireError: an action that is an instruction (Goto, Meter), or has no form.
     """
-    return b"".join([_encode(act) for act in actions])
+    # Most actions of a large program are loads, so they are written out here: no call for each.
+    body, known = b"", _loads
+    for act in actions:
+        if type(act) is not Load:
+            body += _encode(act)
+            continue
+        dst, value = act.dst, act.value
+        before, size, after = known.get((dst.field, dst.offset, dst.bits)) or _load_form(dst)
+        if value >> dst.bits:
+            raise WireError(f"load: {value:#x} does not fit {dst.bits} bits of {dst.field.name}")
+        body += before + value.to_bytes(size) + after
+    return body
 
 
 def _encode(act: Act) -> bytes:
@@ -133,27 +161,36 @@ def _output_reg(act: OutputReg) -> bytes:
     return _OUTPUT_REG.pack(EXPERIMENTER, 24, NICIRA, OUTPUT_REG, _ofs_nbits(act.src), header, 0xFFFF)
 
 
-def _load(act: Load) -> bytes:
-    dst = _writable(act.dst)
-    if not 0 <= act.value < 1 << dst.bits:
-        raise WireError(f"load: {act.value:#x} does not fit {dst.bits} bits of {dst.field.name}")
+def _load_form(dst: Slice) -> _Form:
+    _writable(dst)
     if dst.bits == dst.field.bits:
-        return _set_field(dst, act.value)
-    if dst.bits > MAX_LOAD_BITS:
+        form = _set_field_form(dst.field)
+    elif dst.bits > MAX_LOAD_BITS:
         raise WireError(f"load: {dst.bits} bits of {dst.field.name} in one; load at most {MAX_LOAD_BITS} at a time")
-    header = oxm.slice_header(dst)
-    return _REG_LOAD.pack(EXPERIMENTER, 24, NICIRA, REG_LOAD, _ofs_nbits(dst), header, act.value)
+    else:
+        head = _REG_LOAD.pack(EXPERIMENTER, 24, NICIRA, REG_LOAD, _ofs_nbits(dst), oxm.slice_header(dst))
+        form = (head, 8, b"")
+    # Only what was found good: there are not more slices of fields than programs name.
+    _loads[dst.field, dst.offset, dst.bits] = form
+    return form
 
 
-def _set_field(dst: Slice, value: int) -> bytes:
-    tlv = oxm.value_tlv(dst.field, value)
-    size = 4 + len(tlv)
-    padding = -size & 7
-    return struct.pack("!HH", SET_FIELD, size + padding) + tlv + bytes(padding)
+def _set_field_form(field: Field) -> _Form:
+    header, size = oxm.plain_header(field), (field.bits + 7) // 8
+    padding = -(8 + size) & 7
+    return struct.pack("!HH", SET_FIELD, 8 + size + padding) + header, size, bytes(padding)
 
 
 def _move(act: Move) -> bytes:
-    src, dst = _checked(act.src), _writable(act.dst)
+    src, dst = act.src, act.dst
+    form = src.field, src.offset, src.bits, dst.field, dst.offset, dst.bits
+    known = _moves.get(form)
+    if known is None:
+        known = _moves[form] = _fresh_move(_checked(src), _writable(dst))
+    return known
+
+
+def _fresh_move(src: Slice, dst: Slice) -> bytes:
     if src.bits != dst.bits:
         raise WireError(f"move: {src.bits} bits of {src.field.name} into {dst.bits} of {dst.field.name}")
     ends = oxm.slice_header(src), oxm.slice_header(dst)
@@ -177,7 +214,7 @@ def _ct(act: Ct) -> bytes:
 def _exec(act: Load | Move) -> bytes:
     if act.dst.field not in (f.CT_MARK, f.CT_LABEL):
         raise WireError(f"ct: exec writes {act.dst.field.name}; only ct_mark and ct_label can be written there")
-    return _encode(act)
+    return encode_actions((act,))
 
 
 def _zone(zone: Slice | int) -> tuple[bytes, int]:
@@ -213,7 +250,6 @@ def _writable(where: Slice) -> Slice:
 _ENCODERS: dict[type, _Encoder] = {
     Output: _output,
     OutputReg: _output_reg,
-    Load: _load,
     Move: _move,
     Resubmit: _resubmit,
     Ct: _ct,

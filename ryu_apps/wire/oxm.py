@@ -110,6 +110,10 @@ for _class, _number, _field in _ALIASES:
     _PLAIN[_TLV.pack(_class, _number << 1, _size)] = _field
     _MASKED[_TLV.pack(_class, _number << 1 | 1, _size * 2)] = _field
 
+_SIMPLE: dict[Field, tuple[bytes, int, int]] = {
+    field: (plain, size, 0 if field in _NEVER_ZERO else ones) for field, (plain, _, size, ones) in _LAYOUT.items()
+}
+"""Header, bytes of the value, and the mask (never 0) that makes a term whole and without conditions."""
 _PAYLOAD: dict[int, int] = {int.from_bytes(plain, "big") >> 9: plain[3] for plain in _PLAIN}
 """Class and field -> bytes of the value."""
 
@@ -130,10 +134,26 @@ def encode_match(match: Match) -> bytes:
     Raises:
         WireError: a term that Open vSwitch refuses or does not report back as it was.
     """
-    known = _encoded
-    body = b"".join([known.get(term) or _encode_term(term) for term in match])
+    body = encode_terms(match)
     size = len(body) + 4
     return b"\x00\x01" + size.to_bytes(2, "big") + body + bytes(-size & 7)
+
+
+def encode_terms(match: Match) -> bytes:
+    """Return the TLVs of an `ofp_match`, without its header and padding.
+
+    Raises:
+        WireError: as `encode_match`.
+    """
+    body = b""
+    for term in match:
+        field, value, mask = term
+        plain, size, simple = _SIMPLE[field]
+        if mask == simple and 0 <= value <= simple:
+            body += plain + value.to_bytes(size)
+        else:
+            body += _encoded.get(term) or _encode_term(term)
+    return body
 
 
 def _encode_term(term: Term) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def held(session) -> Program:
 
 def send(session, actual: Program, desired: Program, **limit: int) -> list[bundle.CommitResult]:
     whole = Bundle(changes=changes_between(actual, desired))
-    return [bundle.commit(session, part) for part in stages(whole, actual, desired, **limit)]
+    return list(bundle.commit_all(session, stages(whole, actual, desired, **limit)))
 
 
 def test_what_is_committed_is_what_is_dumped(session):
@@ -80,6 +81,36 @@ def test_a_large_change_is_staged_and_every_bundle_is_small(session):
     results = send(session, before, after, limit=1000)
     assert [r.messages for r in results] == [1000, 1000, 500, 1, 1000, 1000, 500], "fresh, the flip, what is left over"
     assert held(session) == after
+
+
+def one_by_one(*programs: Program) -> Iterator[Bundle]:
+    """Yield a bundle that adds each program."""
+    return (Bundle(changes=changes_between({}, program)) for program in programs)
+
+
+def rows(number: int) -> Program:
+    """A few flows of a table of their own."""
+    reg = Slice(REG[1], 0, 32)
+    return {FlowKey(number, n, ()): FlowBody((Load(reg, n), Goto(number + 1)), n) for n in range(600)}
+
+
+def test_of_several_bundles_those_before_a_refused_one_stay_and_none_after_it(session):
+    """The third is sent with a bad flow while the second is committed; the fourth is never sent."""
+    bad = {FlowKey(9, 1, ()): FlowBody((Goto(8),), 0)}  # a goto leads on, never back
+    done = []
+    with pytest.raises(bundle.CommitFailed):
+        done.extend(bundle.commit_all(session, one_by_one(rows(1), rows(2), rows(3) | bad, rows(4))))
+    assert held(session) == rows(1) | rows(2)
+    assert [r.messages for r in bundle.commit_all(session, one_by_one(rows(3), rows(4)))] == [600, 600]
+    assert held(session) == rows(1) | rows(2) | rows(3) | rows(4)
+
+
+def test_who_stops_taking_results_leaves_no_half_sent_bundle(session):
+    results = bundle.commit_all(session, one_by_one(rows(1), rows(2), rows(3)))
+    assert next(results).messages == 600
+    results.close()
+    assert held(session) == rows(1), "the second was sent, and nothing of it happened"
+    assert len(list(bundle.commit_all(session, one_by_one(rows(2), rows(3))))) == 2
 
 
 def test_a_foreign_flow_goes_in_the_same_bundle(session, session_ovs, unique_bridge):

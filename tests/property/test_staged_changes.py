@@ -32,7 +32,7 @@ def test_every_packet_meets_the_old_program_or_the_new_one_and_all_turn_at_once(
         Interpreter(old).run(frame, conntrack)
     before, after = fates(old, frames, conntrack), fates(new, frames, conntrack)
     program, turned = FrozenMap(old), False
-    parts = stages(Bundle(changes=changes_between(old, new)), old, new, LIMIT)
+    parts = list(stages(Bundle(changes=changes_between(old, new)), old, new, LIMIT))
     for part in parts:
         program = applied(program, part.changes)
         now = fates(program, frames, conntrack)

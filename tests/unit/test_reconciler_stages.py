@@ -24,7 +24,7 @@ def key(table: int, *terms) -> FlowKey:
 def test_a_first_installation_flips_with_the_first_table_only():
     case = random_case(3)
     new = compile_program(case.intents, case.inventory, case.dpid, allocate(case.intents, case.inventory, IdMap(), 0.0))
-    parts = stages(Bundle(changes=changes_between({}, new)), {}, new, 10)
+    parts = list(stages(Bundle(changes=changes_between({}, new)), {}, new, 10))
     tables = [{flow.key.table for _, flow in part.changes} for part in parts]
     assert tables[-1] == {0}
     assert all(0 not in t for t in tables[:-1])
@@ -33,7 +33,7 @@ def test_a_first_installation_flips_with_the_first_table_only():
 def test_foreign_flows_go_before_a_staged_change():
     foreign = tuple(ForeignFlow(0, n, b"", 0, "", None) for n in range(3))
     new = {key(n): FlowBody((), 0) for n in range(5)}
-    parts = stages(Bundle(foreign, changes_between({}, new)), {}, new, 2)
+    parts = list(stages(Bundle(foreign, changes_between({}, new)), {}, new, 2))
     assert [len(part.foreign) for part in parts[:2]] == [2, 1]
     assert not any(part.foreign for part in parts[2:])
 
