@@ -21,7 +21,7 @@ from intent.compiler.fields import Slice
 from intent.compiler.flow import Flow, FlowBody, FlowKey, Meter, OutputReg, Program
 from intent.compiler.verdict import meter_rate
 from intent.model import Intents
-from ryu_apps.reach import output_slices, ports_of
+from ryu_apps.reach import is_clause, output_slices, ports_of
 from topology.frozen import FrozenMap
 from topology.model import Inventory
 
@@ -52,7 +52,7 @@ class Outline:
         put = [*delta.adds, *delta.changes]
         gone = [Flow(key, self.program[key]) for key in (*delta.deletes, *(flow.key for flow in delta.changes))]
         program = self.program.but(dict(put), delta.deletes)
-        if any(isinstance(act, OutputReg) for _, body in (*gone, *put) for act in body.actions):
+        if any(_outputs_by_register(body) for _, body in (*gone, *put)):
             return self.of(dict(program.items()))
         return self._changed(program, gone, put)
 
@@ -78,6 +78,11 @@ class Outline:
     def meters(self) -> dict[int, int]:
         """Return the meters in use, each with its rate in packets a second."""
         return {number: meter_rate(number) for number in sorted(self.metering)}
+
+
+def _outputs_by_register(body: FlowBody) -> bool:
+    """Whether a flow sends to the port that a register names; clauses of conjunctions are long, and never do."""
+    return not is_clause(body) and any(isinstance(act, OutputReg) for act in body.actions)
 
 
 class _Groups:
@@ -123,26 +128,29 @@ class Tracker:
             outlines = {dpid: outline for dpid, outline in self.outlines.items() if dpid in self._engine.dpids}
             outlines |= {dpid: Outline.of(self._engine.program(dpid)) for dpid in update.whole}
             outlines |= {dpid: self.outlines[dpid].after(delta) for dpid, delta in update.deltas.items()}
-        if update.whole:
-            self._settle_down(again=bool(self.outlines) and update.whole == self._engine.dpids)
+        made_anew = bool(self.outlines) and update.whole == self._engine.dpids
         self.outlines = outlines
-        return update.ids
-
-    def _settle_down(self, *, again: bool) -> None:
-        """Let the collector pass by what was made: it is long-lived, and to visit it takes seconds."""
-        if again:
-            gc.unfreeze()  # what it replaces
+        if made_anew:
+            gc.unfreeze()  # what it replaces goes now
             gc.collect()
-        gc.freeze()
+            gc.freeze()
+        return update.ids
 
 
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
-    """Let the garbage collector wait: what is made here stays, and looking at it again and again doubles the time."""
+    """Let the garbage collector wait, and afterwards pass by what was made.
+
+    What is made here is long, stays, and is in no cycle once it goes; looking at it takes longer than making it.
+    What others made before is looked at first, so that none of their cycles is passed by.
+    """
     was_enabled = gc.isenabled()
+    if was_enabled:
+        gc.collect(1)
     gc.disable()
     try:
         yield
     finally:
         if was_enabled:
+            gc.freeze()
             gc.enable()

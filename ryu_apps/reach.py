@@ -121,7 +121,12 @@ def flows_by_port(program: Held) -> dict[int, set[FlowKey]]:
 
 def output_slices(bodies: Iterable[FlowBody]) -> set[Slice]:
     """Return the register slices whose value some flow takes for the port to output to."""
-    return {act.src for body in bodies for act in body.actions if isinstance(act, OutputReg)}
+    return {act.src for body in bodies if not is_clause(body) for act in body.actions if isinstance(act, OutputReg)}
+
+
+def is_clause(body: FlowBody) -> bool:
+    """Whether a flow only satisfies clauses of conjunctions; there may be a thousand in it."""
+    return bool(body.actions) and isinstance(body.actions[0], Conjunction)
 
 
 def ports_of(key: FlowKey, body: FlowBody, slices: Collection[Slice]) -> Iterator[int]:
@@ -129,7 +134,8 @@ def ports_of(key: FlowKey, body: FlowBody, slices: Collection[Slice]) -> Iterato
     for term in key.match:
         if term.field is IN_PORT:
             yield term.value
-    yield from _outputs(body.actions, slices)
+    if not is_clause(body):
+        yield from _outputs(body.actions, slices)
 
 
 def _outputs(actions: Iterable[Act], slices: Collection[Slice]) -> Iterator[int]:

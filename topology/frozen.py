@@ -1,8 +1,9 @@
 """A mapping that never changes, whose successors share with it all that did not change.
 
-The entries stand in chunks by the hash of their key. A successor copies the chunks that change, and two relatives
-are compared chunk by chunk, most of which are the same object: both cost the square root of the size, and what
-changed. So parts of the program may hand whole values to each other, and still do work only for what is new.
+The entries stand in small dicts, found by the hash of their key in two steps: a list of lists of dicts. A successor
+copies the lists and dicts on the way to what changes, and two relatives are compared by following what is not the
+same object: both cost some root of the size, and what changed. So parts of the program may hand whole values to
+each other, and still do work only for what is new.
 """
 
 from __future__ import annotations
@@ -15,18 +16,20 @@ K = TypeVar("K")
 V_co = TypeVar("V_co", covariant=True)
 D = TypeVar("D")
 
-_MIN_CHUNKS = 8
-_CROWDED = 4
-"""Times as many entries as chunks in a chunk: more of them are made then."""
+_MIN_BITS = 2
+_LEAST, _MOST = 8, 32
+"""About how many entries a dict holds when a map is made, and how many before it is made anew with more dicts."""
 
 
 class FrozenMap(Mapping[K, V_co]):
-    """Entries in no particular order, the same for equal histories. Equal to any mapping with equal entries."""
+    """Entries in no particular order. Equal to any mapping with equal entries."""
 
-    __slots__ = ("chunks", "mask", "size")
+    __slots__ = ("bits", "mask", "nodes", "size")
 
-    chunks: list[dict[K, V_co]]
+    nodes: list[list[dict[K, V_co]]]
     """Never changed; for relatives to look at."""
+    bits: int
+    """Of the hash that find the node, and again as many that find the dict in it."""
     mask: int
     size: int
 
@@ -34,20 +37,26 @@ class FrozenMap(Mapping[K, V_co]):
         """Take the entries of a mapping, or pairs of which a later one replaces an earlier one of the same key."""
         found: Mapping[K, V_co] = entries if isinstance(entries, Mapping) else dict(entries)
         self.size = len(found)
-        count = max(_MIN_CHUNKS, 1 << (self.size.bit_length() // 2))
-        self.mask = mask = count - 1
-        self.chunks = chunks = self._empty(count)
+        self.bits = bits = max(_MIN_BITS, (self.size // _LEAST).bit_length() // 2)
+        self.mask = (1 << bits) - 1
+        mask = (1 << 2 * bits) - 1
+        leaves = self._empty(mask + 1)
         for key, value in found.items():
-            chunks[hash(key) & mask][key] = value
+            leaves[hash(key) & mask][key] = value
+        self.nodes = [leaves[at :: 1 << bits] for at in range(1 << bits)]
 
     @staticmethod
     def _empty(count: int) -> list[dict[K, V_co]]:
         return [{} for _ in range(count)]
 
+    def _leaf(self, key: object) -> dict[Any, V_co]:
+        found, mask = hash(key), self.mask
+        return self.nodes[found & mask][found >> self.bits & mask]
+
     # -- reading ------------------------------------------------------------------------------------
 
     def __getitem__(self, key: K) -> V_co:
-        return self.chunks[hash(key) & self.mask][key]
+        return self._leaf(key)[key]
 
     @overload
     def get(self, key: K, /) -> V_co | None: ...
@@ -56,13 +65,13 @@ class FrozenMap(Mapping[K, V_co]):
 
     def get(self, key: K, /, default: object = None) -> object:
         """Return the value of a key, or `default`."""
-        return self.chunks[hash(key) & self.mask].get(key, default)
+        return self._leaf(key).get(key, default)
 
     def __contains__(self, key: object) -> bool:
-        return key in self.chunks[hash(key) & self.mask]
+        return key in self._leaf(key)
 
     def __iter__(self) -> Iterator[K]:
-        return chain.from_iterable(self.chunks)
+        return chain.from_iterable(chain.from_iterable(self.nodes))
 
     def __len__(self) -> int:
         return self.size
@@ -97,21 +106,21 @@ class FrozenMap(Mapping[K, V_co]):
 
 
 class _Items(ItemsView[K, V_co]):
-    """The entries, read chunk by chunk."""
+    """The entries, read dict by dict."""
 
     _mapping: FrozenMap[K, V_co]
 
     def __iter__(self) -> Iterator[tuple[K, V_co]]:
-        return chain.from_iterable(chunk.items() for chunk in self._mapping.chunks)
+        return chain.from_iterable(leaf.items() for leaf in chain.from_iterable(self._mapping.nodes))
 
 
 class _Values(ValuesView[V_co]):
-    """The values, read chunk by chunk."""
+    """The values, read dict by dict."""
 
     _mapping: FrozenMap[Any, V_co]
 
     def __iter__(self) -> Iterator[V_co]:
-        return chain.from_iterable(chunk.values() for chunk in self._mapping.chunks)
+        return chain.from_iterable(leaf.values() for leaf in chain.from_iterable(self._mapping.nodes))
 
 
 class _Draft:
@@ -119,51 +128,61 @@ class _Draft:
 
     def __init__(self, base: FrozenMap[Any, Any]) -> None:
         self._base = base
-        self.chunks: list[dict[Any, Any]] = base.chunks
-        self.mask: Final = base.mask
-        self.size = base.size
-        self._own: set[int] = set()
-        """Chunks that are copies already."""
+        self._nodes: list[list[dict[Any, Any]]] = base.nodes
+        self._bits: Final = base.bits
+        self._mask: Final = base.mask
+        self._size = base.size
+        self._own_nodes: set[int] = set()
+        """Nodes that are copies already."""
+        self._own_leaves: set[int] = set()
 
-    def _mine(self, at: int) -> dict[Any, Any]:
-        if not self._own:
-            self.chunks = self.chunks.copy()
-        if at not in self._own:
-            self._own.add(at)
-            self.chunks[at] = self.chunks[at].copy()
-        return self.chunks[at]
+    def _mine(self, found: int) -> dict[Any, Any]:
+        """Return the dict for a hash, to be changed."""
+        at, within = found & self._mask, found >> self._bits & self._mask
+        if not self._own_nodes:
+            self._nodes = self._nodes.copy()
+        if at not in self._own_nodes:
+            self._own_nodes.add(at)
+            self._nodes[at] = self._nodes[at].copy()
+        node, leaf = self._nodes[at], within << self._bits | at
+        if leaf not in self._own_leaves:
+            self._own_leaves.add(leaf)
+            node[within] = node[within].copy()
+        return node[within]
 
     def remove(self, key: object) -> None:
-        at = hash(key) & self.mask
-        if key in self.chunks[at]:
-            del self._mine(at)[key]
-            self.size -= 1
+        found = hash(key)
+        if key in self._nodes[found & self._mask][found >> self._bits & self._mask]:
+            del self._mine(found)[key]
+            self._size -= 1
 
     def put(self, key: object, value: object) -> None:
-        at = hash(key) & self.mask
-        chunk = self.chunks[at]
-        if key not in chunk:
-            self.size += 1
-        elif chunk[key] is value or chunk[key] == value:
+        found = hash(key)
+        leaf = self._nodes[found & self._mask][found >> self._bits & self._mask]
+        if key not in leaf:
+            self._size += 1
+        elif leaf[key] is value or leaf[key] == value:
             return
-        self._mine(at)[key] = value
+        self._mine(found)[key] = value
 
     def done(self) -> FrozenMap[Any, Any]:
-        if not self._own:
+        if not self._own_nodes:
             return self._base
         made: FrozenMap[Any, Any] = FrozenMap.__new__(FrozenMap)
-        made.chunks, made.mask, made.size = self.chunks, self.mask, self.size
-        return FrozenMap(dict(made.items())) if self.size > _CROWDED * len(self.chunks) ** 2 else made
+        made.nodes, made.bits, made.mask, made.size = self._nodes, self._bits, self._mask, self._size
+        return FrozenMap(dict(made.items())) if self._size > _MOST << 2 * self._bits else made
 
 
 def differing(before: Mapping[K, Any], after: Mapping[K, Any]) -> Iterator[K]:
     """Yield the keys that only one of two mappings has, or that have other values."""
     if before is after:
         return
-    if isinstance(before, FrozenMap) and isinstance(after, FrozenMap) and before.mask == after.mask:
-        for mine, theirs in zip(before.chunks, after.chunks, strict=True):
+    if isinstance(before, FrozenMap) and isinstance(after, FrozenMap) and before.bits == after.bits:
+        for mine, theirs in zip(before.nodes, after.nodes, strict=True):
             if mine is not theirs:
-                yield from _differing(mine, theirs)
+                for leaf, other in zip(mine, theirs, strict=True):
+                    if leaf is not other:
+                        yield from _differing(leaf, other)
     else:
         yield from _differing(before, after)
 

@@ -275,9 +275,9 @@ def band_key(tier: str, order: int) -> str:
 def _seated(before: Mapping[str, int], rules: set[str]) -> dict[str, int]:
     """Keep the place of those who have one, give the others the least free places."""
     seats = {rule: place for rule, place in before.items() if rule in rules}
-    free = (place for place in itertools.count() if place not in set(seats.values()))
-    places = list(itertools.islice(free, len(rules)))
-    return seats | dict(zip(sorted(rules - seats.keys()), places, strict=False))
+    taken = set(seats.values())
+    free = (place for place in itertools.count() if place not in taken)
+    return seats | dict(zip(sorted(rules - seats.keys()), free, strict=False))
 
 
 def _place(wanted: dict[int, int], kept: dict[int, Band], taken: set[int]) -> dict[int, Band] | None:

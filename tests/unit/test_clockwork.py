@@ -1,10 +1,11 @@
 """When time changes what holds: expiry at its instant, windows at whole minutes of local time."""
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from intent.clockwork import effective, next_look, zones
+from intent.clockwork import Watch, effective, next_look, zones
 from intent.model import Action, Intents, Policy, Rule, Schedule, Window
 
 NOW = datetime(2026, 6, 5, 22, 30, 20, tzinfo=UTC)  # a Friday
@@ -51,3 +52,25 @@ def test_a_window_over_midnight_belongs_to_the_day_it_began(local, holds):
     offset = timedelta(hours=2)
     now = datetime.fromisoformat(local).replace(tzinfo=UTC) - offset
     assert bool(effective(intents(night={"schedule": NIGHT}), now, {"Europe/Berlin": offset}).policies) is holds
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_watch_says_what_the_functions_say(seed):
+    chance, watch, now = random.Random(seed), Watch(), NOW
+    policies: dict[str, Policy] = {}
+    window = Window(frozenset({chance.randrange(7), 4}), 60 * chance.randrange(24), 60 * chance.randrange(24))
+    for _ in range(60):
+        now += timedelta(minutes=chance.choice((0, 1, 45)))
+        name = f"p{chance.randrange(8)}"
+        ends = now + timedelta(minutes=chance.randrange(-20, 200)) if chance.random() < 0.4 else None
+        schedule = Schedule("Europe/Berlin", (window,)) if chance.random() < 0.3 else None
+        order = chance.randrange(3)
+        policies = {**policies, name: Policy(name, "application", order, RULES, expires=ends, schedule=schedule)}
+        if chance.random() < 0.3:
+            del policies[name]
+        stored, offsets = Intents(policies=policies), {"Europe/Berlin": timedelta(hours=1)}
+        watch.take(stored)
+        assert watch.effective(now, offsets) == effective(stored, now, offsets)
+        assert watch.zones() == zones(stored)
+        assert watch.next_look(now) == next_look(stored, now)
+        assert watch.by_clock == any(p.expires or p.schedule for p in policies.values())

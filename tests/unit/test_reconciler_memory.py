@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 
 from intent.compiler import IdMap
 from intent.compiler.engine import IdChange, SpaceChange
+from intent.inventory import ClaimKey
 from ryu_apps import threads
 from ryu_apps.memory import Damaged, Memory
+from topology.frozen import FrozenMap
 
 
 class Shelf(dict):
@@ -35,6 +39,32 @@ def test_numbers_are_written_only_when_they_change_and_read_back():
     memory.keep(IdChange(), {}, {})
     assert shelf.writes == writes
     assert Memory(shelf).ids == memory.ids == IdMap().with_space("identity", ["a", "b"], 0.0)
+
+
+def test_claims_and_learned_addresses_are_kept_as_changes_in_one_write_with_the_numbers():
+    shelf = Shelf()
+    memory = Memory(shelf)
+    claims = FrozenMap({ClaimKey("net", f"10.0.0.{n}"): f"uid/e{n}" for n in range(20)})
+    learned = FrozenMap({"uid/e1": (ip_address("10.0.1.1"), ip_address("fd00::1"))})
+    memory.keep(IdChange(), claims, learned)
+    for n in range(20):
+        claims = claims.but({ClaimKey("net", f"10.0.0.{n}"): "uid/other", ClaimKey("", f"name/{n}"): "x/y"})
+        claims = claims.but(gone=[ClaimKey("net", f"10.0.0.{n + 1}")])
+        learned = learned.but({f"uid/e{n}": (ip_address(f"10.0.2.{n}"),)}, [f"uid/e{n - 1}"])
+        writes, whole = shelf.writes, shelf["claims"]
+        memory.keep(IdChange(n, {"identity": SpaceChange({f"k{n}": n + 1}, {}, {}, n + 2)}), claims, learned)
+        assert shelf.writes == writes + 1
+        assert shelf["claims"] == whole, "only the change is written"
+        again = Memory(Shelf({key: value for key, value in shelf.items() if value is not None}))
+        assert (again.claims, again.learned) == (claims, learned)
+        assert again.ids.spaces["identity"].live[f"k{n}"] == n + 1
+
+
+@pytest.mark.parametrize("key", ["claims/1", "learned/1", "ids/1"])
+@pytest.mark.parametrize("value", [b"\xff{", b"[1]", b'[["a"]]'])
+def test_a_damaged_entry_is_named(key, value):
+    with pytest.raises(Damaged, match=key.partition("/")[0]):
+        Memory(Shelf({key: value}))
 
 
 @pytest.mark.parametrize("key", ["generation", "ids", "claims", "learned"])

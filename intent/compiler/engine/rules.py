@@ -263,9 +263,10 @@ class PolicyPlan:
             rule.enter(people, intents)
 
     def leave(self, people: People) -> None:
-        """Give them back."""
+        """Give them back. Its rules know it, so it forgets them: nothing in a cycle is left for the collector."""
         for rule in self.rules:
             rule.leave(people)
+        self.rules = []
         if self.subject is not None:
             for isolation in self.isolations:
                 self.subject.isolations[isolation] -= 1
