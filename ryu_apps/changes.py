@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from intent.compiler import diff
 from intent.compiler.flow import Flow, FlowBody, FlowKey
 from ryu_apps import timers
-from ryu_apps.reach import Reach
+from ryu_apps.staging import Sorter
 from ryu_apps.timers import Actual, Held
 from ryu_apps.wire import Command, ForeignFlow
 
@@ -65,8 +66,8 @@ def stages(whole: Bundle, actual: Held, desired: Held, limit: int = MAX_MESSAGES
     """Cut a change into bundles such that exactly one of them changes what packets of this program meet.
 
     Up to `limit` messages are one bundle. More: foreign flows go first (they could send packets
-    anywhere); then additions that no packet can reach, at most `STAGED_MESSAGES` in a bundle; then the flip,
-    in one bundle whatever its size; then, cut again, deletions of what no packet reaches any more.
+    anywhere); then what no packet can tell from nothing, at most `STAGED_MESSAGES` in a bundle; then the flip,
+    in one bundle whatever its size; then, cut again, deletions of what makes no difference any more (`staging`).
     The first may be sent before the others are decided.
     """
     if len(whole) <= limit:
@@ -76,34 +77,16 @@ def stages(whole: Bundle, actual: Held, desired: Held, limit: int = MAX_MESSAGES
     limit = min(limit, STAGED_MESSAGES)
     for at in range(0, len(whole.foreign), limit):
         yield Bundle(foreign=whole.foreign[at : at + limit])
-    early: list[Change] = []
-    rest: list[Change] = []
-    before = Reach(actual)
-    for change in whole.changes:
-        command, (key, _) = change
-        if command is not Command.ADD or before.may_meet(key) or (actual and key in actual):
-            rest.append(change)
-            continue
-        early.append(change)
-        if len(early) == limit:
-            yield Bundle(changes=tuple(early))
-            early.clear()
-    yield from _cut(early, limit)
-    flip, late = _without_late(rest, desired)
+    sorter = Sorter(actual, desired)
+    yield from _cut(sorter.early(whole.changes), limit)
+    flip, late = sorter.flip_and_late()
     if flip:
         yield Bundle(changes=tuple(flip))
     yield from _cut(late, limit)
 
 
-def _without_late(rest: list[Change], desired: Held) -> tuple[list[Change], list[Change]]:
-    """Return what has to be in the flip, and the deletions of what no packet reaches after it."""
-    if all(command is Command.ADD for command, _ in rest):
-        return rest, []
-    later = Reach(desired)
-    late = [change for change in rest if change[0] is Command.DELETE_STRICT and not later.may_meet(change[1].key)]
-    gone = set(map(id, late))
-    return [change for change in rest if id(change) not in gone], late
-
-
-def _cut(changes: list[Change], limit: int) -> Iterator[Bundle]:
-    return (Bundle(changes=tuple(changes[at : at + limit])) for at in range(0, len(changes), limit))
+def _cut(changes: Iterable[Change], limit: int) -> Iterator[Bundle]:
+    """Yield changes in bundles of at most `limit`, each as soon as it is full."""
+    waiting = iter(changes)
+    while piece := tuple(itertools.islice(waiting, limit)):
+        yield Bundle(changes=piece)

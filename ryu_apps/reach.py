@@ -40,10 +40,15 @@ class Reach:
         self.tables = _tables(program)
         self.conjunctions: set[int] = set()
         self._copied: dict[Field, int] = {}
+        """Bits of which nothing is known."""
         self._loaded: dict[Field, dict[int, set[int]]] = {}
+        """What slices may hold, by field and mask."""
+        self._moves: set[tuple[Slice, Slice]] = set()
         for key, body in program.items():
             if key.table in self.tables:
                 self._learn(body.actions)
+        while sum(self._spread(src, dst) for src, dst in self._moves):
+            pass
         for field, slices in self._loaded.items():
             self._copied[field] = self._copied.get(field, 0) | _overlaps(slices)
 
@@ -55,7 +60,26 @@ class Reach:
                 values = self._loaded.setdefault(act.dst.field, {}).setdefault(act.dst.mask, set())
                 values.add(act.value << act.dst.offset)
             elif isinstance(act, Move):
-                self._copied[act.dst.field] = self._copied.get(act.dst.field, 0) | act.dst.mask
+                self._moves.add((act.src, act.dst))
+
+    def _spread(self, src: Slice, dst: Slice) -> bool:
+        """Let a slice hold what it is a copy of; return whether that is news."""
+        if src.field not in REGISTERS:
+            return self._doubt(dst.field, dst.mask)
+        news = self._doubt(dst.field, _shifted(self._copied.get(src.field, 0), src, dst))
+        for mask, values in list(self._loaded.get(src.field, {}).items()):
+            if there := _shifted(mask, src, dst):
+                held = self._loaded.setdefault(dst.field, {}).setdefault(there, set())
+                before = len(held)
+                held.update(_shifted(value, src, dst) for value in values)
+                news |= len(held) != before
+        return news
+
+    def _doubt(self, field: Field, mask: int) -> bool:
+        """Note that nothing is known of some bits; return whether anything was."""
+        before = self._copied.get(field, 0)
+        self._copied[field] = before | mask
+        return bool(mask & ~before)
 
     def may_meet(self, key: FlowKey) -> bool:
         """Return whether a packet may meet a flow of this key; True when in doubt."""
@@ -72,9 +96,21 @@ class Reach:
         for mask, values in slices.items():
             untouched &= ~mask
             wanted = term.value & mask & certain
-            if wanted and not any(value & term.mask & certain == wanted for value in values):
+            if (
+                wanted
+                and wanted not in values
+                and (
+                    not mask & ~(term.mask & certain)
+                    or not any(value & term.mask & certain == wanted for value in values)
+                )
+            ):
                 return False
         return not term.value & untouched
+
+
+def _shifted(bits: int, src: Slice, dst: Slice) -> int:
+    """Return the bits of a slice where a copy has them."""
+    return (bits & src.mask) >> src.offset << dst.offset
 
 
 def _overlaps(slices: Iterable[int]) -> int:

@@ -6,7 +6,7 @@ controller an allow ends at its expiry or after 18 hours, whichever is first. Pu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from intent.compiler.flow import Flow, FlowBody, FlowKey
@@ -40,14 +40,26 @@ def from_wire(body: FlowBody, remaining_s: float | None, now_s: float) -> FlowBo
 
 
 def settled(actual: Actual, desired: Held, timed: Timed, now_s: float) -> Actual:
-    """Return `actual` with the ends of `desired` wherever the switch's own timer serves them; `timed` are its."""
+    """Return `actual` with the ends of `desired` wherever the switch's own timer serves them; `timed` are its.
+
+    An end that is further away than a timer can be is served only if all flows with that end have theirs together:
+    else they are sent anew, all at once. Half a rule would hide what stands below it, should nobody renew it.
+    """
     agreed: dict[FlowKey, FlowBody] = {}
     for ends, keys in timed.items():
-        for key in keys:
-            body = actual.get(key)
-            if body is not None and body.expires_at and key in desired and _serves(body.expires_at, ends, now_s):
-                agreed[key] = body._replace(expires_at=ends)
+        wanted = [key for key in keys if key in desired]
+        held = {key: actual[key] for key in wanted if key in actual and actual[key].expires_at}
+        if ends - now_s > MAX_TIMEOUT_S and (len(held) < len(wanted) or not _are_together(held.values())):
+            continue
+        agreed |= {
+            key: body._replace(expires_at=ends) for key, body in held.items() if _serves(body.expires_at, ends, now_s)
+        }
     return actual.but(agreed)
+
+
+def _are_together(bodies: Iterable[FlowBody]) -> bool:
+    ends = [body.expires_at for body in bodies]
+    return not ends or max(ends) - min(ends) <= TOLERANCE_S
 
 
 def timed(program: Held) -> dict[int, frozenset[FlowKey]]:

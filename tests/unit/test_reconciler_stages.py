@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from benchmarks.core import built, policy_of
+from benchmarks.workloads import draw_policy, w
 from intent.compiler import IdMap, allocate, compile_program
-from intent.compiler.fields import CONJ_ID, IN_PORT, REG, Slice
+from intent.compiler.fields import CONJ_ID, CT_MARK, IN_PORT, REG, Slice
 from intent.compiler.flow import Conjunction, FlowBody, FlowKey, Goto, Load, Move, Output, OutputReg, exact, match_of
 from ryu_apps.changes import Bundle, changes_between, stages
 from ryu_apps.convergence import Goal, Progress, Step, Withheld
@@ -15,6 +19,8 @@ from tests.property.strategies import random_case
 from topology.frozen import FrozenMap
 
 A, B = Slice(REG[1], 0, 16), Slice(REG[1], 16, 16)
+THIRD, SIXTH, FIFTH = Slice(REG[3], 0, 16), Slice(REG[6], 0, 16), Slice(REG[5], 0, 16)
+OF_PACKET = Slice(CT_MARK, 0, 16)
 
 
 def key(table: int, *terms) -> FlowKey:
@@ -45,21 +51,59 @@ def test_foreign_flows_go_before_a_staged_change():
         (key(1, exact(REG[1], 0x00020000)), True),
         (key(1, exact(REG[1], 0)), True),
         (key(1, exact(REG[2], 1)), False),
-        (key(1, exact(REG[3], 1)), True),
+        (key(1, exact(REG[3], 1)), False),
+        (key(1, exact(REG[3], 7)), True),
+        (key(1, exact(REG[6], 7)), True),
+        (key(1, exact(REG[6], 8)), False),
+        (key(1, exact(REG[5], 1)), True),
         (key(1, exact(IN_PORT, 9)), True),
         (key(1, exact(CONJ_ID, 5)), True),
         (key(1, exact(CONJ_ID, 6)), False),
         (key(2), False),
     ],
-    ids=["never loaded", "loaded", "zero at first", "never written", "copied", "packet", "conj", "no conj", "no way"],
+    ids=[
+        "never loaded",
+        "loaded",
+        "zero at first",
+        "never written",
+        "copied",
+        "copied 7",
+        "copied twice",
+        "never copied",
+        "of packet",
+        "packet",
+        "conj",
+        "no conj",
+        "no way",
+    ],
 )
 def test_what_a_packet_may_meet(flow, met):
     program = {
-        key(0): FlowBody((Load(B, 2), Load(A, 0), Move(A, Slice(REG[3], 0, 16)), Goto(1)), 0),
+        key(0): FlowBody(
+            (Load(B, 2), Load(A, 0), Move(A, THIRD), Move(THIRD, SIXTH), Move(OF_PACKET, FIFTH), Goto(1)), 0
+        ),
         key(1): FlowBody((Conjunction(5, 1, 2),), 0),
+        key(1, exact(IN_PORT, 8)): FlowBody((Load(A, 7),), 0),
         key(3): FlowBody((Load(B, 5), Goto(2)), 0),
     }
     assert Reach(program).may_meet(flow) is met
+
+
+def test_most_of_new_and_old_conjunctions_stays_out_of_the_flip():
+    """A hundred policies come: the flip holds what says which of them hold, not all that they say."""
+    world = w(300, 60, 100)
+    core, _ = built(world)
+    old = dict(core.program)
+    chance = random.Random(1)
+    for number in range(100):
+        core.put_policy(policy_of(draw_policy(f"new{number}", 60, chance, 300)))
+    new = dict(core.program)
+    for here, there in ((old, new), (new, old)):
+        whole = Bundle(changes=changes_between(here, there))
+        assert len(whole) > 1500
+        parts = list(stages(whole, here, there, 200))
+        assert max(map(len, parts)) < len(whole) // 3
+        assert sum(map(len, parts)) < len(whole) * 1.2, "little is sent twice"
 
 
 def test_slices_that_overlap_leave_doubt():

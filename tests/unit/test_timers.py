@@ -39,6 +39,22 @@ def test_another_end_is_a_change() -> None:
     assert settled(actual, {KEY: FlowBody((), 1)}, {}, NOW) == actual
 
 
+def test_far_ends_of_one_rule_are_renewed_together() -> None:
+    """An edit gave one flow a younger timer: without a controller the other would end first, and half a rule stay."""
+    other, ends = FlowKey(50, 99, ()), int(NOW) + 10**6
+    desired = {key: FlowBody((), 1, expires_at=ends) for key in (KEY, other)}
+    for apart, stays in ((0, True), (2, True), (60, False)):
+        actual = FrozenMap(
+            {
+                KEY: FlowBody((), 1, expires_at=int(NOW) + 60_000),
+                other: FlowBody((), 1, expires_at=int(NOW) + 60_000 + apart),
+            }
+        )
+        assert (settled(actual, desired, timed(desired), NOW) == desired) is stays
+    alone = FrozenMap({KEY: FlowBody((), 1, expires_at=int(NOW) + 60_000)})
+    assert settled(alone, desired, timed(desired), NOW) == alone, "one is missing: all are sent, with one timer"
+
+
 def test_what_never_ends_has_no_timer() -> None:
     flow = Flow(KEY, FlowBody((), 1))
     assert on_wire(flow, NOW) is flow

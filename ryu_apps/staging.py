@@ -1,0 +1,105 @@
+"""Which part of a large change may go before the flip, and which after it, because no packet can tell. Pure.
+
+A conjunction that lacks all flows of one of its clauses is never satisfied, whatever else of it is there: packets go
+on as if it were not. So of a new conjunction everything but one clause goes early, of an old one everything but one
+goes late, and the flip is what adds, and takes, that one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Iterable, Iterator
+
+from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey
+from ryu_apps.reach import Reach, is_clause
+from ryu_apps.timers import Held
+from ryu_apps.wire import Command
+
+Change = tuple[Command, Flow]
+_Place = tuple[int, int]
+"""Table and id of a conjunction: it is satisfied, or not, in each table by itself."""
+
+
+def _keystones(here: Held, there: Held) -> dict[_Place, int]:
+    """Return, of the conjunctions that only the first program has, the clause that is left to the flip.
+
+    It is the one with the fewest flows, where a flow that is in the flip for several counts only in part for each.
+    """
+    known = {(key.table, act.id) for key, body in there.items() for act in _acts(body)}
+    costs: dict[_Place, dict[int, float]] = {}
+    for key, body in here.items():
+        acts = [act for act in _acts(body) if (key.table, act.id) not in known]
+        for act in acts:
+            clauses = costs.setdefault((key.table, act.id), {})
+            clauses[act.clause] = clauses.get(act.clause, 0.0) + 1 / len(acts)
+    return {place: min(clauses, key=lambda number: (clauses[number], number)) for place, clauses in costs.items()}
+
+
+def _acts(body: FlowBody | None) -> tuple[Conjunction, ...]:
+    return body.actions if body is not None and is_clause(body) else ()  # type: ignore[return-value] # a clause's
+
+
+class Sorter:
+    """Puts each change into its part. What a first installation does not need is not found out."""
+
+    def __init__(self, actual: Held, desired: Held) -> None:
+        """Sort what leads from one program to the other."""
+        self._actual = actual
+        self._desired = desired
+        self._before = Reach(actual)
+        self._deletions: list[Change] = []
+        self._flip: list[Change] = []
+        self._late: list[Change] = []
+
+    @functools.cached_property
+    def _keystones(self) -> tuple[dict[_Place, int], dict[_Place, int]]:
+        """Those of new conjunctions, and of those that go."""
+        return _keystones(self._desired, self._actual), _keystones(self._actual, self._desired)
+
+    def early(self, changes: Iterable[Change]) -> Iterator[Change]:
+        """Yield what may go before the flip; the rest is kept."""
+        for change in changes:
+            command, (key, body) = change
+            there = self._actual.get(key)
+            if command is Command.DELETE_STRICT:
+                self._deletions.append(change)
+            elif there is not None:
+                yield from self._edited(change, there)
+            elif not self._before.may_meet(key) or self._is_idle(key, _acts(body), old=False):
+                yield change
+            else:
+                self._flip.append(change)
+
+    def _edited(self, change: Change, there: FlowBody) -> Iterator[Change]:
+        """Of a clause flow that stays, what it gains may go early, and what it loses late."""
+        key, body = change[1]
+        if not is_clause(body) or not is_clause(there) or there._replace(actions=body.actions) != body:
+            self._flip.append(change)
+            return
+        held, wanted = set(_acts(there)), set(_acts(body))
+        gained, lost = wanted - held, held - wanted
+        if (gained and not self._is_idle(key, gained, old=False)) or (lost and not self._is_idle(key, lost, old=True)):
+            self._flip.append(change)
+            return
+        if gained:
+            both = tuple(sorted(held | wanted, key=lambda act: (act.id, act.clause)))
+            yield Command.ADD, Flow(key, body._replace(actions=both))
+        if lost:
+            self._late.append(change)
+
+    def _is_idle(self, key: FlowKey, acts: Collection[Conjunction], *, old: bool) -> bool:
+        """Whether these clauses may be there, or not, without any packet's noticing."""
+        if not acts:
+            return False
+        keystones = self._keystones[old]
+        return all(keystones.get((key.table, act.id), act.clause) != act.clause for act in acts)
+
+    def flip_and_late(self) -> tuple[list[Change], list[Change]]:
+        """Return the flip, and what may go after it; when all that goes early was asked for."""
+        if self._deletions:
+            later = Reach(self._desired)
+            for change in self._deletions:
+                key, body = change[1]
+                goes_late = not later.may_meet(key) or self._is_idle(key, _acts(body), old=True)
+                (self._late if goes_late else self._flip).append(change)
+        return self._flip, self._late
