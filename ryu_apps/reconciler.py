@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from intent.compiler.flow import FlowBody, FlowKey
-from ryu_apps import bundle, changes, probing, timers
+from ryu_apps import bundle, changes, probing, sparing, timers
 from ryu_apps.changes import Bundle
 from ryu_apps.convergence import Desired, Goal, Progress, Step, Withheld
 from ryu_apps.conversation import Disconnected, SessionError
@@ -25,6 +25,9 @@ from ryu_apps.wire import ForeignFlow, WireError
 from topology.frozen import FrozenMap
 
 log = logging.getLogger("ringfence.reconciler")
+
+MAX_LEFT_OUT = 1024
+"""Refused conjunctions that are left out before nothing is changed at all."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -144,6 +147,11 @@ class Reconciler:
         with self._changed:
             return [state for _, state in sorted(self._states.items())]
 
+    def state(self, dpid: int) -> SwitchState | None:
+        """Return one switch, None if it is neither wanted nor connected."""
+        with self._changed:
+            return self._states.get(dpid)
+
     def superseded(self) -> bool:
         """Return whether another controller took over a switch that something is desired of."""
         with self._changed:
@@ -180,6 +188,8 @@ class Worker:
         self._actual: Actual = FrozenMap()
         """What the switch holds; after a write it is the object that was wanted, so the next is compared quickly."""
         self._foreign: Dump = Dump([], [])
+        self._left_out: frozenset[int] = frozenset()
+        """Conjunctions that allow and that the switch refused: the next write is without them."""
 
     def wake(self) -> None:
         """Look again."""
@@ -263,6 +273,7 @@ class Worker:
     def _write(self, desired: Desired, goal: Goal) -> None:
         now_s = time.time()
         program = desired.program_without(goal.withheld).but(gone=timers.over(desired.timed, now_s))
+        program = sparing.without(program, self._left_out)
         actual = timers.settled(self._actual, program, desired.timed, now_s)
         whole = Bundle(tuple(self._foreign.foreign), changes.changes_between(actual, program))
         try:
@@ -270,15 +281,37 @@ class Worker:
             self._commit(changes.stages(whole, actual, program))
             self.session.drop_meters(desired.meters)
         except bundle.CommitFailed as error:
-            self._progress.failed(goal, time.monotonic())
-            self._reconciler.note(self._dpid, problem=str(error))
-            log.warning("%016x: %s; trying again", self._dpid, error)
+            self._refused(error, program, goal)
             return
         self._actual = program
+        if self._left_out:
+            self._hold_without(goal)
+            return
         self._progress.confirmed(goal)
         if self.session.portless is None:
             probing.ask(self.session)
         self._reconciler.note(self._dpid, realized=desired.revision, flows=len(self._actual), problem="")
+
+    def _refused(self, error: bundle.CommitFailed, program: Actual, goal: Goal) -> None:
+        """Leave out what was refused, if that is safe, and begin anew; else try the same again after a pause."""
+        self._reconciler.note(self._dpid, problem=str(error))
+        log.warning("%016x: %s; trying again", self._dpid, error)
+        more = sparing.spared(program, error.failures)
+        if more and len(self._left_out) < MAX_LEFT_OUT:
+            self._left_out |= more
+            self._progress.known = False
+        else:
+            self._left_out = frozenset()
+            self._progress.failed(goal, time.monotonic())
+
+    def _hold_without(self, goal: Goal) -> None:
+        """Hold what the switch took; what was left out is tried again, with all the rest, after a pause."""
+        count, state = len(self._left_out), self._reconciler.state(self._dpid)
+        self._left_out = frozenset()
+        self._progress.failed(goal, time.monotonic())
+        problem = f"{count} rules are not in force, the rest is: {state.problem if state else ''}"
+        self._reconciler.note(self._dpid, problem=problem, flows=len(self._actual))
+        log.warning("%016x: %s", self._dpid, problem)
 
     def _commit(self, parts: Iterable[Bundle]) -> None:
         """Commit one after the other, and note each as it is confirmed; the next is sent before that."""
