@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ from intent.schema.documents import (
 from intent.schema.problems import MAX_PROBLEMS, DocumentError, Place, Problem, did_you_mean, echo
 from intent.schema.references import reference_problems
 from intent.schema.routing import Plan, routing_problems
+from topology.frozen import frozen
 
 D = TypeVar("D", bound=Document)
 _RULE_LISTS = ("rules", "ingress", "egress")
@@ -52,6 +54,23 @@ def to_intents(documents: Iterable[Document]) -> Intents:
     )
 
 
+def after_policies(before: Intents, put: Sequence[PolicyDoc], gone: Iterable[str]) -> Intents:
+    """Return what `to_intents` would say of all documents after only policies changed: nothing refers to a policy.
+
+    The cost follows the change; the policies are then a `FrozenMap`, which shares what did not change.
+
+    Raises:
+        DocumentError: with every problem of the policies that are put.
+    """
+    site = _Site(put)
+    site.known_groups, site.known_services, site.tiers = before.groups, before.services, before.tiers
+    problems = list(itertools.islice((p for doc in put for p in site.problems_of(doc)), MAX_PROBLEMS))
+    if problems:
+        raise DocumentError(problems)
+    policies = frozen(before.policies).but({doc.name: doc.meaning(convert.policy) for doc in put}, gone)
+    return dataclasses.replace(before, policies=policies)
+
+
 class _Site:
     """All documents, by kind and name."""
 
@@ -65,6 +84,9 @@ class _Site:
         self.routers = self._named(RouterDoc)
         self.uplinks = self._named(UplinkDoc)
         listed = self._named(TiersDoc).get("default")
+        self.known_groups: Collection[str] = self.groups
+        """Names that may be referred to."""
+        self.known_services: Collection[str] = self.services
         self.tiers: tuple[Tier, ...] = DEFAULT_TIERS if listed is None else convert.tiers(listed)
 
     def _named(self, kind: type[D]) -> dict[str, D]:
@@ -73,12 +95,13 @@ class _Site:
     def problems(self) -> Iterator[Problem]:
         yield from _duplicates(self.documents)
         for doc in self.documents:
-            yield from self._problems_of(doc)
+            yield from self.problems_of(doc)
         yield from reference_problems(self.groups, self.services)
         yield from _shared_places((*self.uplinks.values(), *self.endpoints.values()))
         yield from routing_problems(Plan(self.networks, self.routers, self.uplinks, self.endpoints))
 
-    def _problems_of(self, doc: Document) -> Iterator[Problem]:
+    def problems_of(self, doc: Document) -> Iterator[Problem]:
+        """Yield what is wrong with one document, given the others."""
         if isinstance(doc, GroupDoc):
             yield from self._peers(doc, ("members",), doc.members)
         elif isinstance(doc, ServiceDoc):
@@ -115,14 +138,14 @@ class _Site:
     def _peers(self, doc: Document, place: Place, peers: Sequence[PeerDoc]) -> Iterator[Problem]:
         for index, peer in enumerate(peers):
             here = (*place, index)
-            if peer.group is not None and peer.group not in self.groups:
-                yield _unknown(doc, (*here, "group"), "group", peer.group, self.groups)
+            if peer.group is not None and peer.group not in self.known_groups:
+                yield _unknown(doc, (*here, "group"), "group", peer.group, self.known_groups)
             yield from _outside_block(doc, here, peer)
 
     def _services(self, doc: Document, place: Place, items: Sequence[str | ServiceReference]) -> Iterator[Problem]:
         for index, item in enumerate(items):
-            if isinstance(item, ServiceReference) and item.service not in self.services:
-                yield _unknown(doc, (*place, index, "service"), "service", item.service, self.services)
+            if isinstance(item, ServiceReference) and item.service not in self.known_services:
+                yield _unknown(doc, (*place, index, "service"), "service", item.service, self.known_services)
 
     # -- endpoints ----------------------------------------------------------------------------
 

@@ -29,8 +29,8 @@ from intent.schema.changes import (
     UnknownDocumentError,
     Wanted,
 )
-from intent.schema.checks import to_intents
-from intent.schema.documents import Document
+from intent.schema.checks import after_policies, to_intents
+from intent.schema.documents import Document, PolicyDoc
 from intent.schema.dump import document_text
 from intent.schema.loading import Raw
 from intent.schema.problems import DocumentError, Problem
@@ -146,7 +146,7 @@ class Store:
             applied, changed, after = self._outcome(changes, expected_revision)
             if not changed:
                 return applied
-            intents = _checked(after)
+            intents = _checked(self._intents, changed, after)
             self._commit(Revision(applied.revision, at, author, message, self._diff(changed)))
             for key in map(_key, changed):
                 if key in after:
@@ -159,7 +159,7 @@ class Store:
         with self._mutex:
             applied, changed, after = self._outcome(changes, expected_revision)
             if changed:
-                _checked(after)
+                _checked(self._intents, changed, after)
             return applied
 
     def _outcome(
@@ -302,10 +302,16 @@ def _refuse_twice(wanted: Iterable[Wanted]) -> None:
         seen.add(key)
 
 
-def _checked(after: Mapping[Key, Stored]) -> Intents:
+def _checked(before: Intents, changed: Iterable[Wanted], after: Mapping[Key, Stored]) -> Intents:
     """Return what the documents mean, as they would be; raises DocumentError."""
-    documents = [stored.document for stored in after.values()]
-    intents = to_intents(documents)
+    touched = [_key(change) for change in changed]
+    if all(kind == "Policy" for kind, _ in touched):
+        documents = [after[key].document for key in touched if key in after]
+        policies = [document for document in documents if isinstance(document, PolicyDoc)]
+        intents = after_policies(before, policies, [name for kind, name in touched if (kind, name) not in after])
+    else:
+        documents = [stored.document for stored in after.values()]
+        intents = to_intents(documents)
     problems = list(zone_problems(documents))
     if problems:
         raise DocumentError(problems)
