@@ -39,6 +39,8 @@ class Frame:
     arp_sha: str | None = None
     nd_target: IPAddress | None = None
     nd_sll: str | None = None
+    ttl: int = 64
+    """TTL or hop limit, of IP."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,8 +105,19 @@ class Outcome(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Hop:
+    """What a router makes of the head of a packet."""
+
+    eth_src: str
+    eth_dst: str
+    ttl: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Fate:
     """The observable result of one frame: what and where."""
 
     outcome: Outcome
     location: Location | None = None
+    hop: Hop | None = None
+    """How it leaves if a router passed it on; None: as it came."""

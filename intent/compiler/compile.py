@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
-from intent.compiler import endpoints, pipeline, resolve, tunnels
+from intent.compiler import endpoints, pipeline, resolve, routing, tunnels
 from intent.compiler.endpoints import Numbers
 from intent.compiler.flow import Flow, Program
 from intent.compiler.ids import IdMap, band_key
 from intent.compiler.policy import PolicyTables, conjunction_key, expires_at, rule_key
 from intent.compiler.resolve import CompileError, Identity, Membership, Vocabulary
+from intent.compiler.routing import Via
 from intent.compiler.tables import Lane, Priority, Table
 from intent.compiler.terms import flow
 from intent.compiler.verdict import Verdicts, reject_flows, tally_flows
@@ -37,11 +38,15 @@ def allocate(intents: Intents, inventory: Inventory, ids: IdMap, now_s: float) -
     intents = resolve.candidate(intents)
     words = resolve.vocabulary(intents)
     here = [(e, a) for e in inventory.endpoints.values() for a in e.addresses]
+    ways = routing.ways(intents, inventory.uplinks)
     identities = {words.identity(e, a) for e, a in here}
+    if ways.uplinks:
+        identities |= set(words.world)
     members = Membership(intents, identities)
-    ids = ids.with_space("network", intents.networks, now_s)
+    ids = ids.with_space("network", (*intents.networks, *ways.keys), now_s)
     ids = ids.with_space("identity", (i.key for i in identities), now_s)
-    ids = ids.with_space("attachment", (attachment_key(e, a) for e, a in here), now_s)
+    attachments = [attachment_key(e, a) for e, a in here] + [routing.attachment_key(p) for p in ways.ports]
+    ids = ids.with_space("attachment", attachments, now_s)
     policies = intents.policies.values()
     ids = ids.with_space("rule", (rule_key(p, r) for p in policies for r in p.rules), now_s)
     parts = (
@@ -99,7 +104,9 @@ class _Switch:
         self._local = inventory.on_switch(dpid)
         self._networks = {e.network for e in self._local}
         self._remote = [e for e in inventory.endpoints.values() if self._is_reached(e)]
+        self._ways = routing.ways(intents, inventory.uplinks)
         words: Vocabulary = resolve.vocabulary(intents)
+        self._world = words.world if dpid in self._ways.uplinks else []
         self._identity: dict[tuple[str, IPAddress], Identity] = {
             (e.name, a): words.identity(e, a) for e in (*self._local, *self._remote) for a in e.addresses
         }
@@ -115,12 +122,13 @@ class _Switch:
             yield from self._endpoint(endpoint)
         yield from self._remote_answers()
         yield from self._tunnels()
+        yield from self._routing()
         yield from self._services()
         yield from self._policies(observing=observing)
 
     def _policies(self, *, observing: bool) -> Iterator[Flow]:
         """Yield the enforced lane, and the candidate lane with its tally if anything is observed."""
-        members = Membership(self._intents, sorted(set(self._identity.values()), key=lambda i: i.key))
+        members = Membership(self._intents, sorted({*self._identity.values(), *self._world}, key=lambda i: i.key))
         enforced = resolve.enforced(self._intents)
         yield from PolicyTables(enforced, members, self._ids, Verdicts(Lane.ENFORCED, observing)).flows()
         if observing:
@@ -143,7 +151,12 @@ class _Switch:
             network=self._ids.number("network", endpoint.network),
             identity=self._ids.number("identity", self._identity[endpoint.name, address].key),
             attachment=self._ids.number("attachment", attachment_key(endpoint, address)),
+            via=self._via(endpoint.network),
         )
+
+    def _via(self, network: str) -> Via | None:
+        domain = self._ways.domains.get(network)
+        return None if domain is None else Via(self._ids.number("network", domain.key), domain.mac)
 
     def _endpoint(self, endpoint: Endpoint) -> Iterator[Flow]:
         for address in endpoint.addresses:
@@ -168,6 +181,19 @@ class _Switch:
             path = tunnels.Path(here, self._inventory.tunnels[endpoint.location.dpid])
             for address in endpoint.addresses:
                 yield from tunnels.remote_flows(endpoint, address, self._numbers(endpoint, address), path)
+
+    def _routing(self) -> Iterator[Flow]:
+        """Yield the flows of routers whose networks are here, and of uplinks."""
+        ids, ways = self._ids, self._ways
+        for name in sorted({e.network for e in self._local}):
+            leg, domain = ways.leg(name), ways.domains.get(name)
+            if leg is not None and domain is not None:
+                numbers = ids.number("network", domain.key), ids.number("network", name)
+                yield from routing.leg_flows(domain, leg, *numbers)
+        for port in ways.uplinks.get(self._dpid, ()):
+            yield from routing.port_flows(ways, port, ids.number)
+        for identity in self._world:
+            yield from routing.prefix_flows(identity.atom, ids.number("identity", identity.key))
 
     def _services(self) -> Iterator[Flow]:
         """Yield what networks offer beside policy: DHCP and learning."""

@@ -77,6 +77,10 @@ class Guard(enum.IntEnum):
     """Neither IPv4, IPv6 nor ARP."""
     TUNNEL = 12
     """From a tunnel, and from no endpoint of the host that sent it."""
+    TTL = 13
+    """Its hops are used up, so no router may pass it on."""
+    SPOOFED = 14
+    """From the world, with a source address of the routing domain or of no host."""
 
 
 class Origin(NamedTuple):

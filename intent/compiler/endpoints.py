@@ -15,6 +15,7 @@ from intent.compiler import fields as f
 from intent.compiler.cookie import Kind, Origin, encode
 from intent.compiler.flow import CONTROLLER, Flow, Load, Meter, Output, Term, exact
 from intent.compiler.pipeline import ADVERTISEMENT, ARP_REQUEST, SOLICITATION, TRACK, answer_actions, same_actions
+from intent.compiler.routing import Via, hop_flows
 from intent.compiler.tables import Priority, Table
 from intent.compiler.terms import (
     ARP,
@@ -52,6 +53,16 @@ class Numbers:
     network: int
     identity: int
     attachment: int
+    via: Via | None = None
+    """If a router joins the network to others."""
+
+    @property
+    def place(self) -> tuple[Term, Load]:
+        """What its packets match once they are known to be its network's, and what makes them so."""
+        if self.via is None:
+            return is_(f.NETWORK, self.network), _in_network(self.network)
+        where = self.via.domain | self.network << f.LINK.offset
+        return is_(f.PLACE, where), Load(f.PLACE, where)
 
 
 _ASKS = exact(f.ARP_OP, ARP_REQUEST)
@@ -85,9 +96,8 @@ def address_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers) -> I
     family = ETHERTYPE[address.version]
     origin = encode(Origin(Kind.ENDPOINT, numbers.attachment))
     here = (exact(f.IN_PORT, port), exact(f.ETH_SRC, hardware))
-    network = is_(f.NETWORK, numbers.network)
-    in_network = _in_network(numbers.network)
-    identify = (_from(numbers.identity), Load(f.SRC_ATT, numbers.attachment), in_network)
+    network, enter = numbers.place
+    identify = (_from(numbers.identity), Load(f.SRC_ATT, numbers.attachment), enter)
     yield flow(Table.SOURCE, Priority.SOURCE, (*here, family, src_address(address)),
                goto(Table.GUARD, *identify), origin)  # fmt: skip
     locate = (_to(numbers.identity), Load(f.DST_ATT, numbers.attachment), _out(port))
@@ -97,7 +107,9 @@ def address_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers) -> I
     yield flow(Table.SAME, Priority.ADDRESS, same, _same(numbers.identity), origin)
     if isinstance(address, IPv4Address):
         asks = (*here, ARP, _ASKS, exact(f.ARP_SPA, int(address)), exact(f.ARP_SHA, hardware))
-        yield flow(Table.SOURCE, Priority.SOURCE, asks, goto(Table.NEIGHBOUR, in_network), origin)
+        yield flow(Table.SOURCE, Priority.SOURCE, asks, goto(Table.NEIGHBOUR, _in_network(numbers.network)), origin)
+    if numbers.via is not None:
+        yield from hop_flows(endpoint, address, numbers.via, (numbers.identity, numbers.attachment))
     yield answer_flow(endpoint, address, numbers.network)
 
 

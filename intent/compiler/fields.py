@@ -163,7 +163,13 @@ SRC_ID = Slice(REG[0], 0, 32)
 SRC_ATT = Slice(REG[1], 0, 32)
 """Attachment number of the frame's source address."""
 NETWORK = Slice(REG[2], 0, 16)
-"""Network number; also the conntrack zone."""
+"""Number of the routing domain: of a network, or of the router that joins it to others; also the conntrack zone.
+
+Of a neighbour query always that of the network (or uplink) it was asked in."""
+LINK = Slice(REG[2], 16, 16)
+"""Of a packet in a router's domain: number of the network it was sent in, 0 if it came by an uplink."""
+PLACE = Slice(REG[2], 0, 32)
+"""NETWORK and LINK."""
 DST_ID = Slice(REG[3], 0, 32)
 """Identity of the frame's destination address."""
 DST_ATT = Slice(REG[4], 0, 32)

@@ -98,13 +98,18 @@ class Conjunction:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class DecTtl:
+    """Take 1 from TTL or hop limit (OFPAT_DEC_NW_TTL); the flow matches IP, and its packet has more than 1."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Meter:
     """Rate limit (OFPIT_METER); first if present."""
 
     id: int
 
 
-Act: TypeAlias = Load | Move | Resubmit | Goto | Output | OutputReg | Ct | Conjunction | Meter
+Act: TypeAlias = Load | Move | Resubmit | Goto | Output | OutputReg | Ct | Conjunction | DecTtl | Meter
 Actions: TypeAlias = tuple[Act, ...]
 """In order; empty drops the packet. The conjunctions of one flow are sorted by (id, clause)."""
 

@@ -19,6 +19,7 @@ from intent.compiler.flow import (
     Actions,
     Conjunction,
     Ct,
+    DecTtl,
     FlowBody,
     FlowKey,
     Goto,
@@ -34,6 +35,7 @@ from intent.compiler.flow import (
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, SCTP, TCP, UDP, Frame, Opening
 
 SOLICITATION = 135
+V4 = 4
 PORTLESS = frozenset({SCTP})
 """Protocols that OVS 3.1's userspace conntrack keys without ports."""
 
@@ -123,6 +125,8 @@ class Result:
     """Output ports in order; IN_PORT answers."""
     to_controller: bool = False
     committed: Opening | None = None
+    left: list[State] = dataclasses.field(default_factory=list)
+    """The frame as it was at each output."""
     trail: list[FlowKey] = dataclasses.field(default_factory=list)
     tunnel: State = dataclasses.field(default_factory=dict)
     """What of tunnels the packet says when it goes out."""
@@ -233,6 +237,8 @@ class _Run:
                 self._output(self._read(src))
             case Ct():
                 self._ct(act)
+            case DecTtl():
+                self._write(Slice(f.IP_TTL, 0, f.IP_TTL.bits), self._state[f.IP_TTL] - 1)
             case Conjunction() | Meter():
                 pass
 
@@ -242,6 +248,7 @@ class _Run:
         elif port == IN_PORT or port != self._frame.in_port:  # OVS never sends back by plain output
             self._result.ports.append(port)
             self._result.tunnel = {field: self._state[field] for field in _TUNNEL if field in self._state}
+            self._result.left.append(dict(self._state))
 
     def _ct(self, act: Ct) -> None:
         zone = self._read(act.zone) if isinstance(act.zone, Slice) else act.zone
@@ -271,7 +278,10 @@ def _original(opening: Opening | None) -> State:
     if opening is None:
         return {}
     is_icmp = opening.protocol in _REQUESTS
+    four = opening.src.version == V4
     return {
+        f.CT_NW_SRC if four else f.CT_IPV6_SRC: int(opening.src),
+        f.CT_NW_DST if four else f.CT_IPV6_DST: int(opening.dst),
         f.CT_NW_PROTO: opening.protocol,
         f.CT_TP_SRC: (opening.icmp_type if is_icmp else opening.sport) or 0,
         f.CT_TP_DST: (opening.icmp_code if is_icmp else opening.dport) or 0,
@@ -314,6 +324,7 @@ def _ip_state(frame: Frame) -> State:
         f.IPV4_SRC if four else f.IPV6_SRC: int(frame.src or 0),
         f.IPV4_DST if four else f.IPV6_DST: int(frame.dst or 0),
         f.IP_PROTO: frame.protocol or 0,
+        f.IP_TTL: frame.ttl,
     }
     if frame.protocol in _PORTS:
         source, destination = _PORTS[frame.protocol]

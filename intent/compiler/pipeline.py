@@ -201,15 +201,17 @@ def _connection(judge: Table) -> Iterator[Flow]:
     yield flow(table, Priority.LAST, (), (), guard(Guard.CHANGED_HANDS))
 
 
+COMMIT = Ct(
+    zone=f.NETWORK,
+    commit=True,
+    exec=(Move(f.CLIENT_ATT, f.LABEL_CLIENT), Move(f.SERVER_ATT, f.LABEL_SERVER)),
+)
+
+
 def _deliver() -> Iterator[Flow]:
-    commit = Ct(
-        zone=f.NETWORK,
-        commit=True,
-        exec=(Move(f.CLIENT_ATT, f.LABEL_CLIENT), Move(f.SERVER_ATT, f.LABEL_SERVER)),
-    )
     for family in (IPV4, IPV6):
         # Output first: behind a ct() anybody's complete fragments may follow, and nothing would judge them.
-        yield flow(Table.DELIVER, 10, (family, is_(f.COMMIT, 1)), (OutputReg(f.OUT_PORT), commit))
+        yield flow(Table.DELIVER, 10, (family, is_(f.COMMIT, 1)), (OutputReg(f.OUT_PORT), COMMIT))
     yield flow(Table.DELIVER, Priority.LAST, (), (OutputReg(f.OUT_PORT),))
 
 

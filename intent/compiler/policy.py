@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
 from intent.compiler import cookie, resolve
 from intent.compiler import fields as f
@@ -73,7 +74,7 @@ class PolicyTables:
         self._intents = intents
         self._members = members
         self._ids = ids
-        self._numbers = {i: ids.number("identity", i.key) for i in members.identities}
+        self._numbers = {i: resolve.on_wire(i, ids.number("identity", i.key)) for i in members.identities}
         self._clauses: dict[FlowKey, set[Conjunction]] = {}
         self._used: set[tuple[Direction, int]] = set()
         self._decisions: list[Decision] = []
@@ -171,9 +172,13 @@ class PolicyTables:
         """Yield entry, the miss of every tier in use, and the postures."""
         yield from entry_flows(self._verdicts, direction)
         yield from miss_flows(self._lane, direction, self._used_by(direction))
-        for name in {i.network for i in self._members.identities}:
-            number = self._ids.number("network", name)
-            yield posture_flow(self._verdicts, direction, number, self._intents.networks[name].posture)
+        routed = {name for router in self._intents.routers.values() for name in router.networks}
+        for identity in self._members.identities:
+            if not identity.is_world:
+                name = identity.network
+                whose = self._numbers[identity] if name in routed else None
+                number, posture = self._ids.number("network", name), self._intents.networks[name].posture
+                yield posture_flow(self._verdicts, direction, Posed(number, posture), whose)
 
 
 # -- one flow at a time ------------------------------------------------------------------------------
@@ -214,8 +219,17 @@ def miss_flows(lane: Lane, direction: Direction, used: Collection[int]) -> Itera
         yield flow(table, Priority.LAST, (), goto(after_tier(lane, direction, used, table)))
 
 
-def posture_flow(verdicts: Verdicts, direction: Direction, network: int, posture: Posture) -> Flow:
-    """Return what a network says when no rule decides."""
-    actions = verdicts.of(Action.ALLOW if posture is Posture.ALLOW else Action.DENY, direction)
-    origin = origin_of(verdicts.lane, Kind.POSTURE, network, direction)
-    return flow(verdicts.lane.posture(direction), 10, (is_(f.NETWORK, network),), actions, origin)
+class Posed(NamedTuple):
+    """A network's number and posture."""
+
+    network: int
+    posture: Posture
+
+
+def posture_flow(verdicts: Verdicts, direction: Direction, posed: Posed, identity: int | None = None) -> Flow:
+    """Return what a network says when no rule decides; of one in a router, about each of its identities."""
+    actions = verdicts.of(Action.ALLOW if posed.posture is Posture.ALLOW else Action.DENY, direction)
+    origin = origin_of(verdicts.lane, Kind.POSTURE, posed.network, direction)
+    side = f.CLIENT_ID if direction is Direction.EGRESS else f.SERVER_ID
+    where = is_(f.NETWORK, posed.network) if identity is None else is_(side, identity)
+    return flow(verdicts.lane.posture(direction), 10, (where,), actions, origin)

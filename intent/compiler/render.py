@@ -27,6 +27,7 @@ from intent.compiler.flow import (
     Actions,
     Conjunction,
     Ct,
+    DecTtl,
     Flow,
     FlowBody,
     FlowKey,
@@ -129,6 +130,7 @@ _WRITERS: Mapping[type, Callable[..., str]] = {
     OutputReg: lambda act, _: f"output:{slice_text(act.src)}",
     Ct: _ct_text,
     Conjunction: lambda act, _: f"conjunction({act.id},{act.clause}/{act.of})",
+    DecTtl: lambda _, __: "dec_ttl",
     Meter: lambda act, _: f"meter:{act.id}",
 }
 
@@ -266,5 +268,6 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Mapping[str, int
         re.compile(r"conjunction\((\d+),(\d+)/(\d+)\)", re.ASCII),
         lambda m, _: Conjunction(read_number(m[1]), read_number(m[2]), read_number(m[3])),
     ),
+    (re.compile(r"dec_ttl"), lambda _, __: DecTtl()),
     (re.compile(r"meter:(.+)"), lambda m, _: Meter(read_number(m[1]))),
 )

@@ -13,6 +13,7 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeAlias
 
+from intent.compiler.fields import WORLD_BIT
 from intent.model import (
     CidrPeer,
     EndpointPeer,
@@ -31,6 +32,7 @@ from intent.model import (
     SelectorPeer,
     ServiceMatch,
     ServiceName,
+    WorldPeer,
 )
 from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, IPAddress, NamedPort
 
@@ -54,11 +56,26 @@ class Identity:
     """The longest prefix in force that holds the address."""
 
     @property
+    def is_world(self) -> bool:
+        """Whether it is that of addresses which belong to no endpoint."""
+        return not self.network
+
+    @property
     def key(self) -> str:
         """Stable name in the id map."""
         labels = ",".join(f"{k}={v}" for k, v in self.labels)
         ports = ",".join(f"{p.name}={p.protocol}/{p.number}" for p in self.ports)
         return f"{self.network}|{labels}|{ports}|{self.atom or ''}"
+
+
+def world(atom: IPNetwork | None) -> Identity:
+    """Return what policy can tell about the addresses of an atom that belong to no endpoint."""
+    return Identity("", (), (), atom)
+
+
+def on_wire(identity: Identity, number: int) -> int:
+    """Return what stands for an identity in registers."""
+    return number | WORLD_BIT if identity.is_world else number
 
 
 def enforced(intents: Intents) -> Intents:
@@ -104,6 +121,11 @@ class Vocabulary:
             if prefix in self.prefixes:
                 return prefix
         return None
+
+    @property
+    def world(self) -> list[Identity]:
+        """Return the identities of the world: one for each prefix in force, and that of all other addresses."""
+        return [world(None), *map(world, self.prefixes)]
 
     def identity(self, endpoint: Endpoint, address: IPAddress) -> Identity:
         """Return what policy can tell about one address of an endpoint."""
@@ -176,8 +198,8 @@ def vocabulary(intents: Intents) -> Vocabulary:
 
 
 def selects(selector: Selector, identity: Identity) -> bool:
-    """Whether every endpoint of the identity is selected."""
-    return all(_holds(r, identity) for r in selector.requirements)
+    """Whether every endpoint of the identity is selected; world is none."""
+    return not identity.is_world and all(_holds(r, identity) for r in selector.requirements)
 
 
 def _holds(requirement: Requirement, identity: Identity) -> bool:
@@ -231,8 +253,8 @@ class Membership:
                 return frozenset(i for i in self.identities if inside(peer, i.atom))
             case EndpointPeer(name):
                 return frozenset(i for i in self.identities if (NAME_LABEL, name) in i.labels)
-            case _:
-                return frozenset()  # world: identities are those of endpoints
+            case WorldPeer():
+                return frozenset(i for i in self.identities if i.is_world)
 
 
 def inside(peer: CidrPeer, atom: IPNetwork | None) -> bool:

@@ -43,6 +43,11 @@ class Table(enum.IntEnum):
     REJECT_SWITCH = 94
     DELIVER = 96
     RELEASE = 97
+    ROUTE = 99
+    WORLD_SOURCE = 100
+    WORLD_DESTINATION = 101
+    WORLD_CLIENT = 102
+    WORLD_SERVER = 103
     PROBE = 110
 
 
@@ -57,20 +62,23 @@ class Stage:
 STAGES: dict[Table, Stage] = {
     Table.SOURCE: Stage(
         "Who sends this? Port, MAC and source address must be one endpoint's; loads its identity.",
-        (Table.NEIGHBOUR, Table.GUARD),
+        (Table.NEIGHBOUR, Table.GUARD, Table.WORLD_SOURCE),
     ),
     Table.NEIGHBOUR: Stage("Turns an ARP request or neighbour solicitation into its answer.", (Table.ANSWER,)),
     Table.ANSWER: Stage("Fills in the MAC of the address that was asked for and sends the answer back.", ()),
     Table.GUARD: Stage("Drops what is never judged, then tracks the connection.", (Table.DESTINATION,)),
     Table.DESTINATION: Stage(
         "Whom is this for? Loads identity and port of the destination. A fragment goes through SOURCE once more.",
-        (Table.SOURCE, Table.ORIENT),
+        (Table.SOURCE, Table.ORIENT, Table.WORLD_DESTINATION),
     ),
     Table.ORIENT: Stage(
         "Turns the packet into the orientation of its connection: who opened it, to whom.",
         (Table.SAME, Table.CONNECTION, Table.CANDIDATE_EGRESS, Table.EGRESS, Table.DELIVER),
     ),
-    Table.SAME: Stage("Equality of two registers: one flow for each attachment number in use.", ()),
+    Table.SAME: Stage(
+        "Equality of two registers: one flow for each attachment number in use.",
+        (Table.WORLD_CLIENT, Table.WORLD_SERVER),
+    ),
     Table.CONNECTION: Stage(
         "A reply must belong to the two attachments that are here now.", (Table.CANDIDATE_EGRESS, Table.EGRESS)
     ),
@@ -97,8 +105,16 @@ STAGES: dict[Table, Stage] = {
     Table.REJECT_SWITCH: Stage("At most 100 a second a switch; the controller writes the answer.", ()),
     Table.DELIVER: Stage(
         "Outputs; writes the connection's label if it is new or changed hands. Fragments first wait for each other.",
-        (Table.RELEASE,),
+        (Table.RELEASE, Table.ROUTE),
     ),
+    Table.ROUTE: Stage("What was sent to a router: takes a hop, and goes on with the MACs of the next one.", ()),
+    Table.WORLD_SOURCE: Stage(
+        "From an uplink: the longest prefix that policy names says by what identity a world address goes.",
+        (Table.GUARD,),
+    ),
+    Table.WORLD_DESTINATION: Stage("As WORLD_SOURCE, of a destination beyond an uplink.", (Table.ORIENT,)),
+    Table.WORLD_CLIENT: Stage("As WORLD_SOURCE, of the address that opened the connection an ICMP error quotes.", ()),
+    Table.WORLD_SERVER: Stage("Likewise, of the address it was opened to.", ()),
     Table.PROBE: Stage("Shows the controller what conntrack says of a packet that it made itself.", ()),
     Table.RELEASE: Stage("All fragments of a datagram were let through: to their destination.", (Table.SOURCE,)),
 }
@@ -144,6 +160,28 @@ def table_name(number: int) -> str:
         return Table(number).name.lower()
     except ValueError:
         return f"table_{number}"
+
+
+class Routed(enum.IntEnum):
+    """Priorities of what only networks in a router have, by table."""
+
+    TTL = 300
+    HOP = 290
+    """DESTINATION: an endpoint, by way of the router."""
+    UPLINK = 50
+    """DESTINATION: nobody here; perhaps somebody in the world."""
+    ECHO = 115
+    """GUARD."""
+    AGAIN = 110
+    """SAME: an uplink has no identity; its addresses have."""
+    COMMIT = 16
+    """DELIVER."""
+    PLAIN = 15
+    """DELIVER."""
+    OURS = 400
+    """WORLD_*: addresses that are not the world's."""
+    PREFIX = 100
+    """WORLD_*: and the length of the prefix."""
 
 
 class Priority(enum.IntEnum):

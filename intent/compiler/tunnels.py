@@ -44,7 +44,8 @@ def remote_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers, path:
     origin = encode(Origin(Kind.ENDPOINT, numbers.attachment))
     yield flow(Table.SOURCE, Priority.SOURCE, _claim(endpoint, address, numbers, path),
                goto(Table.GUARD, *_identify(numbers)), origin)  # fmt: skip
-    target = (is_(f.NETWORK, numbers.network), is_(f.FROM_TUNNEL, 0), exact(f.ETH_DST, mac(endpoint.mac)))
+    here, _ = numbers.place
+    target = (here, is_(f.FROM_TUNNEL, 0), exact(f.ETH_DST, mac(endpoint.mac)))
     aim = (*target, ETHERTYPE[address.version], dst_address(address))
     yield flow(Table.DESTINATION, Priority.ADDRESS, aim, goto(Table.ORIENT, *_send(numbers, path)), origin)
     same = (is_(f.COMPARE_A, numbers.attachment), is_(f.COMPARE_B, numbers.attachment))
@@ -69,7 +70,7 @@ def _identify(numbers: Numbers) -> tuple[Act, ...]:
     return (
         Load(f.SRC_ID, numbers.identity),
         Load(f.SRC_ATT, numbers.attachment),
-        Load(f.NETWORK, numbers.network),
+        numbers.place[1],
         Load(f.FROM_TUNNEL, 1),
     )
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias, TypeVar, assert_never
 
+from intent.meaning.places import holder
 from intent.model import (
     Action,
     CidrPeer,
@@ -133,7 +134,7 @@ class Judgement:
 
 
 class _Party(NamedTuple):
-    """One end of an opening: the address, and the endpoint of that network which holds it."""
+    """One end of an opening: the address, and the endpoint of that routing domain which holds it."""
 
     address: IPAddress
     endpoint: Endpoint | None
@@ -166,7 +167,7 @@ def judge(
         ValueError: `now` has no zone, or a rule has a direction without a subject or the reverse.
     """
     source, destination = (
-        _Party(address, holder(inventory, opening.network, address)) for address in (opening.src, opening.dst)
+        _Party(address, holder(intents, inventory, opening.network, address)) for address in (opening.src, opening.dst)
     )
     scene = _Scene(intents, _in_force(intents, now, offsets), opening, source, destination)
     return Judgement(
@@ -182,12 +183,6 @@ def candidate_set(intents: Intents) -> Intents:
         for name, policy in intents.policies.items()
     }
     return dataclasses.replace(intents, policies=policies)
-
-
-def holder(inventory: Inventory, network: str, address: IPAddress) -> Endpoint | None:
-    """Return the endpoint of a network that holds an address; None is world."""
-    held = (e for e in inventory.endpoints.values() if e.network == network and address in e.addresses)
-    return next(held, None)
 
 
 # -- order: tiers, bands, isolation, posture ------------------------------------------------------

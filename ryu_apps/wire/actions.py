@@ -14,6 +14,7 @@ from intent.compiler.flow import (
     Actions,
     Conjunction,
     Ct,
+    DecTtl,
     Goto,
     Load,
     Meter,
@@ -27,7 +28,7 @@ from ryu_apps.wire.errors import WireError
 
 NICIRA: Final = 0x00002320
 EXPERIMENTER: Final = 0xFFFF
-OUTPUT, SET_FIELD = 0, 25
+OUTPUT, DEC_TTL, SET_FIELD = 0, 24, 25
 """OFPAT_*."""
 REG_MOVE, REG_LOAD, RESUBMIT_TABLE, OUTPUT_REG, CONJUNCTION, CT = 6, 7, 14, 15, 34, 35
 """NXAST_*."""
@@ -54,6 +55,7 @@ _SHORT = struct.Struct("!HHB3x")
 _METER = struct.Struct("!HHI")
 _APPLY = struct.Struct("!HH4x")
 
+_DEC_TTL = struct.pack("!HH4x", DEC_TTL, 8)
 _CONJUNCTION_HEAD = struct.pack("!HHIH", EXPERIMENTER, 16, NICIRA, CONJUNCTION)
 
 _GOTO = tuple(_SHORT.pack(GOTO_TABLE, 8, number) for number in range(NO_TABLE))
@@ -197,6 +199,10 @@ def _fresh_move(src: Slice, dst: Slice) -> bytes:
     return _REG_MOVE.pack(EXPERIMENTER, 24, NICIRA, REG_MOVE, src.bits, src.offset, dst.offset, *ends)
 
 
+def _dec_ttl(_: DecTtl) -> bytes:
+    return _DEC_TTL
+
+
 def _resubmit(act: Resubmit) -> bytes:
     return _RESUBMIT.pack(EXPERIMENTER, 16, NICIRA, RESUBMIT_TABLE, RESUBMIT_IN_PORT, _table(act.table))
 
@@ -253,4 +259,5 @@ _ENCODERS: dict[type, _Encoder] = {
     Move: _move,
     Resubmit: _resubmit,
     Ct: _ct,
+    DecTtl: _dec_ttl,
 }

@@ -19,6 +19,7 @@ from intent.compiler.flow import (
     Actions,
     Conjunction,
     Ct,
+    DecTtl,
     Goto,
     Load,
     Meter,
@@ -129,6 +130,8 @@ def _action(raw: bytes) -> Act:
         return _output(raw)
     if kind == a.SET_FIELD:
         return _set_field(raw, 4)
+    if kind == a.DEC_TTL and len(raw) == 8:  # noqa: PLR2004 - its only size
+        return DecTtl()
     if kind == a.EXPERIMENTER and len(raw) >= _NX_HEADER and int.from_bytes(raw[4:8], "big") == a.NICIRA:
         subtype = raw[8] << 8 | raw[9]
         decoder = _NICIRA.get(subtype)

@@ -12,6 +12,7 @@ from tests.ovs.raw_switch import RawSwitch
 from tests.property.cases import NAMES, change_case, make_case
 from tests.property.choice import Seeded
 from tests.property.frames import make_frames, reply_to
+from tests.property.routed_frames import router_of
 from tests.property.world import Switch
 from topology.packet import Outcome
 
@@ -55,7 +56,8 @@ def _agree(switch: RawSwitch, model: Switch, frame: Frame) -> bool:
     admitted = admit(model.case.intents, model.case.inventory, frame)
     view = None
     if not isinstance(admitted, Verdict):
-        zone = model.ids.number("network", admitted.source.network)
+        router = router_of(model.case, admitted.network)
+        zone = model.ids.number("network", admitted.network if router is None else f"router/{router.name}")
         view = model.conntrack.view(zone, frame, None)
     location = verdict.fate.location
     wanted = {

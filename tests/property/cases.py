@@ -37,6 +37,7 @@ from intent.model import (
     Window,
     WorldPeer,
 )
+from tests.property import routed
 from tests.property.choice import Choice, T, many, subset
 from topology.model import (
     NAME_LABEL,
@@ -64,7 +65,6 @@ V6: tuple[IPAddress, ...] = tuple(IPv6Address("fd00::") + n for n in range(1, 18
 LINK_LOCAL: tuple[IPAddress, ...] = tuple(IPv6Address("fe80::") + n for n in range(1, 9))
 MACS = tuple(f"02:00:00:00:00:{n:02x}" for n in range(1, 11))
 LABELS = {"app": ("web", "db", "job"), "tenant": ("a", "b"), "tier": ("x",)}
-PORTS = (80, 81, 79, 443, 1, 0, 1023, 1024, 8080, 65535)
 RANGES = ((80, 80), (79, 81), (80, 443), (443, 443), (1, 1023), (1024, 65535), (0, 0), (0, 65535), (65535, 65535))
 NAMED_PORTS = (
     NamedPort("http", TCP, 80),
@@ -88,6 +88,11 @@ CIDRS = tuple(
         "fd00::4/126",
         "fd00::3/128",
         "::/0",
+        "10.0.0.32/27",
+        "8.8.8.0/24",
+        "8.8.8.8/32",
+        "2001:db8::/32",
+        "2001:db8::8/128",
     )
 )
 TIER_LISTS = (
@@ -116,11 +121,12 @@ class Features:
     learning: bool = False
     expiry: bool = False
     tunnels: bool = False
+    routing: bool = False
 
 
 BASIC = Features()
 EVERYTHING = Features(
-    unaddressed=True, sctp=True, learning=True, reject=True, observe=True, schedules=True, expiry=True
+    unaddressed=True, sctp=True, learning=True, reject=True, observe=True, schedules=True, expiry=True, routing=True
 )
 SITE = dataclasses.replace(EVERYTHING, tunnels=True)
 """Everything, and tunnels between its two switches."""
@@ -139,7 +145,11 @@ def make_case(choice: Choice, features: Features = BASIC) -> Case:
     """Return a case; every name in its intents resolves and its inventory keeps the invariant."""
     networks = NETWORKS[: choice.pick((1, 1, 2, 3))]
     inventory = _inventory(choice, networks, features)
-    return Case(_Author(choice, features).intents(networks, inventory), inventory)
+    case = Case(_Author(choice, features).intents(networks, inventory), inventory)
+    if not features.routing or choice.chance(25):
+        return case
+    routers = routed.make_routers(choice, networks)
+    return Case(dataclasses.replace(case.intents, routers=routers), routed.with_uplinks(inventory, choice))
 
 
 # -- what exists ----------------------------------------------------------------------------------
@@ -147,6 +157,9 @@ def make_case(choice: Choice, features: Features = BASIC) -> Case:
 
 def _inventory(choice: Choice, networks: tuple[str, ...], features: Features) -> Inventory:
     free = {network: (list(V4), list(V6), list(LINK_LOCAL), list(MACS)) for network in networks}
+    if features.routing:
+        pools = {network: routed.pool(NETWORKS.index(network)) for network in networks}
+        free = {network: (*pools[network], pools[network][1], list(MACS)) for network in networks}
     count = choice.pick((2, 3, 4, 5, 6, 8, 4, 5, 6, 8, 1, 0))
     endpoints: dict[str, Endpoint] = {}
     unaddressed: list[UnaddressedPort] = []
@@ -227,7 +240,11 @@ class _Author:
         posture = self._choice.pick((Posture.DENY, Posture.ALLOW))
         server = self._choice.pick(tuple(inventory.endpoints)) if inventory.endpoints else None
         learn = frozenset(subset(self._choice, ("arp", "nd", "dhcp"), 50)) if self._features.learning else frozenset()
-        return Network(name, posture, dhcp_server=server if self._choice.chance(40) else None, learn=learn)
+        network = Network(name, posture, dhcp_server=server if self._choice.chance(40) else None, learn=learn)
+        if not self._features.routing:
+            return network
+        index = NETWORKS.index(name)
+        return dataclasses.replace(network, subnets=routed.subnets(index), gateways=routed.gateways(index))
 
     def _policy(self, name: str, tiers: tuple[Tier, ...]) -> Policy:
         policy = Policy(
@@ -321,6 +338,8 @@ class _Author:
 
 def change_case(choice: Choice, case: Case) -> Case:
     """Return the case after one change: a label, a re-plugging, an address that changes hands, a policy gone."""
+    if case.intents.routers and choice.chance(20):
+        return routed.change_ways(choice, case)
     endpoints, policies = dict(case.inventory.endpoints), dict(case.intents.policies)
     if policies and (not endpoints or choice.chance(30)):
         del policies[choice.pick(tuple(policies))]

@@ -16,6 +16,7 @@ from intent.compiler.flow import (
     IN_PORT,
     Conjunction,
     Ct,
+    DecTtl,
     Flow,
     FlowBody,
     FlowKey,
@@ -248,7 +249,7 @@ def plain_actions(draw: DrawFn, table: int, match: Match) -> Actions:
     targets, sources = (*_ALWAYS_WRITABLE, *here), (*_READABLE, *here)
     kinds: list[SearchStrategy[object]] = [loads(targets), moves(sources, targets), _OUTPUTS]
     if any(t.field is f.ETH_TYPE and t.value in (ETH_IPV4, ETH_IPV6) for t in match):
-        kinds.append(tracks())
+        kinds += [tracks(), st.just(DecTtl())]
     acts = draw(st.lists(st.one_of(*kinds), max_size=6))
     head = [Meter(draw(st.sampled_from(METERS)))] if draw(st.booleans()) else []
     tail = [Goto(draw(st.integers(table + 1, 252)))] if draw(st.booleans()) else []

@@ -6,16 +6,17 @@ import dataclasses
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from tests.property.cases import LINK_LOCAL, MACS, PORTS, V4, V6, Case
+from tests.property.cases import LINK_LOCAL, MACS, V4, V6, Case
 from tests.property.choice import Choice
+from tests.property.routed_frames import back_way, make_routed
+from tests.property.transports import transport
 from topology.model import Endpoint, IPAddress, Location, UnaddressedPort
-from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, SCTP, TCP, UDP, Frame
+from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMPV6, UDP, Frame
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 ALL_NODES = IPv6Address("ff02::1")
 LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 UNSPECIFIED_V4, UNSPECIFIED_V6 = IPv4Address("0.0.0.0"), IPv6Address("::")
-SOURCE_PORTS = (40000, *PORTS)
 ICMP_REPLY = {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 128: 129, 129: 128}
 LLDP = 0x88CC
 
@@ -30,7 +31,11 @@ def make_frames(choice: Choice, case: Case, count: int) -> list[Frame]:
 
 def _next_frame(choice: Choice, case: Case, earlier: list[Frame]) -> Frame:
     kind = choice.pick(("ip",) * 10 + ("reply",) * 5 + ("forged",) * 4 + ("neighbour",) * 3 + ("dhcp", "group"))
-    answerable = [frame for frame in earlier if _holder(case, frame)]
+    if case.intents.routers and choice.chance(40):
+        going = make_routed(choice, case)
+        if going is not None:
+            return going
+    answerable = [frame for frame in earlier if _holder(case, frame) or back_way(case, frame)]
     if kind == "reply" and answerable:
         return reply_to(case, choice.pick(answerable))
     if kind == "forged":
@@ -56,7 +61,7 @@ def _ip(choice: Choice, case: Case) -> Frame:
         src=src,
         dst=dst,
     )
-    return dataclasses.replace(base, **_transport(choice, version))
+    return dataclasses.replace(base, **transport(choice, version))
 
 
 def _pair(choice: Choice, case: Case) -> tuple[Endpoint, Endpoint]:
@@ -87,28 +92,18 @@ def _address(choice: Choice, endpoint: Endpoint, version: int) -> IPAddress:
     return choice.pick(own or (V4 if version == 4 else V6))
 
 
-def _transport(choice: Choice, version: int) -> dict[str, Any]:
-    """Return protocol, ports and ICMP fields as a header holds them."""
-    icmp = ICMP if version == 4 else ICMPV6
-    protocol = choice.pick((TCP, TCP, UDP, UDP, icmp, icmp, SCTP, 47))
-    if protocol in {TCP, UDP, SCTP}:
-        return {"protocol": protocol, "sport": choice.pick(SOURCE_PORTS), "dport": choice.pick(PORTS)}
-    if protocol == icmp:
-        types = (8, 13, 15, 0, 3, 5) if version == 4 else (128, 129, 1, 2, 130)
-        code = 0 if choice.chance(90) else 1
-        return {"protocol": protocol, "icmp_type": choice.pick(types), "icmp_code": code}
-    return {"protocol": protocol}
-
-
 def reply_to(case: Case, frame: Frame) -> Frame:
     """Return the frame the other side would answer with, on its own switch; from nowhere near if there is none."""
     holder = _holder(case, frame)
+    direct = holder.location.ofport if holder else frame.in_port, frame.eth_dst, frame.eth_src
+    in_port, eth_src, eth_dst = back_way(case, frame) or direct
     return dataclasses.replace(
         frame,
         dpid=holder.location.dpid if holder else frame.dpid,
-        in_port=holder.location.ofport if holder else frame.in_port,
-        eth_src=frame.eth_dst,
-        eth_dst=frame.eth_src,
+        in_port=in_port,
+        eth_src=eth_src,
+        eth_dst=eth_dst,
+        ttl=64,
         src=frame.dst,
         dst=frame.src,
         sport=frame.dport,

@@ -70,7 +70,7 @@ def _with_tunnels(choice: Choice, case: Case, target: Case) -> Case:
 
 
 def _inventory(case: Case, endpoints: Mapping[str, Endpoint], unaddressed: tuple[UnaddressedPort, ...]) -> Inventory:
-    return Inventory(endpoints, unaddressed, tunnels=case.inventory.tunnels)
+    return dataclasses.replace(case.inventory, endpoints=endpoints, unaddressed=unaddressed)
 
 
 def _with_policy(choice: Choice, case: Case, target: Case) -> Case:
@@ -112,7 +112,19 @@ def _with_definition(choice: Choice, case: Case, target: Case) -> Case:
     return _edit(case, **{kind: {**needed, **here, name: there[name]}})
 
 
+def _with_ways(choice: Choice, case: Case, target: Case) -> Case:
+    """Take over the routers of the target, its uplinks, or both."""
+    if choice.chance(70):
+        case = _edit(case, routers=target.intents.routers)
+    if choice.chance(50):
+        case = dataclasses.replace(
+            case, inventory=dataclasses.replace(case.inventory, uplinks=target.inventory.uplinks)
+        )
+    return case
+
+
 _STEPS = {
+    "ways": _with_ways,
     "endpoint": _with_endpoint,
     "unaddressed": _with_unaddressed,
     "tunnels": _with_tunnels,

@@ -20,6 +20,7 @@ from intent.compiler.tables import STAGES, Table, table_name
 from tests.property.cases import BASIC, EVERYTHING, NOW, OFFSETS, Case, Features, change_case, make_case
 from tests.property.choice import Drawn, Seeded
 from tests.property.frames import make_frames, reply_to
+from tests.property.routed_frames import routed_errors
 from tests.property.strategies import cases
 from tests.property.world import Switch
 from topology.packet import ICMP, ICMPV6, Frame, Opening, Outcome
@@ -54,6 +55,8 @@ def _errors(switch: Switch) -> None:
 
 
 def _error_frames(case: Case, opening: Opening) -> list[Frame]:
+    if case.intents.routers:
+        return routed_errors(case, opening)
     by_address = {a: e for e in case.inventory.on_switch(case.dpid) for a in e.addresses}
     ends = [(by_address.get(a), a) for a in (opening.src, opening.dst)]
     four = opening.src.version == 4

@@ -113,7 +113,7 @@ def _split(follower: Follower, here: Intents, held: Inventory, there: Intents, w
             )
             follower.change(gone, here, held)
     here = dataclasses.replace(there, policies=here.policies) if here.tiers == there.tiers else there
-    held = Inventory(held.endpoints, wanted.unaddressed, tunnels=wanted.tunnels)
+    held = dataclasses.replace(wanted, endpoints=held.endpoints)
     follower.check(follower.engine.update(here, held, DPIDS, follower.now_s), here, held)
     for name in sorted(there.policies.keys() | wanted.endpoints.keys()):
         policy, endpoint = there.policies.get(name), wanted.endpoints.get(name)

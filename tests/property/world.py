@@ -15,6 +15,8 @@ from intent.compiler.cookie import Kind
 from intent.compiler.delta import apply
 from intent.compiler.flow import IN_PORT, Program
 from intent.compiler.interpreter import PORTLESS, Conntrack, Interpreter, Result, View
+from intent.compiler.routing import attachment_key as uplink_attachment
+from intent.compiler.routing import ways
 from intent.compiler.verdict import Column
 from intent.model import Action, Direction, Mode
 from intent.semantics import (
@@ -30,8 +32,9 @@ from intent.semantics import (
     judge,
 )
 from tests.property.cases import NOW, OFFSETS, Case
+from tests.property.routed_frames import router_of
 from topology.model import Location
-from topology.packet import Connection, ConnectionRole, Frame, Opening, Outcome, Tracked
+from topology.packet import Connection, ConnectionRole, Frame, Hop, Opening, Outcome, Tracked
 
 
 class Switch:
@@ -61,6 +64,9 @@ class Switch:
             for address in endpoint.addresses:
                 number = self.ids.number("attachment", attachment_key(endpoint, address))
                 assert self.attachments.setdefault(number, endpoint.attachment) == endpoint.attachment
+        for port in ways(intents, case.inventory.uplinks).ports:
+            number = self.ids.number("attachment", uplink_attachment(port))
+            assert self.attachments.setdefault(number, port.attachment) == port.attachment
 
     def expected(self, frame: Frame, quoted: Opening | None = None) -> Verdict:
         """Ask the semantics."""
@@ -69,8 +75,10 @@ class Switch:
         admitted = admit(case.intents, case.inventory, frame)
         if isinstance(admitted, Verdict):
             return admitted
-        network = admitted.source.network
-        view = self.conntrack.view(self.ids.number("network", network), frame, quoted)
+        network = admitted.network
+        router = router_of(case, network)
+        zone = self.ids.number("network", network if router is None else f"router/{router.name}")
+        view = self.conntrack.view(zone, frame, quoted)
         tracked = self._tracked(view, network)
         self.judged = _judged(frame, tracked, network)
         return evaluate(case.intents, case.inventory, frame, tracked, now=NOW, offsets=OFFSETS)
@@ -92,6 +100,8 @@ class Switch:
             Outcome.DELIVER: [self._way_to(location)],
         }[verdict.fate.outcome]
         assert result.ports == wanted, (verdict, result.trail[-1:], self.story(result))
+        if verdict.fate.outcome is Outcome.DELIVER and frame.dpid == self.case.dpid:
+            self._check_hop(frame, verdict.fate.hop, result)
         told = verdict.reason is Reason.REJECTED and frame.dpid == self.case.dpid
         kinds = {origin.kind for origin in map(cookie.decode, result.cookies) if origin}
         assert (result.to_controller and Kind.REJECT in kinds) == told or verdict.reason is Reason.ITSELF
@@ -104,6 +114,13 @@ class Switch:
         if location is None or location.dpid == self.case.dpid:
             return location and location.ofport
         return self.case.inventory.tunnels[self.case.dpid].ofport
+
+    def _check_hop(self, frame: Frame, hop: Hop | None, result: Result) -> None:
+        """A router takes a hop and puts its MACs; nothing else changes the head of a packet."""
+        head = hop or Hop(frame.eth_src, frame.eth_dst, frame.ttl)
+        (left,) = result.left
+        macs = [left[field].to_bytes(6, "big").hex(":") for field in (f.ETH_SRC, f.ETH_DST)]
+        assert [*macs, left.get(f.IP_TTL, frame.ttl)] == [head.eth_src, head.eth_dst, head.ttl]
 
     def _check_tally(self, frame: Frame, verdict: Verdict, result: Result) -> None:
         """What is observed is counted in exactly one column, and for a rule that is a correct decider."""

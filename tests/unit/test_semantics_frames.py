@@ -96,7 +96,7 @@ def from_endpoint(frame, sender):
 
 def test_unicast_ipv4_and_ipv6_are_judged_and_delivered_to_the_port_of_the_destination():
     for frame in (V4, V6):
-        assert admit(PEOPLE, INVENTORY, frame) == Admitted(WEB, DB)
+        assert admit(PEOPLE, INVENTORY, frame) == Admitted(WEB, DB, WEB.network)
         assert fate(frame).fate == Fate(Outcome.DELIVER, DB.location)
         assert fate(frame).reason is Reason.POLICY
 

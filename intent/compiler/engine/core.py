@@ -102,6 +102,7 @@ class Engine:
     def _change(self, wanted: Changes, seen: tuple[Intents, Inventory] | None, now_s: float) -> Update:
         changes = self._inputs.apply(wanted)
         self._inputs.seen = seen
+        self._leave_old_ways(changes)
         if self._state is None:
             changes = self._inputs.whole()
             self._state = State(self._inputs, self._ids)
@@ -111,6 +112,13 @@ class Engine:
             self._undo(self._state)
             raise
         return self._finish(self._state, done)
+
+    def _leave_old_ways(self, changes: Changes) -> None:
+        """Begin anew when routers or uplinks change: that is rare, and concerns all flows of all they join."""
+        touched = changes.routers or changes.networks or changes.uplinks is not None
+        if self._state is not None and touched and self._inputs.ways() != self._state.ways:
+            self._ids = self._state.ledger.id_map()
+            self._state = None
 
     def _undo(self, state: State) -> None:
         state.ledger.undo()

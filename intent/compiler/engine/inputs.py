@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
-from intent.model import DEFAULT_TIERS, Group, Intents, Mode, Network, Policy, Service, Tier
+from intent.compiler.routing import Ways, ways
+from intent.model import DEFAULT_TIERS, Group, Intents, Mode, Network, Policy, Router, Service, Tier
 from topology.frozen import differing
-from topology.model import Endpoint, Inventory, Tunnel, UnaddressedPort
+from topology.model import Endpoint, Inventory, Tunnel, UnaddressedPort, UplinkPort
 
-_Thing = TypeVar("_Thing", Endpoint, Policy, Group, Service, Network, Tunnel)
+_Thing = TypeVar("_Thing", Endpoint, Policy, Group, Service, Network, Router, Tunnel)
 _Key = TypeVar("_Key", str, int)
 
 
@@ -27,6 +28,9 @@ class Changes:
     services: Mapping[str, Service | None] = dataclasses.field(default_factory=dict)
     networks: Mapping[str, Network | None] = dataclasses.field(default_factory=dict)
     tiers: tuple[Tier, ...] | None = None
+    routers: Mapping[str, Router | None] = dataclasses.field(default_factory=dict)
+    uplinks: tuple[UplinkPort, ...] | None = None
+    """All that are plugged in."""
     dpids: frozenset[int] | None = None
     """The switches that programs are wanted for."""
     tunnels: Mapping[int, Tunnel | None] = dataclasses.field(default_factory=dict)
@@ -44,6 +48,8 @@ class Inputs:
         self.networks: dict[str, Network] = {}
         self.endpoints: dict[str, Endpoint] = {}
         self.unaddressed: dict[UnaddressedPort, None] = {}
+        self.routers: dict[str, Router] = {}
+        self.uplinks: tuple[UplinkPort, ...] = ()
         self.dpids: frozenset[int] = frozenset()
         self.tunnels: dict[int, Tunnel] = {}
         self.intents = self._intents(DEFAULT_TIERS)
@@ -51,7 +57,11 @@ class Inputs:
         """What all this is, if it was given as a whole: the next whole is compared with it, quickly if they are kin."""
 
     def _intents(self, tiers: tuple[Tier, ...]) -> Intents:
-        return Intents(self.networks, self.groups, self.services, self.policies, {}, tiers)
+        return Intents(self.networks, self.groups, self.services, self.policies, {}, tiers, routers=self.routers)
+
+    def ways(self) -> Ways:
+        """Return the ways between networks and to the world."""
+        return ways(self.intents, self.uplinks)
 
     def apply(self, wanted: Changes) -> Changes:
         """Make changes true; return those that were none yet."""
@@ -64,6 +74,9 @@ class Inputs:
         tiers = wanted.tiers if wanted.tiers != self.intents.tiers else None
         if tiers is not None:
             self.intents = self._intents(tiers)
+        uplinks = wanted.uplinks if wanted.uplinks != self.uplinks else None
+        if uplinks is not None:
+            self.uplinks = uplinks
         dpids = wanted.dpids if wanted.dpids != self.dpids else None
         if dpids is not None:
             self.dpids = dpids
@@ -75,6 +88,8 @@ class Inputs:
             groups=_apply(self.groups, wanted.groups),
             services=_apply(self.services, wanted.services),
             networks=_apply(self.networks, wanted.networks),
+            routers=_apply(self.routers, wanted.routers),
+            uplinks=uplinks,
             tiers=tiers,
             dpids=dpids,
             tunnels=_apply(self.tunnels, wanted.tunnels),
@@ -89,6 +104,8 @@ class Inputs:
             groups=dict(self.groups),
             services=dict(self.services),
             networks=dict(self.networks),
+            routers=dict(self.routers),
+            uplinks=self.uplinks,
             tiers=self.intents.tiers,
             dpids=self.dpids,
             tunnels=dict(self.tunnels),
@@ -105,6 +122,8 @@ class Inputs:
             groups=_difference(self.groups, intents.groups, was.groups if known else None),
             services=_difference(self.services, intents.services, was.services if known else None),
             networks=_difference(self.networks, intents.networks, was.networks if known else None),
+            routers=_difference(self.routers, intents.routers, was.routers if known else None),
+            uplinks=inventory.uplinks,
             tiers=intents.tiers,
             dpids=frozenset(dpids),
             tunnels=_difference(self.tunnels, inventory.tunnels),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 
 from intent.compiler.engine.clauses import Flows, Pattern, Solo
 from intent.compiler.engine.people import Cast, Party
 from intent.compiler.engine.rules import Isolation, Layout, Spot, Unit, pass_flow
 from intent.compiler.flow import FlowKey
-from intent.compiler.policy import after_tier, entry_flows, isolation_flow, miss_flows, posture_flow
+from intent.compiler.policy import Posed, after_tier, entry_flows, isolation_flow, miss_flows, posture_flow
 from intent.compiler.tables import Lane
 from intent.compiler.terms import goto
-from intent.model import Action, Direction, Posture
+from intent.model import Action, Direction
 
 Way = tuple[Lane, Direction]
 """One chain of tiers."""
@@ -33,7 +33,10 @@ class Judge:
         self._passes: dict[Way, dict[Unit, Spot]] = defaultdict(dict)
         self._isolated: dict[Party, list[tuple[Way, int, FlowKey]]] = {}
         self._networks: dict[str, int] = {}
-        self._postures: dict[str, tuple[FlowKey, ...]] = {}
+        self._postures: dict[str | Party, tuple[FlowKey, ...]] = {}
+        """Of networks, or of each party of a network in a router."""
+        self._unposted: dict[Party, None] = {}
+        """Parties that may have none."""
         self._misses: dict[Way, tuple[FlowKey, ...]] = {}
         self._open_ways: set[Way] = set()
         self._waiting: dict[Unit, None] = {}
@@ -46,6 +49,8 @@ class Judge:
         """Take out a party that is there no more, while its casts still know it."""
         self.free(party)
         del self.present[party]
+        self._unposted.pop(party, None)
+        self._flows.disclaim(self._postures.pop(party, ()))
         self._count_network(party.identity.network, -1)
         for cast in party.casts:
             for unit in (*cast.clients, *cast.servers):
@@ -62,7 +67,7 @@ class Judge:
     def bear(self, party: Party) -> None:
         """Take in a party, with its number."""
         self._flows.wake()
-        self.present[party] = None
+        self.present[party] = self._unposted[party] = None
         self._count_network(party.identity.network, 1)
         for cast in party.casts:
             if cast in self._locals:
@@ -74,6 +79,8 @@ class Judge:
                     self._waiting[unit] = None
 
     def _count_network(self, network: str, change: int) -> None:
+        if not network:
+            return  # it is world
         count = self._networks.get(network, 0) + change
         if count:
             self._networks[network] = count
@@ -208,6 +215,7 @@ class Judge:
             self._flows.disclaim(keys)
         self._misses.clear()
         self._postures.clear()
+        self._unposted.update(self.present)
         self._open_ways.clear()
         self._waiting.clear()
         self._entries = ()
@@ -236,13 +244,24 @@ class Judge:
 
     def unpost(self, networks: Iterable[str]) -> None:
         """Take the postures of networks out that changed."""
-        for network in networks:
-            self._flows.disclaim(self._postures.pop(network, ()))
+        changed = set(networks)
+        for whose in list(self._postures) if changed else ():
+            if (whose if isinstance(whose, str) else whose.identity.network) in changed:
+                self._flows.disclaim(self._postures.pop(whose))
+                if isinstance(whose, Party):
+                    self._unposted[whose] = None
 
-    def post(self, posture_of: Callable[[str], tuple[int, Posture]]) -> None:
-        """Put the postures of all present networks that have none, by number and posture."""
+    def post(self, posture_of: Callable[[str], Posed], routed: Container[str]) -> None:
+        """Put the postures that are not there: of all present networks, or of all parties of those in a router."""
         for network in self._networks:
-            if network not in self._postures:
-                number, posture = posture_of(network)
-                ways = ((v, d) for v in self._layout.verdicts for d in Direction)
-                self._postures[network] = self._flows.claim(posture_flow(v, d, number, posture) for v, d in ways)
+            if network not in self._postures and network not in routed:
+                self._postures[network] = self._posture(posture_of(network), None)
+        for party in self._unposted:
+            network = party.identity.network
+            if network in routed and party not in self._postures:
+                self._postures[party] = self._posture(posture_of(network), party.number)
+        self._unposted.clear()
+
+    def _posture(self, posed: Posed, identity: int | None) -> tuple[FlowKey, ...]:
+        ways = ((v, d) for v in self._layout.verdicts for d in Direction)
+        return self._flows.claim(posture_flow(v, d, posed, identity) for v, d in ways)

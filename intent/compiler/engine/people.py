@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from intent.compiler.engine.clauses import NOBODY
 from intent.compiler.engine.words import Prefixes
 from intent.compiler.resolve import Identity, inside, selects
-from intent.model import CidrPeer, EndpointPeer, IPNetwork, Operator, SelectorPeer
+from intent.model import CidrPeer, EndpointPeer, IPNetwork, Operator, SelectorPeer, WorldPeer
 from topology.model import NAME_LABEL, NETWORK_LABEL
 
 if TYPE_CHECKING:
     from intent.compiler.engine.rules import Isolation, RulePlan, Unit
 
-Leaf: TypeAlias = SelectorPeer | CidrPeer | EndpointPeer
+Leaf: TypeAlias = SelectorPeer | CidrPeer | EndpointPeer | WorldPeer
 Word: TypeAlias = tuple[str, str]
 """A label and its value; network and endpoint name count as labels."""
+WORLD: Word = ("ringfence/world", "")
 _Key = TypeVar("_Key")
 _Item = TypeVar("_Item")
 PortKey: TypeAlias = tuple[int, int]
@@ -83,8 +84,11 @@ class Split:
 
 def words(identity: Identity) -> Iterator[Word]:
     """Yield all that selectors and endpoint peers can ask for."""
-    yield NETWORK_LABEL, identity.network
-    yield from identity.labels
+    if identity.is_world:
+        yield WORLD
+    else:
+        yield NETWORK_LABEL, identity.network
+        yield from identity.labels
 
 
 def describes(leaf: Leaf, identity: Identity) -> bool:
@@ -96,6 +100,8 @@ def describes(leaf: Leaf, identity: Identity) -> bool:
             return inside(leaf, identity.atom)
         case EndpointPeer(name):
             return (NAME_LABEL, name) in identity.labels
+        case WorldPeer():
+            return identity.is_world
 
 
 class _Leaves:
@@ -148,8 +154,10 @@ class _Leaves:
         return (leaf for file in files for leaf in file if describes(leaf, identity))
 
 
-def needed_words(leaf: SelectorPeer | EndpointPeer) -> list[list[Word]]:
+def needed_words(leaf: SelectorPeer | EndpointPeer | WorldPeer) -> list[list[Word]]:
     """Return alternatives: of each list, whom the leaf describes has at least one word."""
+    if isinstance(leaf, WorldPeer):
+        return [[WORLD]]
     if isinstance(leaf, EndpointPeer):
         return [[(NAME_LABEL, leaf.name)]]
     named = (r for r in leaf.selector.requirements if r.operator is Operator.IN)

@@ -14,6 +14,9 @@ from intent.compiler.engine.roster import Roster
 from intent.compiler.engine.sights import Sights
 from intent.compiler.engine.switch import Switch
 from intent.compiler.engine.words import Words
+from intent.compiler.flow import Flow
+from intent.compiler.resolve import Identity
+from intent.compiler.routing import Via, leg_flows
 from topology.model import Endpoint
 
 
@@ -24,6 +27,7 @@ class Places:
         self, inputs: Inputs, ledger: Ledger, people: People, words: Words, switches: Mapping[int, Switch]
     ) -> None:
         self._inputs = inputs
+        self._ways = inputs.ways()
         self._ledger = ledger
         self._people = people
         self._words = words
@@ -35,6 +39,8 @@ class Places:
         self._answering_in: dict[str, dict[int, None]] = {}
         """By network: the switches with an endpoint there; some may be gone."""
         self._sights = Sights(inputs, switches, self._touch)
+        self._joining: dict[tuple[int, str], None] = {}
+        """Networks that a switch got its first endpoint of."""
         self._newborn: list[Party] = []
         self._staying: list[Plug] = []
         self._gone: list[Plug] = []
@@ -107,7 +113,7 @@ class Places:
             self._roster.add(plug)
         before = plug.parties
         plug.parties = self._referred(endpoint)
-        self._unrefer(before, endpoint.location.dpid)
+        self.unrefer(before, endpoint.location.dpid)
         if plug.parties != before:
             self._staying.append(plug)
             switch = self._switches.get(endpoint.location.dpid)
@@ -128,7 +134,7 @@ class Places:
         self._roster.remove(name)
         for key in plug.attachments:
             self._ledger.pools["attachment"].release(key)
-        self._unrefer(plug.parties, location.dpid)
+        self.unrefer(plug.parties, location.dpid)
 
     def _answering(self, plug: Plug) -> list[Switch]:
         network = plug.endpoint.network
@@ -146,6 +152,7 @@ class Places:
                 switch.ports.answering.discard(network)
                 self._answering_in[network].pop(dpid, None)
                 self._sights.lose(switch, self._of_network(network))
+                switch.ports.part(network)
 
     def _of_network(self, network: str) -> Iterable[Plug]:
         return (plug for plugs in self._roster.places.get(network, {}).values() for plug in plugs.values())
@@ -165,23 +172,27 @@ class Places:
                 found.ports.answering.add(network)
                 self._answering_in.setdefault(network, {})[dpid] = None
                 self._sights.find(found, self._of_network(network))
+                self._joining[dpid, network] = None
 
     # -- identities -----------------------------------------------------------------------------
 
     def _referred(self, endpoint: Endpoint) -> list[Party]:
-        found, dpid = [], endpoint.location.dpid
-        for identity in self._words.identities(endpoint):
-            party = self._people.refer(identity)
-            if party.refs == 1 and not party.number:
-                self._newborn.append(party)
-                self._ledger.pools["identity"].want(party.key)
-            party.where[dpid] = party.where.get(dpid, 0) + 1
-            if party.where[dpid] == 1:
-                self.touched[dpid, party] = None
-            found.append(party)
-        return found
+        dpid = endpoint.location.dpid
+        return [self.refer(identity, dpid) for identity in self._words.identities(endpoint)]
 
-    def _unrefer(self, parties: Iterable[Party], dpid: int) -> None:
+    def refer(self, identity: Identity, dpid: int) -> Party:
+        """Return the party of an identity, one address more of it on a switch."""
+        party = self._people.refer(identity)
+        if party.refs == 1 and not party.number:
+            self._newborn.append(party)
+            self._ledger.pools["identity"].want(party.key)
+        party.where[dpid] = party.where.get(dpid, 0) + 1
+        if party.where[dpid] == 1:
+            self.touched[dpid, party] = None
+        return party
+
+    def unrefer(self, parties: Iterable[Party], dpid: int) -> None:
+        """Let one address each of some parties leave a switch."""
         for party in parties:
             party.refs -= 1
             party.where[dpid] -= 1
@@ -200,6 +211,7 @@ class Places:
         """Put endpoints in, with their numbers; `anew` if what follows from rejecting changed."""
         for plug in self._come:
             plug.network = self._ledger.number("network", plug.endpoint.network)
+            plug.via = self._via(plug.endpoint.network)
         attachments = self._ledger.pools["attachment"].live
         for plug in (*self._staying, *self._come):
             switch = self._switches.get(plug.endpoint.location.dpid)
@@ -209,9 +221,22 @@ class Places:
             for plug in self._roster.switches.get(switch.ports.dpid, {}).values():
                 switch.ports.plug(plug, attachments)
         self._sights.arrive(attachments)
+        for dpid, network in self._joining:
+            self._switches[dpid].ports.join(network, self._leg_flows(network))
+        self._joining.clear()
         self._refuse(rejecting=rejecting, observing=observing, anew=anew)
         self._offers.arrive()
         self._staying, self._gone, self._come = [], [], []
+
+    def _leg_flows(self, network: str) -> Iterator[Flow]:
+        leg, domain = self._ways.leg(network), self._ways.domains.get(network)
+        if leg is not None and domain is not None:
+            number = self._ledger.number
+            yield from leg_flows(domain, leg, number("network", domain.key), number("network", network))
+
+    def _via(self, network: str) -> Via | None:
+        domain = self._ways.domains.get(network)
+        return None if domain is None else Via(self._ledger.number("network", domain.key), domain.mac)
 
     def _refuse(self, *, rejecting: bool, observing: bool, anew: bool) -> None:
         if anew:

@@ -10,6 +10,7 @@ from intent.compiler.endpoints import Numbers
 from intent.compiler.engine.clauses import Flows
 from intent.compiler.engine.people import Party
 from intent.compiler.flow import Flow, FlowKey
+from intent.compiler.routing import Via
 from intent.compiler.tunnels import Path, remote_flows, tunnel_flow
 from intent.compiler.verdict import reject_flows
 from intent.model import Network
@@ -30,7 +31,7 @@ def member_key(member: Member) -> MemberKey:
 class Plug:
     """One endpoint: what each of its addresses goes by."""
 
-    __slots__ = ("_answers", "attachments", "endpoint", "network", "parties")
+    __slots__ = ("_answers", "attachments", "endpoint", "network", "parties", "via")
 
     def __init__(self, endpoint: Endpoint, attachments: tuple[str, ...]) -> None:
         self.endpoint = endpoint
@@ -40,6 +41,8 @@ class Plug:
         """By address."""
         self.network = 0
         """The number of its network."""
+        self.via: Via | None = None
+        """If a router joins its network to others."""
         self._answers: tuple[Flow, ...] = ()
 
     @property
@@ -65,7 +68,7 @@ class Plug:
 
     def _numbered(self, attachments: Mapping[str, int]) -> Iterator[tuple[IPAddress, Numbers]]:
         for address, party, key in zip(self.endpoint.addresses, self.parties, self.attachments, strict=True):
-            yield address, Numbers(self.network, party.number, attachments[key])
+            yield address, Numbers(self.network, party.number, attachments[key], self.via)
 
 
 class Ports:
@@ -83,6 +86,8 @@ class Ports:
         self._ways: dict[str, tuple[FlowKey, ...]] = {}
         """By endpoint: the flows of those."""
         self._guard: tuple[FlowKey, ...] = ()
+        self._legs: dict[str, tuple[FlowKey, ...]] = {}
+        """What networks here have of their routers."""
         self._refusing: dict[int, tuple[FlowKey, ...]] = {}
         self._served: dict[str, dict[MemberKey, tuple[FlowKey, ...]]] = {}
         """By network."""
@@ -120,6 +125,14 @@ class Ports:
         """Drop what comes from the tunnel port and from nobody known."""
         self._flows.disclaim(self._guard)
         self._guard = self._flows.claim((tunnel_flow(tunnel),)) if tunnel else ()
+
+    def join(self, network: str, flows: Iterable[Flow]) -> None:
+        """Put what a network has of its router."""
+        self._legs[network] = self._flows.claim(flows)
+
+    def part(self, network: str) -> None:
+        """Take it out."""
+        self._flows.disclaim(self._legs.pop(network, ()))
 
     # -- telling refused senders -----------------------------------------------------------------
 

@@ -42,6 +42,7 @@ from intent.model import (
     ServiceMatch,
     ServiceName,
     Tier,
+    WorldPeer,
 )
 
 
@@ -276,15 +277,13 @@ class PolicyPlan:
 
 
 def leaves(intents: Intents, peers: Iterable[Peer]) -> Iterator[Leaf]:
-    """Yield the peers that groups stand for; world is nobody who is plugged in."""
+    """Yield the peers that groups stand for."""
     for peer in peers:
         match peer:
             case GroupPeer(name):
                 yield from leaves(intents, intents.groups[name].members)
-            case SelectorPeer() | CidrPeer() | EndpointPeer():
+            case SelectorPeer() | CidrPeer() | EndpointPeer() | WorldPeer():
                 yield peer
-            case _:
-                pass
 
 
 @lru_cache(maxsize=65536)

@@ -18,10 +18,12 @@ from intent.compiler.engine.places import Places
 from intent.compiler.engine.policies import Policies
 from intent.compiler.engine.rules import Layout, Unit
 from intent.compiler.engine.switch import Switch, fixed_flows
+from intent.compiler.engine.ways import WaysOut
 from intent.compiler.fields import CLIENT_ID, SERVER_ID
 from intent.compiler.ids import IdMap
+from intent.compiler.policy import Posed
+from intent.compiler.resolve import on_wire
 from intent.compiler.terms import is_
-from intent.model import Posture
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class State:
 
     def __init__(self, inputs: Inputs, ids: IdMap) -> None:
         self._inputs = inputs
+        self.ways = inputs.ways()
+        """For all the life of this state."""
         self.ledger = Ledger(ids)
         self._people = People()
         self._policies = Policies(self.ledger, self._people)
@@ -51,6 +55,7 @@ class State:
         self.switches: dict[int, Switch] = {}
         self._busy: dict[int, None] = {}
         self._places = Places(inputs, self.ledger, self._people, self._policies.words, self.switches)
+        self._ways = WaysOut(self.ways, self.ledger, self.switches, self._places)
         self._networks: set[str] = set()
         self._fixed = fixed_flows(self._policies, self._layout)
         self.ledger.want_tiers(tier.name for tier in inputs.intents.tiers)
@@ -124,6 +129,7 @@ class State:
             if turn.anew:
                 judge.close()
             judge.unpost(turn.changes.networks)
+        self._ways.leave(self._policies.words.new.prefixes)
         self._places.leave(turn.changes)
         arrivals = self._follow()
         policies.drop_parts(self._judges)
@@ -150,7 +156,7 @@ class State:
     def _come(self, turn: Turn, arrivals: list[tuple[Switch, Party]], before: IdMap) -> None:
         """Put in what comes, with the numbers that are settled now."""
         for party in self._places.newborn():
-            party.number = self.ledger.number("identity", party.key)
+            party.number = on_wire(party.identity, self.ledger.number("identity", party.key))
             party.as_client = pattern((is_(CLIENT_ID, party.number),))
             party.as_server = pattern((is_(SERVER_ID, party.number),))
         units = self._policies.place(turn.layout, before, self._judges, anew=turn.anew)
@@ -167,8 +173,9 @@ class State:
                 if dpid in self.switches:
                     self.switches[dpid].judge.isolate(party)
         for switch in self.busy():
-            switch.judge.post(self._posture)
+            switch.judge.post(self._posture, self.ways.domains)
         observing, rejecting = turn.layout.observing, self._policies.rejecting
+        self._ways.arrive()
         self._places.arrive(rejecting=rejecting, observing=observing, anew=turn.refusing)
 
     def _judge_anew(self, switch: Switch, turn: Turn) -> None:
@@ -190,5 +197,5 @@ class State:
                     for switch in new:
                         switch.judge.wait(unit)
 
-    def _posture(self, network: str) -> tuple[int, Posture]:
-        return self.ledger.number("network", network), self._inputs.networks[network].posture
+    def _posture(self, network: str) -> Posed:
+        return Posed(self.ledger.number("network", network), self._inputs.networks[network].posture)

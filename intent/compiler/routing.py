@@ -1,0 +1,365 @@
+"""The flows of routers and uplinks: between the networks of a routing domain, and to the world and back.
+
+A router is on every switch. What is sent to its MAC is judged as it came; only at delivery (ROUTE) does it take a
+hop and the MACs of the next one. What is neither an endpoint's address nor in a subnet of the domain is the world's:
+its identity is that of the longest prefix which policy names, looked up in the four WORLD tables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv4Address, ip_network
+
+from intent.compiler import fields as f
+from intent.compiler.cookie import Guard, Kind, Origin, encode
+from intent.compiler.fields import WORLD_BIT, Field, Slice
+from intent.compiler.flow import IN_PORT, Act, DecTtl, Flow, Load, Move, Output, Resubmit, Term, exact
+from intent.compiler.pipeline import ADVERTISEMENT, ARP_REQUEST, COMMIT, SOLICITATION, answer_actions, same_actions
+from intent.compiler.tables import Priority, Routed, Table
+from intent.compiler.terms import (
+    ARP,
+    ETHERTYPE,
+    IPV6,
+    dst_address,
+    flow,
+    goto,
+    guard,
+    is_,
+    mac,
+    protocol,
+)
+from intent.model import Intents, IPNetwork, Network
+from topology.model import Endpoint, IPAddress, UplinkPort
+from topology.packet import ICMP, ICMPV6
+
+VERSIONS = (4, 6)
+ECHO_REQUEST = {4: 8, 6: 128}
+ECHO_REPLY = {4: 0, 6: 129}
+FRESH_TTL = 64
+ROUTER_FLAGS = 0xE0000000
+"""Router, solicited and override (RFC 4861, section 4.4)."""
+NO_FRAGMENT = Term(f.IP_FRAG, 0, 1)
+MARTIANS: tuple[IPNetwork, ...] = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",
+        "127.0.0.0/8",
+        "224.0.0.0/3",
+        "::/127",
+        "::ffff:0:0/96",
+        "fe80::/10",
+        "ff00::/8",
+    )
+)
+"""Addresses that no router passes on (RFC 6890, RFC 4291): not of one host, or not known beyond one link."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Leg:
+    """What routing reads of a network."""
+
+    name: str
+    subnets: tuple[IPNetwork, ...]
+    gateways: tuple[IPAddress, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Domain:
+    """A router with the networks that it joins."""
+
+    router: str
+    mac: int
+    uplink: str | None
+    legs: tuple[Leg, ...]
+
+    @property
+    def key(self) -> str:
+        """Name in the id map, among networks, of which none has a slash."""
+        return f"router/{self.router}"
+
+    @property
+    def subnets(self) -> list[IPNetwork]:
+        """Return the subnets of all its networks."""
+        return [subnet for leg in self.legs for subnet in leg.subnets]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ways:
+    """All routing domains, and the uplinks that lead out of them."""
+
+    domains: Mapping[str, Domain] = dataclasses.field(default_factory=dict)
+    """By network."""
+    uplinks: Mapping[int, tuple[UplinkPort, ...]] = dataclasses.field(default_factory=dict)
+    """By datapath id: those that some router names."""
+
+    def behind(self, port: UplinkPort) -> list[Domain]:
+        """Return the domains that an uplink serves, each once."""
+        found = {d.router: d for d in self.domains.values() if d.uplink == port.name}
+        return [found[name] for name in sorted(found)]
+
+    def leg(self, network: str) -> Leg | None:
+        """Return what routing reads of a network, None if no router joins it."""
+        domain = self.domains.get(network)
+        return None if domain is None else next(leg for leg in domain.legs if leg.name == network)
+
+    @property
+    def ports(self) -> list[UplinkPort]:
+        """Return all uplinks that some router names."""
+        return [port for ports in self.uplinks.values() for port in ports]
+
+    @property
+    def keys(self) -> list[str]:
+        """Return what needs a number of the space of networks, each once."""
+        routers = {domain.key for domain in self.domains.values()}
+        return sorted({*routers, *map(uplink_key, self.ports)})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers of one domain behind one uplink."""
+
+    domain: int
+    uplink: int
+    attachment: int
+    networks: Mapping[str, int]
+
+
+def ways(intents: Intents, uplinks: tuple[UplinkPort, ...]) -> Ways:
+    """Return the ways there are; a router whose networks are not there is none."""
+    domains: dict[str, Domain] = {}
+    for _, router in sorted(intents.routers.items()):
+        found = [intents.networks[name] for name in router.networks if name in intents.networks]
+        domain = Domain(router.name, mac(router.mac), router.uplink, tuple(map(_leg, found)))
+        for network in found:
+            domains.setdefault(network.name, domain)
+    wanted = {domain.uplink for domain in domains.values()}
+    ports: dict[int, tuple[UplinkPort, ...]] = {}
+    for port in uplinks:
+        if port.name in wanted:
+            ports[port.location.dpid] = (*ports.get(port.location.dpid, ()), port)
+    return Ways(domains, ports)
+
+
+def _leg(network: Network) -> Leg:
+    return Leg(network.name, network.subnets, network.gateways)
+
+
+def uplink_key(port: UplinkPort) -> str:
+    """Return the name of an uplink in the id map, among networks."""
+    return f"uplink/{port.name}"
+
+
+def attachment_key(port: UplinkPort) -> str:
+    """Return the name of an uplink's attachment in the id map."""
+    return f"{port.attachment}@"
+
+
+# -- between networks --------------------------------------------------------------------------------
+
+
+def leg_flows(domain: Domain, leg: Leg, number: int, network: int) -> Iterator[Flow]:
+    """Yield what a switch with an endpoint of a routed network needs, whoever the endpoint is."""
+    yield from _domain_flows(domain, number)
+    place = is_(f.PLACE, number | network << f.LINK.offset)
+    for gateway in leg.gateways:
+        yield answer(domain.mac, gateway, network)
+        yield _echo(domain.mac, gateway, place)
+
+
+def _domain_flows(domain: Domain, number: int) -> Iterator[Flow]:
+    ours = (is_(f.NETWORK, number), exact(f.ETH_DST, domain.mac))
+    for version in VERSIONS:
+        family = ETHERTYPE[version]
+        for ttl in (0, 1):
+            used_up = (*ours, family, exact(f.IP_TTL, ttl))
+            yield flow(Table.DESTINATION, Routed.TTL, used_up, (), guard(Guard.TTL))
+        hop = Resubmit(int(Table.ROUTE))
+        yield flow(Table.DELIVER, Routed.COMMIT, (*ours, family, is_(f.COMMIT, 1)), (hop, COMMIT))
+        yield flow(Table.DELIVER, Routed.PLAIN, (*ours, family), (hop,))
+
+
+def answer(hardware: int, address: IPAddress, network: int) -> Flow:
+    """Return the flow that answers for an address with the router's MAC."""
+    where = is_(f.NETWORK, network)
+    if isinstance(address, IPv4Address):
+        asked = (where, ARP, exact(f.ARP_SPA, int(address)))
+        return flow(Table.ANSWER, Priority.ADDRESS, asked, answer_actions(hardware, f.ARP_SHA))
+    advertised = (*_ADVERTISED, exact(f.ND_TARGET, int(address)))
+    return flow(Table.ANSWER, Priority.ADDRESS, (where, *advertised), _advertise(hardware))
+
+
+_ADVERTISED = (IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, ADVERTISEMENT))
+
+
+def _advertise(hardware: int) -> tuple[Act, ...]:
+    return (Load(f.whole(f.ND_RESERVED), ROUTER_FLAGS), *answer_actions(hardware, f.ND_TLL))
+
+
+def _echo(hardware: int, gateway: IPAddress, place: Term) -> Flow:
+    """Return the flow that answers a ping of a gateway, as it would a neighbour query: nobody is reached by it."""
+    version, w = gateway.version, f.whole
+    number, type_field, code_field = _ICMP[version]
+    asks = (exact(type_field, ECHO_REQUEST[version]), exact(code_field, 0))
+    terms = (place, exact(f.ETH_DST, hardware), ETHERTYPE[version], NO_FRAGMENT, protocol(number), dst_address(gateway))
+    source, destination = _ADDRESSES[version]
+    back: tuple[Act, ...] = (
+        Move(w(f.ETH_SRC), w(f.ETH_DST)),
+        Load(w(f.ETH_SRC), hardware),
+        Move(w(source), w(destination)),
+        Load(w(source), int(gateway)),
+        Load(w(type_field), ECHO_REPLY[version]),
+        Load(w(f.IP_TTL), FRESH_TTL),
+        Output(IN_PORT),
+    )
+    return flow(Table.GUARD, Routed.ECHO, (*terms, *asks), back)
+
+
+_ICMP = {4: (ICMP, f.ICMPV4_TYPE, f.ICMPV4_CODE), 6: (ICMPV6, f.ICMPV6_TYPE, f.ICMPV6_CODE)}
+_ADDRESSES = {4: (f.IPV4_SRC, f.IPV4_DST), 6: (f.IPV6_SRC, f.IPV6_DST)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Via:
+    """How an endpoint of a routed network is reached from all of its domain."""
+
+    domain: int
+    """The number."""
+    mac: int
+    """The router's."""
+
+
+def hop_flows(endpoint: Endpoint, address: IPAddress, via: Via, numbers: tuple[int, int]) -> Iterator[Flow]:
+    """Yield what leads to an address of a local endpoint by way of its router; `numbers`: identity, attachment."""
+    identity, attachment = numbers
+    family, origin = ETHERTYPE[address.version], encode(Origin(Kind.ENDPOINT, attachment))
+    ours = is_(f.NETWORK, via.domain)
+    target = (ours, exact(f.ETH_DST, via.mac), family, dst_address(address))
+    located = goto(Table.ORIENT, Load(f.DST_ID, identity), Load(f.DST_ATT, attachment))
+    yield flow(Table.DESTINATION, Routed.HOP, target, located, origin)
+    hop = _hop(via.mac, mac(endpoint.mac), endpoint.location.ofport)
+    yield flow(Table.ROUTE, Priority.ADDRESS, (ours, is_(f.DST_ATT, attachment), family), hop, origin)
+
+
+def _hop(source: int, destination: int, ofport: int) -> tuple[Act, ...]:
+    w = f.whole
+    return (Load(w(f.ETH_SRC), source), Load(w(f.ETH_DST), destination), DecTtl(), Output(ofport))
+
+
+# -- to the world and back ------------------------------------------------------------------------------
+
+
+def port_flows(ways: Ways, port: UplinkPort, number: Callable[[str, str], int]) -> Iterator[Flow]:
+    """Yield all flows of an uplink; `number` says what a key has in a space of the id map."""
+    uplink, attachment = number("network", uplink_key(port)), number("attachment", attachment_key(port))
+    yield from uplink_flows(port, uplink, attachment)
+    for domain in ways.behind(port):
+        networks = {leg.name: number("network", leg.name) for leg in domain.legs}
+        yield from way_flows(domain, port, Numbers(number("network", domain.key), uplink, attachment, networks))
+
+
+def uplink_flows(port: UplinkPort, uplink: int, attachment: int) -> Iterator[Flow]:
+    """Yield the flows of an uplink that do not depend on the domain behind it."""
+    here, in_network = exact(f.IN_PORT, port.location.ofport), Load(f.NETWORK, uplink)
+    origin = encode(Origin(Kind.ENDPOINT, attachment))
+    asks = (here, ARP, exact(f.ARP_OP, ARP_REQUEST))
+    yield flow(Table.SOURCE, Priority.SOURCE, asks, goto(Table.NEIGHBOUR, in_network), origin)
+    solicits = (here, IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, SOLICITATION), exact(f.ICMPV6_CODE, 0))
+    yield flow(Table.SOURCE, Priority.SOLICIT, solicits, goto(Table.NEIGHBOUR, in_network), origin)
+    same = (is_(f.COMPARE_A, attachment), is_(f.COMPARE_B, attachment))
+    yield flow(Table.SAME, Priority.ADDRESS, same, same_actions(0), origin)
+    # The attachments of a connection that an error quotes are looked at first to last: client, server.
+    for first, table in ((0, Table.WORLD_CLIENT), (1, Table.WORLD_SERVER)):
+        state = Term(f.SAME_FIRST.field, f.RELATED | first << f.SAME_FIRST.offset, f.DIRECTION.mask | f.SAME_FIRST.mask)
+        found = (*same_actions(0), Resubmit(int(table)))
+        yield flow(Table.SAME, Routed.AGAIN, (*same, state), found, origin)
+    for martian in MARTIANS:
+        beyond = (ETHERTYPE[martian.version],)
+        source, destination = _ADDRESSES[martian.version]
+        yield flow(Table.WORLD_SOURCE, Routed.OURS + 10, (*beyond, *inside(source, martian)), (), guard(Guard.SPOOFED))
+        terms = (*beyond, *inside(destination, martian))
+        yield flow(Table.WORLD_DESTINATION, Routed.OURS + 10, terms, (), guard(Guard.DESTINATION))
+
+
+def way_flows(domain: Domain, port: UplinkPort, numbers: Numbers) -> Iterator[Flow]:
+    """Yield the flows of one domain behind one uplink of a switch."""
+    yield from _domain_flows(domain, numbers.domain)
+    origin = encode(Origin(Kind.ENDPOINT, numbers.attachment))
+    ours, router = is_(f.NETWORK, numbers.domain), exact(f.ETH_DST, domain.mac)
+    enter = (Load(f.PLACE, numbers.domain), Load(f.SRC_ATT, numbers.attachment))
+    leave = goto(Table.WORLD_DESTINATION, Load(f.DST_ATT, numbers.attachment))
+    hop = _hop(domain.mac, mac(port.next_hop), port.location.ofport)
+    for version in VERSIONS:
+        family = ETHERTYPE[version]
+        came = (exact(f.IN_PORT, port.location.ofport), router, family)
+        yield flow(Table.SOURCE, Priority.SOURCE, came, goto(Table.WORLD_SOURCE, *enter), origin)
+        for leg in domain.legs:
+            place = is_(f.PLACE, numbers.domain | numbers.networks[leg.name] << f.LINK.offset)
+            yield flow(Table.DESTINATION, Routed.UPLINK, (place, router, family), leave, origin)
+        yield flow(Table.ROUTE, Priority.ADDRESS, (ours, is_(f.DST_ATT, numbers.attachment), family), hop, origin)
+    for subnet in domain.subnets:
+        yield from _ours(subnet, ours)
+        yield _proxy(domain.mac, subnet, numbers.uplink)
+
+
+def _ours(subnet: IPNetwork, domain: Term) -> Iterator[Flow]:
+    """Yield what keeps the addresses of a domain apart from the world's."""
+    family = ETHERTYPE[subnet.version]
+    for lookup in _LOOKUPS:
+        terms = (domain, *lookup.when, family, *inside(lookup.fields[subnet.version], subnet))
+        actions = () if lookup.refusal else (Load(f.SAME_FIRST, 0),)
+        yield flow(lookup.table, Routed.OURS, terms, actions, lookup.refusal or encode(Origin(Kind.PIPELINE, 0)))
+
+
+def _proxy(hardware: int, subnet: IPNetwork, uplink: int) -> Flow:
+    """Return the flow that answers a query from beyond the uplink: the router is where the whole subnet is."""
+    where = is_(f.NETWORK, uplink)
+    if subnet.version == VERSIONS[0]:
+        asked = (where, ARP, *inside(f.ARP_SPA, subnet))
+        return flow(Table.ANSWER, Priority.ADDRESS, asked, answer_actions(hardware, f.ARP_SHA))
+    advertised = (where, *_ADVERTISED, *inside(f.ND_TARGET, subnet))
+    return flow(Table.ANSWER, Priority.ADDRESS, advertised, _advertise(hardware))
+
+
+# -- identities of the world --------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Lookup:
+    """One of the tables that know world addresses."""
+
+    table: Table
+    fields: Mapping[int, Field]
+    into: Slice
+    then: tuple[Resubmit, ...] = ()
+    when: tuple[Term, ...] = ()
+    refusal: int = 0
+    """Cookie of the drop of addresses that are not the world's; 0 where they merely are not found."""
+
+
+_QUOTED = Term(f.CT_STATE, f.CS_REL | f.CS_TRK, f.CS_REL | f.CS_TRK)
+_LOOKUPS = (
+    _Lookup(Table.WORLD_SOURCE, {4: f.IPV4_SRC, 6: f.IPV6_SRC}, f.SRC_ID, (Resubmit(int(Table.GUARD)),),
+            refusal=guard(Guard.SPOOFED)),
+    _Lookup(Table.WORLD_DESTINATION, {4: f.IPV4_DST, 6: f.IPV6_DST}, f.DST_ID, (Resubmit(int(Table.ORIENT)),),
+            refusal=guard(Guard.DESTINATION)),
+    _Lookup(Table.WORLD_CLIENT, {4: f.CT_NW_SRC, 6: f.CT_IPV6_SRC}, f.FOUND_ID, when=(_QUOTED,)),
+    _Lookup(Table.WORLD_SERVER, {4: f.CT_NW_DST, 6: f.CT_IPV6_DST}, f.FOUND_ID, when=(_QUOTED,)),
+)  # fmt: skip
+
+
+def prefix_flows(atom: IPNetwork | None, identity: int) -> Iterator[Flow]:
+    """Yield what gives the addresses of an atom their identity; None is what no prefix in force holds."""
+    number = identity | WORLD_BIT
+    for version in VERSIONS if atom is None else (atom.version,):
+        for lookup in _LOOKUPS:
+            held = () if atom is None else inside(lookup.fields[version], atom)
+            priority = Routed.PREFIX + (-1 if atom is None else atom.prefixlen)
+            terms = (*lookup.when, ETHERTYPE[version], *held)
+            yield flow(lookup.table, priority, terms, (Load(lookup.into, number), *lookup.then))
+
+
+def inside(field: Field, prefix: IPNetwork) -> tuple[Term, ...]:
+    """Match the addresses of a prefix: nothing to match if it is all of them."""
+    mask = int(prefix.netmask)
+    return (Term(field, int(prefix.network_address), mask),) if mask else ()
