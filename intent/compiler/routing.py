@@ -266,13 +266,8 @@ def uplink_flows(port: UplinkPort, uplink: int, attachment: int) -> Iterator[Flo
     yield flow(Table.SOURCE, Priority.SOURCE, asks, goto(Table.NEIGHBOUR, in_network), origin)
     solicits = (here, IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, SOLICITATION), exact(f.ICMPV6_CODE, 0))
     yield flow(Table.SOURCE, Priority.SOLICIT, solicits, goto(Table.NEIGHBOUR, in_network), origin)
-    same = (is_(f.COMPARE_A, attachment), is_(f.COMPARE_B, attachment))
-    yield flow(Table.SAME, Priority.ADDRESS, same, same_actions(0), origin)
-    # The attachments of a connection that an error quotes are looked at first to last: client, server.
-    for first, table in ((0, Table.WORLD_CLIENT), (1, Table.WORLD_SERVER)):
-        state = Term(f.SAME_FIRST.field, f.RELATED | first << f.SAME_FIRST.offset, f.DIRECTION.mask | f.SAME_FIRST.mask)
-        found = (*same_actions(0), Resubmit(int(table)))
-        yield flow(Table.SAME, Routed.AGAIN, (*same, state), found, origin)
+    own = Term(f.DIRECTION.field, 0, f.RELATED << f.DIRECTION.offset)
+    yield flow(Table.SAME, Priority.ADDRESS, (*_same(attachment), own), same_actions(0), origin)
     for martian in MARTIANS:
         beyond = (ETHERTYPE[martian.version],)
         source, destination = _ADDRESSES[martian.version]
@@ -297,9 +292,18 @@ def way_flows(domain: Domain, port: UplinkPort, numbers: Numbers) -> Iterator[Fl
             place = is_(f.PLACE, numbers.domain | numbers.networks[leg.name] << f.LINK.offset)
             yield flow(Table.DESTINATION, Routed.UPLINK, (place, router, family), leave, origin)
         yield flow(Table.ROUTE, Priority.ADDRESS, (ours, is_(f.DST_ATT, numbers.attachment), family), hop, origin)
+    # The attachments of a connection that an error quotes are looked at in this order: client, server.
+    for first, table in ((0, Table.WORLD_CLIENT), (1, Table.WORLD_SERVER)):
+        state = Term(f.SAME_FIRST.field, f.RELATED | first << f.SAME_FIRST.offset, f.DIRECTION.mask | f.SAME_FIRST.mask)
+        found = (*same_actions(0), Resubmit(int(table)))
+        yield flow(Table.SAME, Routed.AGAIN, (ours, *_same(numbers.attachment), state), found, origin)
     for subnet in domain.subnets:
         yield from _ours(subnet, ours)
         yield _proxy(domain.mac, subnet, numbers.uplink)
+
+
+def _same(attachment: int) -> tuple[Term, ...]:
+    return is_(f.COMPARE_A, attachment), is_(f.COMPARE_B, attachment)
 
 
 def _ours(subnet: IPNetwork, domain: Term) -> Iterator[Flow]:

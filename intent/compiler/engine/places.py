@@ -247,6 +247,8 @@ class Places:
         for switch in self._switches.values() if anew else self._new_switches():
             local = self._roster.switches.get(switch.ports.dpid, {}).values()
             switch.ports.refuse((p.endpoint.location.ofport for p in local), observing=observing)
+            uplinks = self._ways.uplinks.get(switch.ports.dpid, ())
+            switch.ports.refuse((p.location.ofport for p in uplinks), observing=observing)
         for plug in self._come:
             found = self._switches.get(plug.endpoint.location.dpid)
             if found is not None:
