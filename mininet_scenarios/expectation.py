@@ -18,13 +18,16 @@ from intent.clockwork import zones
 from intent.model import Intents
 from intent.schema import parse_documents, to_intents
 from intent.semantics import ByPosture, ByRules, Reason, Verdict, evaluate
+from mininet_scenarios.routes import Routes
 from mininet_scenarios.scenario import PROTOCOLS, Document, Probe, Scenario, Step, Workload
 from mininet_scenarios.values import ScenarioError
-from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, Inventory, Location, NamedPort
+from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, Inventory, Location, NamedPort, UplinkPort
 from topology.packet import ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, ConnectionRole, Frame, Outcome, Tracked
 
 DPID = 1
 """Of the scenario's only switch, as far as the semantics are concerned."""
+_UNKNOWN = frozenset({"none", "world"})
+"""Sources of workloads that are no endpoints."""
 NEW = Tracked(ConnectionRole.NEW)
 ECHO_REQUEST = {ICMP: 8, ICMPV6: 128}
 
@@ -77,12 +80,14 @@ class World:
 
     def inventory(self) -> Inventory:
         """Return who is plugged in and identified."""
-        known = (self.workloads[n] for n in sorted(self.plugged) if self.workloads[n].source != "none")
-        return Inventory({w.name: _endpoint(w, self.location(w.name)) for w in known})
+        present = [self.workloads[name] for name in sorted(self.plugged)]
+        endpoints = {w.name: _endpoint(w, self.location(w.name)) for w in present if w.source not in _UNKNOWN}
+        ways = (UplinkPort(w.name, self.location(w.name), w.mac) for w in present if w.source == "world")
+        return Inventory(endpoints, uplinks=tuple(ways))
 
     def live(self) -> set[str]:
         """Return the names the controller must list."""
-        return {name for name in self.plugged if self.workloads[name].source != "none"}
+        return {name for name in self.plugged if self.workloads[name].source not in _UNKNOWN}
 
     def after(self, step: Step) -> Iterator[tuple[Step, World]]:
         """Yield the parts of a step that take effect at once, each with the state that follows it."""
@@ -138,6 +143,7 @@ class Judge:
     def __init__(self, world: World) -> None:
         self.world = world
         self._intents = world.intents()
+        self._routes = Routes(world.documents.values())
         self._inventory = world.inventory()
         self._now = datetime.now(UTC)
         self._offsets = {
@@ -168,7 +174,7 @@ class Judge:
             dpid=DPID,
             in_port=self.world.location(cell.source).ofport,
             eth_src=sender.mac,
-            eth_dst=receiver.mac,
+            eth_dst=self._routes.between(sender, receiver) or receiver.mac,
             eth_type=ETH_IPV4 if cell.version == 4 else ETH_IPV6,  # noqa: PLR2004 - IP version
             src=ipaddress.ip_address(cell.src),
             dst=ipaddress.ip_address(cell.dst),

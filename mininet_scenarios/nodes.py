@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from mininet.node import Host, OVSSwitch
 from mininet.topo import Topo
 
+from mininet_scenarios.routes import Routes
 from mininet_scenarios.scenario import Scenario, Workload
 
 BRIDGE_TIMEOUT_S = 30
@@ -100,15 +101,29 @@ def _ovsdb_map(pairs: Mapping[str, str]) -> str:
 class WorkloadHost(Host):  # type: ignore[misc]  # Mininet has no types
     """A namespace with one interface, `eth0`, that sends nothing by itself."""
 
-    def config(self, *, workload: Workload, neighbours: Sequence[tuple[str, str]] = (), **_: object) -> None:
-        """Set MAC and addresses, reach everything on link, and enter `neighbours` (address, MAC) for ever."""
+    def config(
+        self,
+        *,
+        workload: Workload,
+        neighbours: Sequence[tuple[str, str]] = (),
+        gateways: Sequence[str] = (),
+        **_: object,
+    ) -> None:
+        """Set MAC and addresses, and enter `neighbours` (address, MAC) for ever.
+
+        Everything is reached on link, or by the gateway of its IP version.
+        """
+        ways = {6 if ":" in gateway else 4: f"via {gateway} " for gateway in gateways}
         lines = [
             "link set lo up",
             "link set eth0 down",
             f"link set eth0 address {workload.mac} addrgenmode none",
             "link set eth0 up",
             *(_address(text) for text in workload.addresses),
-            *(f"route add {ANYWHERE[version]} dev eth0" for version in sorted(_versions(workload))),
+            *(
+                f"route add {ANYWHERE[version]} {ways.get(version, '')}dev eth0"
+                for version in sorted(_versions(workload))
+            ),
             *(f"neigh replace {address} lladdr {mac} dev eth0 nud permanent" for address, mac in neighbours),
         ]
         # The userspace datapath does not finish checksums: the sender must.
@@ -151,6 +166,7 @@ class ScenarioTopo(Topo):  # type: ignore[misc]  # Mininet has no types
     def build(self, *, scenario: Scenario) -> None:
         """Declare switch, hosts and links; Mininet's `Topo` calls this."""
         plugged = {n: w.external_ids() for n, w in scenario.workloads.items() if n not in scenario.unplugged}
+        routes = Routes(scenario.intents)
         switch = self.addSwitch(scenario.bridge, cls=RingfenceSwitch, dpid="1", external_ids=plugged)
         for number, workload in enumerate(scenario.workloads.values(), 1):
             host = self.addHost(
@@ -158,12 +174,13 @@ class ScenarioTopo(Topo):  # type: ignore[misc]  # Mininet has no types
                 cls=WorkloadHost,
                 ip=None,
                 workload=workload,
-                neighbours=strangers(workload, scenario.workloads.values()),
+                neighbours=strangers(workload, scenario.workloads.values(), routes),
+                gateways=routes.gateways(workload),
             )
             self.addLink(host, switch, intfName1="eth0", intfName2=workload.name, port2=number)
 
 
-def strangers(workload: Workload, others: Iterable[Workload]) -> list[tuple[str, str]]:
+def strangers(workload: Workload, others: Iterable[Workload], routes: Routes) -> list[tuple[str, str]]:
     """Return (address, MAC) of those whom the switch does not resolve for this workload.
 
     A forbidden packet must reach the wire to be measured, so it may not wait for an answer to ARP.
@@ -173,5 +190,6 @@ def strangers(workload: Workload, others: Iterable[Workload]) -> list[tuple[str,
         for other in others
         for address in other.addresses
         if other.name != workload.name
+        and routes.between(workload, other) is None
         and (other.network != workload.network or "none" in {other.source, workload.source})
     ]

@@ -25,7 +25,7 @@ Document: TypeAlias = Mapping[str, Any]
 SCENARIOS = Path(__file__).with_name("scenarios")
 MAX_BYTES = 1 << 20
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
-SOURCES = ("ovsdb", "api", "none")
+SOURCES = ("ovsdb", "api", "none", "world")
 FORGERIES = ("honest", "mac", "address", "both")
 KINDS = (
     "udp",
@@ -73,10 +73,15 @@ class Workload:
     ports: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Named ports: `http: tcp/80`."""
     source: str = "ovsdb"
-    """Who tells the controller: `ovsdb` (external_ids), `api` (an Endpoint document), `none` (nobody)."""
+    """Who tells the controller: `ovsdb` (external_ids), `api` (an Endpoint document), `none` (nobody).
+
+    `world` is the other side of the Uplink of its name, which is bound to that `ifaceId`.
+    """
 
     def external_ids(self) -> dict[str, str]:
         """Return what the OVSDB row of its interface says."""
+        if self.source == "world":
+            return {"iface-id": self.name}
         if self.source != "ovsdb":
             return {}
         return {

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from intent.api.answers import DeciderAnswer, OpeningAnswer, PartyAnswer, RulingAnswer, VerdictAnswer
 from intent.api.requests import unprocessable
 from intent.api.scene import Scene
+from intent.meaning.places import domain_of, holder
 from intent.model import Action, Intents, PortName, ServiceMatch, ServiceName
 from intent.schema.problems import did_you_mean, echo
 from intent.schema.services import match_text, parse_match
@@ -57,8 +58,8 @@ def verdict(scene: Scene, ends: tuple[str, str], service: str, network: str) -> 
     )
     matches = matches_of(scene.intents, service)
     require_network(scene.intents, network)
-    if _apart(source, destination):
-        reason = "the endpoints are in different networks: nothing passes between them"
+    if _apart(scene.intents, source, destination):
+        reason = "the endpoints are in different networks, and no router joins them: nothing passes between them"
         return VerdictAnswer(verdict="deny", reason=reason, revision=scene.intents.revision, openings=[])
     where = _network(scene, source, destination, network)
     found = list(_openings(where, source, destination, matches))
@@ -89,7 +90,7 @@ def cell(scene: Scene, source: Endpoint, destination: Endpoint, matches: Sequenc
     """Return one cell of the matrix: the verdict in a word, over all openings."""
     if source.name == destination.name:
         return "-"
-    if source.network != destination.network:
+    if destination.network not in domain_of(scene.intents, source.network):
         return "unreachable"
     ends = Party(source.addresses, source), Party(destination.addresses, destination)
     words = {_word(scene, opening)[0] for opening, _ in _openings(source.network, *ends, matches, lenient=True)}
@@ -146,19 +147,24 @@ def _party(scene: Scene, text: str, path: str) -> Party:
         raise unprocessable(path, f"{echo(text)} is neither a live endpoint nor an IP address", remedy) from None
 
 
-def _apart(source: Party, destination: Party) -> bool:
-    ends = (source.endpoint, destination.endpoint)
-    return None not in ends and len({end.network for end in ends if end is not None}) > 1
+def _apart(intents: Intents, source: Party, destination: Party) -> bool:
+    one, other = source.endpoint, destination.endpoint
+    return one is not None and other is not None and other.network not in domain_of(intents, one.network)
 
 
 def _network(scene: Scene, source: Party, destination: Party, network: str) -> str:
-    """Return the network of the connection: that of an endpoint, the one asked for, or the only one that fits."""
-    named = {end.endpoint.network for end in (source, destination) if end.endpoint is not None}
+    """Return the network of the connection: that of an endpoint, the one asked for, or the only one that fits.
+
+    Of two networks of one router either does.
+    """
+    named = {end.endpoint.network for end in (destination, source) if end.endpoint is not None}
     if named and network not in ("", *named):
         raise unprocessable("query.network", f"the endpoint is in {named.pop()}", "leave `network` out")
+    if named:
+        return network or min(named)
     asked = {*source.addresses, *destination.addresses}
     held = {e.network for e in scene.inventory.endpoints.values() if asked & set(e.addresses)}
-    found = named or ({network} if network else held)
+    found = {network} if network else held
     if not found:
         raise unprocessable("query", "neither address is that of a live endpoint: nobody judges", "name an endpoint")
     if len(found) > 1:
@@ -254,9 +260,8 @@ def _decided_by(judgement: Judgement | None) -> Literal["egress", "ingress"] | N
 
 
 def _party_answer(scene: Scene, network: str, address: IPAddress) -> PartyAnswer:
-    endpoints = scene.inventory.endpoints.values()
-    holder = next((e.name for e in endpoints if e.network == network and address in e.addresses), None)
-    return PartyAnswer(address=str(address), endpoint=holder)
+    held_by = holder(scene.intents, scene.inventory, network, address)
+    return PartyAnswer(address=str(address), endpoint=None if held_by is None else held_by.name)
 
 
 def _ruling(intents: Intents, ruling: Ruling | None) -> RulingAnswer | None:

@@ -135,8 +135,9 @@ class _Switch:
             yield from PolicyTables(self._intents, members, self._ids, Verdicts(Lane.CANDIDATE)).flows()
             yield from tally_flows(self._observed())
         if any(r.action is Action.REJECT for p in enforced.policies.values() for r in p.rules):
-            senders = (*self._local, *self._ways.uplinks.get(self._dpid, ()))
-            yield from reject_flows(sorted({s.location.ofport for s in senders}), observing=observing)
+            senders = {e.location.ofport for e in self._local}
+            senders |= {p.location.ofport for p in self._ways.uplinks.get(self._dpid, ())}
+            yield from reject_flows(sorted(senders), observing=observing)
         elif observing:
             yield flow(Table.REJECT, Priority.LAST, (), ())
 
