@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from intent.inventory import build
-from intent.model import EndpointIntent, Intents
+from intent.model import EndpointIntent, Intents, Uplink
 from intent.schema import parse_documents, to_intents
 from topology.events import BridgeRow, HostResynced, InterfaceRow, PortRow, Row
 from topology.model import Inventory
@@ -39,14 +39,15 @@ def read(*texts: str, source: str) -> Example:
 
 
 def plug_in(intents: Intents) -> Inventory:
-    """Return the inventory of one host that has an interface for each declared endpoint, numbered from 1 on.
+    """Return the inventory of one host that has an interface for each declared endpoint and uplink, from number 1 on.
 
     Raises:
         ValueError: somebody is refused or disputed.
     """
     rows: list[Row] = []
-    for ofport, endpoint in enumerate(intents.endpoints.values(), start=1):
-        rows += _rows(ofport, endpoint)
+    plugged: list[EndpointIntent | Uplink] = [*intents.endpoints.values(), *intents.uplinks.values()]
+    for ofport, each in enumerate(plugged, start=1):
+        rows += _rows(ofport, each)
     ports = frozenset(row.uid for row in rows if isinstance(row, PortRow))
     bridge = BridgeRow("bridge", _BRIDGE, dpid=DPID, ports=ports, external_ids={"ringfence": _OWNER})
     site = reduce(empty_site(_OWNER, [_HOST]), HostResynced(_HOST, (bridge, *rows)))
@@ -56,9 +57,10 @@ def plug_in(intents: Intents) -> Inventory:
     return inventory
 
 
-def _rows(ofport: int, endpoint: EndpointIntent) -> tuple[PortRow, InterfaceRow]:
-    binding = endpoint.binding
+def _rows(ofport: int, plugged: EndpointIntent | Uplink) -> tuple[PortRow, InterfaceRow]:
+    binding = plugged.binding
     name = binding.interface or f"v{ofport}"
     ids = {} if binding.iface_id is None else {"iface-id": binding.iface_id}
-    interface = InterfaceRow(f"interface-{ofport}", name, ofport=ofport, external_ids=ids)
+    kind, mac = ("internal", "02:00:00:00:00:fe") if isinstance(plugged, Uplink) else ("", None)
+    interface = InterfaceRow(f"interface-{ofport}", name, type=kind, ofport=ofport, external_ids=ids, mac_in_use=mac)
     return PortRow(f"port-{ofport}", name, frozenset({interface.uid})), interface
