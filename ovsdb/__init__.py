@@ -13,9 +13,13 @@ from ovsdb.ensure import ensure_bridge, ensure_port, ensure_tunnel, remove_bridg
 from ovsdb.errors import BadTarget, ConnectionLost, EnsureError, OvsdbError, ProtocolError, TransactionError
 from ovsdb.explain import Change
 from ovsdb.listener import Listen, Listener
+from ovsdb.managing import ManagerWish, SslWish
 from ovsdb.port_wishes import PortWish, TunnelWish, Vlan
+from ovsdb.rates import PolicingWish, QosWish, QueueWish
 from ovsdb.session import Limits, Session, Transactor, open_session
 from ovsdb.target import Target, Tls, parse_target
+from ovsdb.watching import IpfixWish, MirrorWish, NetflowWish, SflowWish
+from ovsdb.wish import Wish, ensure, remove
 from ovsdb.wishes import BridgeWish, bridge_faults, bridge_is_right
 
 __all__ = [
@@ -26,26 +30,38 @@ __all__ = [
     "Client",
     "ConnectionLost",
     "EnsureError",
+    "IpfixWish",
     "Limits",
     "Listen",
     "Listener",
+    "ManagerWish",
+    "MirrorWish",
+    "NetflowWish",
     "OvsdbError",
+    "PolicingWish",
     "PortWish",
     "ProtocolError",
+    "QosWish",
+    "QueueWish",
     "Session",
+    "SflowWish",
+    "SslWish",
     "Target",
     "Tls",
     "TransactionError",
     "Transactor",
     "TunnelWish",
     "Vlan",
+    "Wish",
     "bridge_faults",
     "bridge_is_right",
+    "ensure",
     "ensure_bridge",
     "ensure_port",
     "ensure_tunnel",
     "open_session",
     "parse_target",
+    "remove",
     "remove_bridge",
     "remove_port",
     "set_external_ids",

@@ -18,7 +18,7 @@ from topology.site import OWNER_KEY
 Raw: TypeAlias = Mapping[str, object]
 Query: TypeAlias = tuple[str, Sequence[object]]
 """A table and the conditions of its rows."""
-MAX_ROWS = 10_000
+MAX_ROWS = 100_000
 """Rows of one query; a plan reads a handful."""
 EMPTY = "the OVSDB database is empty; ensure the bridge first"
 

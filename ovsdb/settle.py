@@ -73,7 +73,7 @@ class Place:
         if child is not None and child.uid != held and not (self.many and child.uid in held):
             raise EnsureError(f"{self.table} {child.name} exists, but not at {self._where}; use another name")
         if child is None and held and not self.many:
-            raise EnsureError(f"{self._where} has a row that cannot be read; see `ovs-vsctl list {self.table}`")
+            raise EnsureError(f"{self.table} of {self._where} was made by somebody else; remove it first")
         if child is not None and child.owner != self.owner:
             raise EnsureError(f"{self.table} of {self._where} was made by somebody else; remove it first")
         return child
