@@ -52,6 +52,14 @@ class Client:
         """Send documents, YAML or JSON, and return the answer."""
         return decode(self._request("POST", _target(path, query), body, patience_s=patience_s), path)
 
+    def put(self, path: str, query: Mapping[str, str], body: bytes) -> Answer:
+        """Send what one thing should be, as JSON, and return the answer."""
+        return decode(self._request("PUT", _target(path, query), body), path)
+
+    def delete(self, path: str, query: Mapping[str, str]) -> Answer:
+        """Have one thing taken away, and return the answer."""
+        return decode(self._request("DELETE", _target(path, query)), path)
+
     def _request(self, method: str, target: str, body: bytes | None = None, *, patience_s: float = 0) -> bytes:
         token, why_not = _token(self._server.token_file)
         sent = {"Accept": "application/json", "Connection": "close"}

@@ -68,6 +68,7 @@ def _asking(command: str) -> Callable[[Client, argparse.Namespace], Exit]:
         "observed": "counts",
         "topology": "picture",
         "events": "following",
+        "ovsdb": "ovsdb",
     }
     name = "import_" if command == "import" else command  # the word is Python's own
     found: Callable[[Client, argparse.Namespace], Exit] = getattr(

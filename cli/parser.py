@@ -30,6 +30,8 @@ KIND_OF = {
 """The kind of the documents, by the plural that people and paths use."""
 KINDS = tuple(KIND_OF)
 SHELLS = ("bash", "zsh", "fish")
+SETTINGS = ("ports", "tunnels", "queues", "policing", "mirrors", "managers", "netflow", "sflow", "ipfix", "ssl")
+"""What `ovsdb` sets up on a host."""
 SYSTEMS = ("k8s",)
 """What `import` reads."""
 MAX_WAIT_S = 3600.0
@@ -133,6 +135,7 @@ def build() -> argparse.ArgumentParser:
     looking = (_endpoints, _switches, _topology, _events, _counters, _observed, _verdict, _matrix, _revisions)
     for add in (_run, _docker_driver, _apply, _import, _get, _delete, _status, *looking):
         add(commands)
+    _ovsdb(commands)
     _completion(commands)
     return parser
 
@@ -292,6 +295,28 @@ def _matrix(commands: Commands) -> None:
 def _revisions(commands: Commands) -> None:
     command = _command(commands, "revisions", "show who changed what, and when", ["revisions", "revisions --limit 5"])
     command.add_argument("--limit", type=count, default=20, metavar="N", help="newest N (default 20)")
+
+
+def _ovsdb(commands: Commands) -> None:
+    examples = [
+        "ovsdb hosts",
+        "ovsdb set tunnels to-b type=geneve remote=192.0.2.2 key=7 --dry-run",
+        "ovsdb set queues web-1 maxRate=100000000 queues.1.minRate=5000000",
+        "ovsdb set mirrors tap outputPort=tap0 selectAll=true --host host-a",
+        "ovsdb set sflow targets='[\"192.0.2.9:6343\"]' sampling=64",
+        "ovsdb remove tunnels to-b",
+    ]
+    text = "show the hosts, and set up or take away what is not policy: tunnels, queues, mirrors, flow records"
+    command = _command(commands, "ovsdb", text, examples)
+    command.add_argument("verb", metavar="VERB", choices=("hosts", "set", "remove"), help="hosts, set or remove")
+    command.add_argument(
+        "kind", metavar="KIND", nargs="?", choices=SETTINGS, help=f"what to set or remove: {', '.join(SETTINGS)}"
+    )
+    command.add_argument(
+        "words", metavar="WORD", nargs="*", help="NAME, for kinds with a name, then KEY=VALUE; see docs/ovsdb.md"
+    )
+    command.add_argument("--host", metavar="HOST", help="on which host; needed where there are several")
+    command.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
 
 
 def _completion(commands: Commands) -> None:

@@ -16,6 +16,7 @@ from intent.inventory import Grants
 from intent.store import Store, ensure_token
 from ovsdb import BridgeWish
 from ryu_apps import probing, threads
+from ryu_apps.administration import Administration
 from ryu_apps.counting import Counted
 from ryu_apps.hosts import Hosts, known_hosts
 from ryu_apps.learner import Learner
@@ -105,6 +106,7 @@ class Controller(Listener):
             faults=Faults(),
             counters=counted,
             plugs=Plugs(self),
+            hosts=Administration(self),
             topology=self.surveyor,
         )
         limits = Limits(body_bytes=self.config.rest.body_limit)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from intent.api.ports import Plugged, PlugHost, PlugRefused
+from intent.api.plug_refused import PlugRefused
+from intent.api.ports import Plugged, PlugHost
 from ovsdb import EnsureError, OvsdbError, PortWish, ensure_port, remove_port, set_external_ids
 from topology.site import OWNER_KEY, SiteInterface
 

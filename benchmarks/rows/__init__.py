@@ -9,6 +9,7 @@ from benchmarks.rows.attach import new_endpoint
 from benchmarks.rows.builds import cold_build, three_tiers
 from benchmarks.rows.datapath_row import datapath
 from benchmarks.rows.flood_row import packet_in
+from benchmarks.rows.hosts_row import hosts
 from benchmarks.rows.joins import membership
 from benchmarks.rows.lag_row import enforce_lag
 from benchmarks.rows.masks_row import masks
@@ -34,4 +35,5 @@ ROWS: Mapping[str, Callable[[], Iterator[Result]]] = {
     "churn_storm": churn_storm,
     "scale": scale,
     "packet_in": packet_in,
+    "hosts": hosts,
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 import falcon
 
+from intent.api import hosting
 from intent.api.counts import Counters, Observed
 from intent.api.deletes import DeleteMany
 from intent.api.errors import add_handlers
@@ -81,6 +82,8 @@ def _add_routes(app: falcon.App[Any, Any], ports: Ports, limits: Limits, version
     app.add_route("/v1/observed", Observed(ports))
     app.add_route("/v1/ports", PortList(ports))
     app.add_route("/v1/ports/{name}", OnePort(ports))
+    for path, resource in hosting.routes(ports).items():
+        app.add_route(path, resource)
     app.add_route("/v1/live/endpoints", LiveEndpoints(ports))
     app.add_route("/v1/verdict", Verdict(ports))
     app.add_route("/v1/matrix", Matrix(ports, limits))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from intent.api.answers import ProblemAnswer
 from intent.api.errors import PROBLEM_TYPE
+from intent.api.host_bodies import NAMED, SINGLE
 from intent.api.operations import OPERATIONS, Operation
 from intent.api.plugs import PortBody
 from intent.schema.documents import KINDS
 from intent.schema.dump import schemas_of
 from intent.schema.scalars import MAX_NAME
 
+SETTINGS = {f"host {kind}": model for kind, model in (NAMED | SINGLE).items()}
+"""What can be set up on a host, by the word for it in `Operation.body`."""
 _REF = "#/components/schemas/{model}"
 _BODY_TYPES = ("application/yaml", "application/json")
 
@@ -19,7 +23,13 @@ _BODY_TYPES = ("application/yaml", "application/json")
 def describe(version: str) -> dict[str, Any]:
     """Return the description as plain values."""
     answers = {op.answer for methods in OPERATIONS.values() for op in methods.values() if op.answer is not None}
-    models = [*KINDS.values(), *sorted(answers, key=lambda model: model.__name__), PortBody, ProblemAnswer]
+    models = [
+        *KINDS.values(),
+        *sorted(answers, key=lambda model: model.__name__),
+        PortBody,
+        *SETTINGS.values(),
+        ProblemAnswer,
+    ]
     return {
         "openapi": "3.1.0",
         "info": {"title": "Ringfence", "version": version},
@@ -34,9 +44,11 @@ def describe(version: str) -> dict[str, Any]:
 
 def _path(path: str, methods: dict[str, Operation]) -> dict[str, Any]:
     described: dict[str, Any] = {method.lower(): _operation(operation) for method, operation in methods.items()}
-    if "{name}" in path:
-        named = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
-        described["parameters"] = [named]
+    if "{" in path:
+        described["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in re.findall(r"{(\w+)}", path)
+        ]
     return described
 
 
@@ -92,6 +104,8 @@ def _body(operation: Operation) -> dict[str, Any]:
         fields = {"kind": {"enum": list(KINDS)}, "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME}}
         named = {"type": "object", "description": described, "required": list(fields), "properties": fields}
         return {"oneOf": [named, {"type": "array", "items": named}]}
+    if operation.body in SETTINGS:
+        return {"$ref": _REF.format(model=SETTINGS[operation.body].__name__)}
     if operation.body == "port":
         return {"$ref": _REF.format(model=PortBody.__name__)}
     if operation.body != "*":

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, TypeAlias
 
 from intent.api import answers
+from intent.api.host_bodies import NAMED, SINGLE, HostChangedAnswer, HostsAnswer
 from intent.api.seen import EventAnswer, TopologyAnswer
 
 KIND_OF = {
@@ -41,7 +42,8 @@ class Operation:
     query: tuple[Parameter, ...] = ()
     body: str | None = None
     """The kind of document it takes, `*` for any number of any kind, `names` for kinds and names of documents,
-    `kubernetes` for objects of Kubernetes, `port` for what a port should be, None for no body."""
+    `kubernetes` for objects of Kubernetes, `host KIND` for what is set up on a host,
+    `port` for what a port should be, None for no body."""
     conditional: bool = False
     """Takes If-Match (and If-None-Match to create)."""
     open: bool = False
@@ -152,6 +154,7 @@ OPERATIONS: Operations = {
         "PUT": Operation("Put a network device on a host's integration bridge", answers.PluggedAnswer, body="port"),
         "DELETE": Operation("Take it off", answers.PluggedAnswer, (_HOST,)),
     },
+    "/v1/hosts": {"GET": Operation("The managed hosts", HostsAnswer)},
     "/v1/live/endpoints": {
         "GET": Operation("The endpoints that are plugged in", answers.LiveEndpointsAnswer, (_NETWORK,))
     },
@@ -171,5 +174,11 @@ OPERATIONS: Operations = {
     "/v1/health": {"GET": Operation("Whether the server answers", answers.HealthAnswer, open=True)},
     "/openapi.json": {"GET": Operation("This description", None, open=True)},
 }
+for _setting in (*NAMED, *SINGLE):
+    _path = f"/v1/hosts/{{host}}/{_setting}" + ("/{name}" if _setting in NAMED else "")
+    OPERATIONS[_path] = {
+        "PUT": Operation(f"Set up {_setting} on a host", HostChangedAnswer, _WRITE[:1], f"host {_setting}"),
+        "DELETE": Operation(f"Take {_setting} away from a host", HostChangedAnswer, _WRITE[:1]),
+    }
 for _plural, _kind in KIND_OF.items():
     OPERATIONS |= _of_kind(_plural, _kind)

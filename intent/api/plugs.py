@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from intent.api import requests
 from intent.api.answers import PluggedAnswer, PlugHostAnswer, PortAnswer, PortsAnswer
 from intent.api.errors import BAD_REQUEST, UNAVAILABLE, UNPROCESSABLE, RequestError
-from intent.api.ports import Plugged, PlugRefused, Ports
+from intent.api.plug_refused import PlugRefused
+from intent.api.ports import Plugged, Ports
 from intent.api.writes import send
 
 MAX_BODY = 64 * 1024

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from intent.api.host_ports import HostPort, NoHosts
+from intent.api.plug_refused import PlugRefused
 from intent.model import Intents
 from intent.schema.changes import Applied, Revision, Stored, Wanted
 from topology.map import Map
@@ -182,16 +184,6 @@ class Plugged:
     external_ids: Mapping[str, str]
 
 
-class PlugRefused(Exception):
-    """A port was not made or not removed."""
-
-    def __init__(self, message: str, remedy: str, *, passing: bool) -> None:
-        """`passing`: the same request may succeed later."""
-        super().__init__(message)
-        self.remedy = remedy
-        self.passing = passing
-
-
 class PlugPort(Protocol):
     """Ports on the integration bridges."""
 
@@ -293,6 +285,7 @@ class Ports:
     counters: CounterPort
     plugs: PlugPort = dataclasses.field(default_factory=NoPlugs)
     topology: TopologyPort = dataclasses.field(default_factory=NoTopology)
+    hosts: HostPort = dataclasses.field(default_factory=NoHosts)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ import falcon.testing
 import pytest
 
 from intent.api import Ports, make_app
-from intent.api.ports import Plugged, PlugHost, PlugRefused
+from intent.api.plug_refused import PlugRefused
+from intent.api.ports import Plugged, PlugHost
 from intent.store import Store
 from tests.unit.api_kit import TOKEN, World
 

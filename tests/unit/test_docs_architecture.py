@@ -48,8 +48,9 @@ def test_the_page_names_contracts_of_every_pure_part():
     assert named >= {f"intent.{part}" for part in parts}
 
 
-def test_the_modules_of_the_controller_exist():
+def test_the_modules_of_the_tables_exist():
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", PAGE, re.MULTILINE)
     modules = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert modules
-    assert [name for name in modules if not list((ROOT / "ryu_apps").glob(f"{name}*"))] == []
+    packages = (ROOT / "ryu_apps", ROOT / "ovsdb")
+    assert [name for name in modules if not any(list(package.glob(f"{name}*")) for package in packages)] == []

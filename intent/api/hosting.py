@@ -1,0 +1,125 @@
+"""Hosts, and what is set up on them by hand: `/v1/hosts`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import falcon
+from pydantic import ValidationError
+
+from intent.api import requests
+from intent.api.errors import BAD_REQUEST, UNAVAILABLE, UNPROCESSABLE, RequestError
+from intent.api.host_bodies import (
+    NAMED,
+    SINGLE,
+    Body,
+    HostAnswer,
+    HostChangeAnswer,
+    HostChangedAnswer,
+    HostsAnswer,
+)
+from intent.api.host_ports import HostChange
+from intent.api.plug_refused import PlugRefused
+from intent.api.ports import Ports
+from intent.api.writes import send
+
+MAX_BODY = 256 * 1024
+MAX_NAME = 300
+
+
+def host_id(name: str) -> str:
+    """Return a host's name as it stands in a path; servers decode %2F before they route."""
+    return name.replace("/", "~")
+
+
+class HostList:
+    """`/v1/hosts`."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._hosts = ports.hosts
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """List the hosts."""
+        items = [
+            HostAnswer(
+                host=h.name,
+                id=host_id(h.name),
+                dials_in=h.dials_in,
+                connected=h.connected,
+                ovs_version=h.ovs_version,
+                bridge=h.bridge,
+                problem=h.problem,
+            )
+            for h in self._hosts.hosts()
+        ]
+        send(resp, HostsAnswer(items=items))
+
+
+class Setting:
+    """`/v1/hosts/{host}/<kind>/{name}`, or without a name: make it so, or take it away. Both may be repeated."""
+
+    def __init__(self, ports: Ports, kind: str) -> None:
+        self._hosts = ports.hosts
+        self._kind = kind
+        self._body: type[Body] = (NAMED | SINGLE)[kind]
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, host: str, name: str = "") -> None:
+        """Make it so."""
+        body = self._read(requests.body(req, MAX_BODY))
+        dry_run = requests.text(req, "dry_run", "0") == "1"
+        fields = body.model_dump()
+        act = lambda found: self._hosts.ensure(found, self._kind, name, fields, dry_run=dry_run)  # noqa: E731 - short
+        self._answer(resp, host, name, act, dry_run=dry_run)
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, host: str, name: str = "") -> None:
+        """Take it away."""
+        dry_run = requests.text(req, "dry_run", "0") == "1"
+        act = lambda found: self._hosts.remove(found, self._kind, name, dry_run=dry_run)  # noqa: E731 - short
+        self._answer(resp, host, name, act, dry_run=dry_run)
+
+    def _answer(
+        self,
+        resp: falcon.Response,
+        host: str,
+        name: str,
+        act: Callable[[str], Sequence[HostChange]],
+        *,
+        dry_run: bool,
+    ) -> None:
+        if len(name) > MAX_NAME or not name.isprintable():
+            raise RequestError(BAD_REQUEST, "path.name", "this is no name", f"at most {MAX_NAME} printable characters")
+        found = next((h.name for h in self._hosts.hosts() if host_id(h.name) == host), None)
+        if found is None:
+            remedy = "see `ringfence ovsdb hosts`; in paths write ~ for /"
+            raise RequestError(UNPROCESSABLE, "path.host", f"host {host[:80]!r} is not managed here", remedy)
+        try:
+            changes = act(found)
+        except PlugRefused as refused:
+            status = UNAVAILABLE if refused.passing else UNPROCESSABLE
+            place = f"hosts/{host_id(found)}/{self._kind}"
+            raise RequestError(status, place, str(refused), refused.remedy) from refused
+        items = [
+            HostChangeAnswer(
+                action=c.action, table=c.table, row=c.row, column=c.column, before=c.before, after=c.after, text=c.text
+            )
+            for c in changes
+        ]
+        send(resp, HostChangedAnswer(host=found, changed=bool(items), dry_run=dry_run, changes=items))
+
+    def _read(self, data: bytes) -> Body:
+        try:
+            return self._body.model_validate_json(data)
+        except ValidationError as error:
+            first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            where = ".".join(["body", *(str(part)[:80] for part in first["loc"])])
+            fields = ", ".join(f.alias or name for name, f in self._body.model_fields.items())
+            raise RequestError(UNPROCESSABLE, where, first["msg"], f"send JSON; {self._kind} take {fields}") from error
+
+
+def routes(ports: Ports) -> dict[str, object]:
+    """Return every resource of this module by its path."""
+    found: dict[str, object] = {"/v1/hosts": HostList(ports)}
+    found |= {f"/v1/hosts/{{host}}/{kind}/{{name}}": Setting(ports, kind) for kind in NAMED}
+    found |= {f"/v1/hosts/{{host}}/{kind}": Setting(ports, kind) for kind in SINGLE}
+    return found
