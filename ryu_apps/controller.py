@@ -30,6 +30,7 @@ from ryu_apps.surveyor import Surveyor
 from ryu_apps.switches import Switches
 from ryu_apps.unasked import Unasked, tell_sender
 from ryu_apps.web import Web, installed_version
+from ryu_apps.wires import Wires
 from topology.site import empty_site
 
 if TYPE_CHECKING:
@@ -84,14 +85,22 @@ class Controller(Listener):
         self.store.on_applied = self.planner.touch
         admission = config.openflow.admission
         self.switches = Switches(self.reconciler, self, admission.dpids, admission.names)
-        learn = Learner(self.planner).look
-        self.unasked = Unasked({Kind.LEARN: learn, Kind.REJECT: tell_sender, Kind.PROBE: probing.heard})
+        self.wires = Wires(self.planner, memory, self.switches.session)
+        self.unasked = Unasked(
+            {
+                Kind.LEARN: Learner(self.planner).look,
+                Kind.REJECT: tell_sender,
+                Kind.PROBE: probing.heard,
+                Kind.LINK: self.wires.heard,
+            }
+        )
         wish = _wish(config, memory.owner, target)
         self.hosts = Hosts(config.ovsdb, wish, lambda: self.planner.site, self.planner.observe, self._may_write)
         self.hosts.store = self.store
         self.clients = self.hosts.clients
         self.surveyor = Surveyor(self.planner, self.reconciler, lambda: self.store.revision)
-        self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, self.surveyor)
+        self.surveyor.links, self.surveyor.reports = self.wires.links, self.wires.reports
+        self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, self.surveyor, self.wires)
         self.web = Web(config.rest, self._rest_app())
         log.info("generation %d, store %s at revision %d", memory.generation, config.store_path, self.store.revision)
 
@@ -136,6 +145,7 @@ class Controller(Listener):
 
     def ports_changed(self, session: Session) -> None:
         """A port came or went: its switch's thread looks again."""
+        self.wires.ports_changed(session)
         self.reconciler.wake(session.dpid)
 
     def unasked_came(self, session: Session) -> None:

@@ -10,6 +10,7 @@ import enum
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
+from intent.compiler.fabric import GroupSpec
 from intent.compiler.flow import FlowBody, FlowKey
 from ryu_apps.timers import Timed
 from topology.frozen import FrozenMap, differing
@@ -44,6 +45,14 @@ class Desired:
     """Rate in packets a second of each meter that the program uses."""
     timed: Timed = dataclasses.field(default_factory=dict)
     """Flows that end by themselves, by their end."""
+    groups: Mapping[int, GroupSpec] = dataclasses.field(default_factory=dict)
+    """Groups that the program uses, by number."""
+
+    def groups_without(self, withheld: frozenset[int]) -> Mapping[int, GroupSpec]:
+        """Return the groups that send nothing to the withheld ports."""
+        if not withheld:
+            return self.groups
+        return {number: spec.without(withheld) for number, spec in self.groups.items()}
 
     def program_without(self, withheld: frozenset[int]) -> FrozenMap[FlowKey, FlowBody]:
         """Return the program that gives the withheld ports nothing."""

@@ -31,10 +31,13 @@ from intent.inventory import (
 )
 from ryu_apps.journal import Journal
 from topology.frozen import frozen
+from topology.links import dump_links, load_links
+from topology.paths import Link
 
 log = logging.getLogger("ringfence.memory")
 
 GENERATION, OWNER, IDS, CLAIMS, LEARNED = "generation", "owner", "ids", "claims", "learned"
+LINKS = "links"
 A = TypeVar("A")
 T = TypeVar("T")
 
@@ -86,6 +89,8 @@ class Memory:
         self.learned: Learned = frozen(self._read(LEARNED, load_learned, {}))
         for entry in self._journals[LEARNED].entries():
             self.learned = _made(LEARNED, functools.partial(load_learned_changes, self.learned), entry)
+        self.links: frozenset[Link] = self._read(LINKS, load_links, frozenset())
+        """Links between switches that were proven last."""
         news: dict[str, bytes | None] = {GENERATION: str(self.generation).encode(), OWNER: self.owner.encode()}
         store.put_state(news | self._whole())
 
@@ -96,6 +101,12 @@ class Memory:
             if self._news:
                 self._ids, self._news = applied(self._ids, self._news), []
             return self._ids
+
+    def keep_links(self, links: frozenset[Link]) -> None:
+        """Make the proven links durable, so that a restart does not begin without any."""
+        if links != self.links:
+            self._store.put_state({LINKS: dump_links(links)})
+            self.links = links
 
     def _read(self, key: str, decode: Callable[[bytes], T], default: T) -> T:
         raw = self._store.state(key)

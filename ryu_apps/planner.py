@@ -18,6 +18,7 @@ from typing import TypeAlias
 from intent import clockwork
 from intent.compiler import CompileError, OutOfNumbers
 from intent.compiler.engine import IdChange
+from intent.compiler.fabric import wiring
 from intent.inventory import Built, Follower, Grants, Learned
 from intent.model import Intents
 from intent.store.zones import offsets
@@ -26,13 +27,19 @@ from ryu_apps.memory import Draft, Memory
 from ryu_apps.outline import Outline, Tracker
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.whereabouts import Whereabouts
+from ryu_apps.wiring import Wiring
 from topology.events import Event
+from topology.fabric import NO_FABRIC, Fabric
+from topology.frozen import FrozenMap
+from topology.model import Inventory
+from topology.paths import Link
 from topology.site import Site, SiteBridge, reduce
 
 log = logging.getLogger("ringfence.planner")
 
 CLOCK_S = 60.0
 """Longest trust in the clock where policies depend on it: somebody may set it, either way."""
+NOTHING_BUILT = Built(Inventory(), FrozenMap(), FrozenMap(), frozenset())
 LATE_S = 10.0
 """After this wait for an OVSDB server at start, the log says which one keeps us waiting."""
 
@@ -90,6 +97,12 @@ class Planner:
         self._watch = clockwork.Watch()
         self._follower = Follower()
         self._whereabouts = Whereabouts()
+        self._wiring = Wiring()
+        self._links = memory.links
+        self._combined = NOTHING_BUILT, NOTHING_BUILT
+        """What was built, without and with the fabric."""
+        self.fabric = NO_FABRIC
+        """How switches are wired to each other, as of the newest plan."""
         self._epoch = 0
         self.planned_revision = 0
         """Newest revision that was compiled."""
@@ -116,6 +129,11 @@ class Planner:
         if changed:
             self._dirty.set()
         return changed
+
+    def wire(self, links: frozenset[Link]) -> None:
+        """Take the links that are proven now."""
+        self._links = links
+        self._dirty.set()
 
     def touch(self) -> None:
         """Look again: the intents changed."""
@@ -189,12 +207,14 @@ class Planner:
         return True
 
     def _plan(self, intents: Intents, learned: Learned) -> None:
-        memory, site, now = self._memory, self._site, datetime.now(UTC)
+        memory, site, links, now = self._memory, self._site, self._links, datetime.now(UTC)
         dpids = frozenset(b.dpid for b in self.bridges() if b.dpid is not None)
 
         def work() -> tuple[Work, Draft]:
             effective = self._effective(intents, now)
             built = self._follower.build(site, effective, memory.claims, learned, self.grants)
+            self.fabric = self._wiring.follow(site, built.inventory.uplinks, links)
+            built = self._wired(built, self.fabric)
             tracker = self._tracker = self._tracker or Tracker(memory.ids)
             done = compile_all(effective, built, dpids, tracker, now.timestamp())
             return done, memory.draft(done.numbers, built.claims, built.learned)
@@ -215,6 +235,16 @@ class Planner:
         self._reconciler.forget(self._reconciler.wanted_switches() - dpids)
         self.planned_revision = intents.revision
 
+    def _wired(self, built: Built, fabric: Fabric) -> Built:
+        """Return what was built with the fabric in it; the same as before where nothing changed."""
+        if built.inventory.fabric is fabric:
+            return built
+        before, combined = self._combined
+        if before is not built or combined.inventory.fabric is not fabric:
+            combined = dataclasses.replace(built, inventory=dataclasses.replace(built.inventory, fabric=fabric))
+            self._combined = built, combined
+        return combined
+
     def _effective(self, intents: Intents, now: datetime) -> Intents:
         """Return the intents that hold at an instant."""
         watch = self._watch
@@ -227,11 +257,14 @@ class Planner:
         self._whereabouts.follow(done.built.inventory)
         for dpid, outline in done.outlines.items():
             before, ports = self._reconciler.desired(dpid), self._whereabouts.of(dpid)
-            if before and before.program is outline.program and before.ports is ports and before.revision == revision:
+            groups = wiring(self.fabric, dpid).groups
+            known = before and (before.revision, before.groups) == (revision, groups)
+            if before and known and before.program is outline.program and before.ports is ports:
                 continue
             self._epoch += 1
             of_port, meters, timed = outline.of_port, outline.meters, outline.timed
-            self._reconciler.want(dpid, Desired(self._epoch, revision, outline.program, ports, of_port, meters, timed))
+            program = outline.program
+            self._reconciler.want(dpid, Desired(self._epoch, revision, program, ports, of_port, meters, timed, groups))
 
     def _say(self, built: Built) -> None:
         before = self.built.inventory.reports if self.built else ()

@@ -18,6 +18,7 @@ from ryu_apps import bundle, changes, probing, sparing, timers
 from ryu_apps.changes import Bundle
 from ryu_apps.convergence import Desired, Goal, Progress, Step, Withheld
 from ryu_apps.conversation import Disconnected, SessionError
+from ryu_apps.grouping import Groups
 from ryu_apps.session import Dump, Role, Session, StaleGeneration
 from ryu_apps.telemetry import Counters
 from ryu_apps.timers import Actual, Held
@@ -184,6 +185,7 @@ class Worker:
         self._woken = threading.Event()
         self._stopped = False
         self._progress = Progress()
+        self._groups = Groups(session)
         self._withheld = Withheld()
         self._actual: Actual = FrozenMap()
         """What the switch holds; after a write it is the object that was wanted, so the next is compared quickly."""
@@ -245,6 +247,7 @@ class Worker:
     def _read(self) -> None:
         """Read the tables. After the first time, what differs from what we wrote was done by others."""
         dump = self.session.dump()
+        self._groups.doubt()
         self._reconciler.counters.take(self._dpid, dump.flows)
         now_s = time.time()
         actual = {s.flow.key: timers.from_wire(s.flow.body, s.remaining_s, now_s) for s in dump.flows}
@@ -278,8 +281,11 @@ class Worker:
         whole = Bundle(tuple(self._foreign.foreign), changes.changes_between(actual, program))
         try:
             self.session.ensure_meters(desired.meters)
+            groups = desired.groups_without(goal.withheld)
+            self._groups.ensure(groups)
             self._commit(changes.stages(whole, actual, program))
             self.session.drop_meters(desired.meters)
+            self._groups.drop(groups)
         except bundle.CommitFailed as error:
             self._refused(error, program, goal)
             return

@@ -24,6 +24,8 @@ log = logging.getLogger("ringfence.session")
 
 PORT_GONE = 1
 """OFPPR_DELETE."""
+PORT_DOWN, LINK_DOWN = 1, 1
+"""OFPPC_PORT_DOWN, OFPPS_LINK_DOWN."""
 STALE = (11, 0)
 """OFPET_ROLE_REQUEST_FAILED, OFPRRFC_STALE."""
 ANSWER_S = 10.0
@@ -87,6 +89,8 @@ class Session:
         self.dpid = dpid
         self.ports = FrozenMap(ports)
         """Names of the ports by number, kept by port status messages."""
+        self.dead: frozenset[int] = frozenset()
+        """Ports that the switch said are down, or gone."""
         self.exchange = Exchange(link)
         self.role = Role.NONE
         self.connected_at = time.time()
@@ -125,6 +129,8 @@ class Session:
 
     def _port_status(self, frame: bytes) -> None:
         reason, port = wire.decode_port_status(frame)
+        dead = reason == PORT_GONE or port.config & PORT_DOWN or port.state & LINK_DOWN
+        self.dead = self.dead | {port.ofport} if dead and len(self.dead) < MAX_PORTS else self.dead - {port.ofport}
         if reason == PORT_GONE:
             self.ports = self.ports.but(gone=(port.ofport,))
         elif len(self.ports) < MAX_PORTS:
@@ -192,7 +198,7 @@ class Session:
         held: dict[int, int] = {}
         with Conversation(self.exchange, xid) as talk:
             talk.say(wire.meter_config_request(xid))
-            for body in _bodies(talk, wire.Multipart.METER_CONFIG, "meters"):
+            for body in bodies(talk, wire.Multipart.METER_CONFIG, "meters"):
                 held |= {number: _rate(spec) for number, spec in wire.decode_meters(body)}
         return held
 
@@ -224,7 +230,7 @@ class Session:
         xid = self.exchange.take_xids()
         with Conversation(self.exchange, xid) as talk:
             talk.say(wire.flow_stats_request(xid))
-            for body in _bodies(talk, wire.Multipart.FLOW, "flow dump"):
+            for body in bodies(talk, wire.Multipart.FLOW, "flow dump"):
                 for flow in wire.decode_flow_stats(body):
                     if isinstance(flow, wire.ForeignFlow):
                         dump.foreign.append(flow)
@@ -241,7 +247,12 @@ def _rate(spec: wire.MeterSpec | None) -> int:
     return spec.rate
 
 
-def _bodies(talk: Conversation, kind: wire.Multipart, what: str) -> Iterator[bytes]:
+def bodies(talk: Conversation, kind: wire.Multipart, what: str) -> Iterator[bytes]:
+    """Yield the bodies of a multipart reply as they come.
+
+    Raises:
+        SessionError: the switch does not answer, or with an error.
+    """
     give_up_at = time.monotonic() + DUMP_S
     while True:
         frame = talk.next(give_up_at, what)

@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from intent.api.ports import TooManyReaders
 from ryu_apps.planner import Planner
 from ryu_apps.reconciler import Reconciler
-from topology.map import LinkEnd, Map, dated
+from topology.map import Map, dated
 from topology.model import Inventory, Report
 from topology.news import Entry, Journal, News, differences, report_news
+from topology.paths import LinkEnd
 from topology.site import Site
 from topology.survey import Present, survey
 

@@ -43,3 +43,7 @@ def _places(here: Inventory, there: Inventory) -> Iterator[Location]:
         if ports is not others:
             known = set(others)
             yield from (port.location for port in ports if port not in known)
+    if here.fabric is not there.fabric:
+        for dpid, links in here.fabric.ports.items():
+            known_links = there.fabric.ports.get(dpid, {})
+            yield from (Location(dpid, n, name, "") for n, name in links.items() if known_links.get(n) != name)

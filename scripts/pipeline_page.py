@@ -25,6 +25,8 @@ from intent.compiler.verdict import COLUMNS, PORT_REJECTS, SWITCH_METER, SWITCH_
 from intent.model import MAX_TIERS, Direction, Mode
 from scripts.example import DPID, Example, read
 from scripts.pipeline_walk import walks
+from topology.fabric import Fabric
+from topology.paths import LinkEnd
 
 HERE = Path(__file__).parent
 NAMES = {number: table_name(number) for number in range(256)}
@@ -34,7 +36,7 @@ _PLACE = re.compile(r"^@(\w+)@$", re.MULTILINE)
 def page() -> str:
     """Return the text of docs/pipeline.md."""
     source = (HERE / "pipeline.yaml").read_text()
-    example = read(source, source="pipeline.yaml")
+    example = wired(read(source, source="pipeline.yaml"))
     ids = allocate(*example, IdMap(), 0)
     program = compile_program(*example, DPID, ids)
     quiet = without_observed(example)
@@ -51,6 +53,12 @@ def page() -> str:
     }
     text = (HERE / "pipeline.md.in").read_text()
     return _PLACE.sub(lambda found: "\n".join(parts[found[1]]()), text)
+
+
+def wired(example: Example) -> Example:
+    """Return the example with a wire from port 9 to another switch."""
+    fabric = Fabric({DPID: {9: "l1"}, DPID + 1: {9: "l2"}}, frozenset({(LinkEnd(DPID, 9), LinkEnd(DPID + 1, 9))}))
+    return example._replace(inventory=replace(example.inventory, fabric=fabric))
 
 
 def without_observed(example: Example) -> Example:

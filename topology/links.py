@@ -7,9 +7,10 @@ carried there by somebody: they change nothing and are reported. Times are secon
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Collection, Iterable, Mapping
 
-from topology.map import LinkEnd
+from topology.paths import LinkEnd
 
 LIFE_S = 3.5
 """A direction that was not proven for so long counts no more: three frames were lost."""
@@ -90,14 +91,40 @@ def aged(links: Links, now: float, silent: Collection[int] = ()) -> Links:
         now: the time.
         silent: datapath ids of the switches that are not connected.
     """
-    proofs = {
-        source: proof
-        for source, proof in links.proofs.items()
-        if now - proof.when < LIFE_S or source.dpid in silent or proof.at.dpid in silent
-    }
+    asleep = [s for s, proof in links.proofs.items() if s.dpid in silent or proof.at.dpid in silent]
+    if asleep:  # once it is connected again there must be time to prove them anew
+        rested = {source: Proof(links.proofs[source].at, now) for source in asleep}
+        links = dataclasses.replace(links, proofs={**links.proofs, **rested})
+    proofs = {source: proof for source, proof in links.proofs.items() if now - proof.when < LIFE_S}
     if len(proofs) == len(links.proofs):
         return links
     return _stated(_with(links, proofs))
+
+
+def remembered(pairs: Iterable[tuple[LinkEnd, LinkEnd]], now: float) -> Links:
+    """Return links as they were known to be: they count until they should have been proven anew."""
+    links = Links()
+    for one, other in pairs:
+        links = _proven(_proven(links, one, other, now), other, one, now)
+    return links
+
+
+def dump_links(pairs: Iterable[tuple[LinkEnd, LinkEnd]]) -> bytes:
+    """Return links as JSON, the same bytes for the same links."""
+    return json.dumps([[*dataclasses.astuple(a), *dataclasses.astuple(b)] for a, b in sorted(pairs)]).encode()
+
+
+def load_links(raw: bytes) -> frozenset[tuple[LinkEnd, LinkEnd]]:
+    """Return the links that `dump_links` wrote.
+
+    Raises:
+        ValueError, TypeError: it did not write this.
+    """
+    found = frozenset(_pair(LinkEnd(int(a), int(b)), LinkEnd(int(c), int(d))) for a, b, c, d in json.loads(raw))
+    ends = [end for pair in found for end in pair]
+    if len(ends) != len(set(ends)):
+        raise ValueError("a port has two links")
+    return found
 
 
 def kept(links: Links, ends: Collection[LinkEnd]) -> Links:

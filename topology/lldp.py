@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import struct
 
-from topology.map import LinkEnd
+from topology.paths import LinkEnd
 
 ETH_LLDP = 0x88CC
 NEAREST_BRIDGE = 0x0180C200000E

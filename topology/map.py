@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias, TypeVar
 
+from topology.paths import LinkEnd
+
 UNDATED = datetime(1, 1, 1, tzinfo=UTC)
 """`since` of a thing in a survey, before it is dated."""
 
@@ -86,14 +88,6 @@ class PortNode:
     error: str = ""
     """Why the switch does not use it."""
     since: datetime = UNDATED
-
-
-@dataclasses.dataclass(frozen=True, slots=True, order=True)
-class LinkEnd:
-    """One end of a link: a port of a switch."""
-
-    dpid: int
-    ofport: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
+from topology.fabric import NO_FABRIC, Fabric
+
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 
 NETWORK_LABEL = "ringfence/network"
@@ -142,10 +144,12 @@ class Inventory:
     """Sorted by switch and name, at most one of a name on a switch."""
     tunnels: Mapping[int, Tunnel] = dataclasses.field(default_factory=dict)
     """By datapath id; the addresses are all different."""
+    fabric: Fabric = NO_FABRIC
+    """How switches are wired to each other; where a wire leads, no tunnel is used."""
 
     def linked(self, one: int, other: int) -> bool:
-        """Whether a tunnel leads from one switch to another."""
-        return linked(self.tunnels, one, other)
+        """Whether a wire or a tunnel leads from one switch to another."""
+        return self.fabric.joins(one, other) or linked(self.tunnels, one, other)
 
     def on_switch(self, dpid: int) -> list[Endpoint]:
         """Return the endpoints plugged into one switch, sorted by name."""

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from topology.map import BridgeNode, EndpointNode, HostNode, LinkEnd, LinkNode, Map, State, TunnelNode
+from topology.map import BridgeNode, EndpointNode, HostNode, LinkNode, Map, State, TunnelNode
 from topology.model import Report
+from topology.paths import LinkEnd
 
 _ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,15})")
 

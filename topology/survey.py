@@ -10,7 +10,6 @@ from topology.map import (
     BridgeNode,
     EndpointNode,
     HostNode,
-    LinkEnd,
     LinkNode,
     Map,
     NetworkNode,
@@ -20,6 +19,7 @@ from topology.map import (
     TunnelNode,
 )
 from topology.model import Inventory
+from topology.paths import LinkEnd
 from topology.site import Host, Site, SiteBridge, SiteInterface
 
 TUNNEL_TYPES = frozenset({"geneve", "vxlan", "gre", "ip6gre", "gtpu", "lisp", "stt", "erspan", "ip6erspan", "bareudp"})

@@ -15,8 +15,9 @@ from intent.api.errors import BAD_REQUEST, UNAVAILABLE, RequestError
 from intent.api.ports import Ports, ReaderPort, TooManyReaders
 from intent.api.seen import EventAnswer, TopologyAnswer
 from intent.api.writes import send
-from topology.map import LinkEnd, Map
+from topology.map import Map
 from topology.news import Entry
+from topology.paths import LinkEnd
 
 HEARTBEAT_S = 10.0
 """A stream says something at least so often: who hears nothing for longer should connect anew."""

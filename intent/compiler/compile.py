@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
-from intent.compiler import endpoints, pipeline, resolve, routing, tunnels
+from intent.compiler import endpoints, fabric, pipeline, resolve, routing, tunnels
 from intent.compiler.endpoints import Numbers
 from intent.compiler.flow import Flow, Program
 from intent.compiler.ids import IdMap, band_key
@@ -163,6 +163,8 @@ class _Switch:
     def _endpoint(self, endpoint: Endpoint) -> Iterator[Flow]:
         for address in endpoint.addresses:
             yield from endpoints.address_flows(endpoint, address, self._numbers(endpoint, address))
+            if self._dpid in self._inventory.fabric.wired:
+                yield from fabric.local_flows(endpoint, address, self._numbers(endpoint, address))
         if endpoints.has_ipv6(endpoint):
             yield endpoints.solicit_flow(endpoint, self._numbers(endpoint, endpoint.addresses[-1]))
 
@@ -174,15 +176,21 @@ class _Switch:
                 yield from (endpoints.answer_flow(endpoint, a, number) for a in endpoint.addresses)
 
     def _tunnels(self) -> Iterator[Flow]:
-        """Yield the tunnel port's guard, and the ways from and to endpoints of other hosts."""
-        here = self._inventory.tunnels.get(self._dpid)
-        if here is None:
-            return
-        yield tunnels.tunnel_flow(here)
+        """Yield the guards of tunnels and wires, and the ways from and to endpoints of other switches."""
+        here, wires = self._inventory.tunnels.get(self._dpid), self._inventory.fabric
+        if here is not None:
+            yield tunnels.tunnel_flow(here)
+        yield from fabric.wiring(wires, self._dpid).flows
         for endpoint in self._remote:
-            path = tunnels.Path(here, self._inventory.tunnels[endpoint.location.dpid])
+            there = endpoint.location.dpid
             for address in endpoint.addresses:
-                yield from tunnels.remote_flows(endpoint, address, self._numbers(endpoint, address), path)
+                numbers = self._numbers(endpoint, address)
+                if wires.joins(self._dpid, there):
+                    toward = fabric.Toward(wires.numbers[there])
+                    yield from fabric.remote_flows(endpoint, address, numbers, toward)
+                elif here is not None:
+                    path = tunnels.Path(here, self._inventory.tunnels[there])
+                    yield from tunnels.remote_flows(endpoint, address, numbers, path)
 
     def _routing(self) -> Iterator[Flow]:
         """Yield the flows of routers whose networks are here, and of uplinks."""

@@ -48,6 +48,8 @@ class Kind(enum.IntEnum):
     """Shown to the controller, which tells the sender."""
     PROBE = 12
     """Shown to the controller, which sent the packet itself to learn what the switch can do."""
+    LINK = 20
+    """Shown to the controller, which sent it from the other end of the wire; the number is the OpenFlow port."""
 
 
 class Guard(enum.IntEnum):
@@ -81,6 +83,8 @@ class Guard(enum.IntEnum):
     """Its hops are used up, so no router may pass it on."""
     SPOOFED = 14
     """From the world, with a source address of the routing domain or of no host."""
+    LINK = 20
+    """From another switch, and no endpoint's, or to nobody here."""
 
 
 class Origin(NamedTuple):

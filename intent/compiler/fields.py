@@ -218,6 +218,10 @@ RELEASED = Slice(REG[10], 11, 1)
 """1: a fragment all of whose datagram was let through."""
 FROM_TUNNEL = Slice(REG[10], 12, 1)
 """1: came from another host, so it goes to none."""
+VIA = Slice(REG[10], 13, 2)
+"""Where it goes or comes from: 0 a port here, TO_FABRIC or FROM_FABRIC another switch that is wired to this."""
+EDGE = Slice(REG[15], 0, 24)
+"""Number of the switch that it goes to."""
 SCRATCH = Slice(REG[11], 0, 32)
 """For swapping addresses in ARP replies; those frames never reach a comparison."""
 
@@ -230,6 +234,9 @@ OPTION_ID = Slice(TUN_OPTION, 0, 32)
 """Identity of the sender, as the host that sent it knows it; nobody believes it."""
 OPTION_ATT = Slice(TUN_OPTION, 32, 32)
 """Attachment number of the sender's address."""
+
+TO_FABRIC, FROM_FABRIC = 1, 2
+"""Values of VIA."""
 
 FORWARD, REPLY, RELATED = 0, 1, 2
 """Values of DIRECTION."""

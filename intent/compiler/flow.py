@@ -109,7 +109,14 @@ class Meter:
     id: int
 
 
-Act: TypeAlias = Load | Move | Resubmit | Goto | Output | OutputReg | Ct | Conjunction | DecTtl | Meter
+@dataclasses.dataclass(frozen=True, slots=True)
+class Group:
+    """Send by a group, which chooses the port (OFPAT_GROUP); `intent.compiler.fabric` says what it holds."""
+
+    id: int
+
+
+Act: TypeAlias = Load | Move | Resubmit | Goto | Output | OutputReg | Ct | Conjunction | DecTtl | Meter | Group
 Actions: TypeAlias = tuple[Act, ...]
 """In order; empty drops the packet. The conjunctions of one flow are sorted by (id, clause)."""
 

@@ -23,6 +23,7 @@ from intent.compiler.flow import (
     FlowBody,
     FlowKey,
     Goto,
+    Group,
     Load,
     Match,
     Meter,
@@ -130,6 +131,8 @@ class Result:
     trail: list[FlowKey] = dataclasses.field(default_factory=list)
     tunnel: State = dataclasses.field(default_factory=dict)
     """What of tunnels the packet says when it goes out."""
+    group: int | None = None
+    """The group that it left by, which chose the port."""
     cookies: list[int] = dataclasses.field(default_factory=list)
     """Cookie of each flow hit; the last is the decider of a drop."""
 
@@ -239,6 +242,9 @@ class _Run:
                 self._ct(act)
             case DecTtl():
                 self._write(Slice(f.IP_TTL, 0, f.IP_TTL.bits), self._state[f.IP_TTL] - 1)
+            case Group(number):
+                self._result.group = number
+                self._result.left.append(dict(self._state))
             case Conjunction() | Meter():
                 pass
 

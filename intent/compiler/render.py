@@ -32,6 +32,7 @@ from intent.compiler.flow import (
     FlowBody,
     FlowKey,
     Goto,
+    Group,
     Load,
     Match,
     Meter,
@@ -132,6 +133,7 @@ _WRITERS: Mapping[type, Callable[..., str]] = {
     Conjunction: lambda act, _: f"conjunction({act.id},{act.clause}/{act.of})",
     DecTtl: lambda _, __: "dec_ttl",
     Meter: lambda act, _: f"meter:{act.id}",
+    Group: lambda act, _: f"group:{act.id}",
 }
 
 
@@ -270,4 +272,5 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Mapping[str, int
     ),
     (re.compile(r"dec_ttl"), lambda _, __: DecTtl()),
     (re.compile(r"meter:(.+)"), lambda m, _: Meter(read_number(m[1]))),
+    (re.compile(r"group:(.+)"), lambda m, _: Group(read_number(m[1]))),
 )

@@ -48,6 +48,10 @@ class Table(enum.IntEnum):
     WORLD_DESTINATION = 101
     WORLD_CLIENT = 102
     WORLD_SERVER = 103
+    ARRIVED = 104
+    DEPART = 105
+    RESTORE = 106
+    HAND_OVER = 107
     PROBE = 110
 
 
@@ -62,7 +66,7 @@ class Stage:
 STAGES: dict[Table, Stage] = {
     Table.SOURCE: Stage(
         "Who sends this? Port, MAC and source address must be one endpoint's; loads its identity.",
-        (Table.NEIGHBOUR, Table.GUARD, Table.WORLD_SOURCE),
+        (Table.NEIGHBOUR, Table.GUARD, Table.WORLD_SOURCE, Table.ARRIVED),
     ),
     Table.NEIGHBOUR: Stage("Turns an ARP request or neighbour solicitation into its answer.", (Table.ANSWER,)),
     Table.ANSWER: Stage("Fills in the MAC of the address that was asked for and sends the answer back.", ()),
@@ -105,7 +109,7 @@ STAGES: dict[Table, Stage] = {
     Table.REJECT_SWITCH: Stage("At most 100 a second a switch; the controller writes the answer.", ()),
     Table.DELIVER: Stage(
         "Outputs; writes the connection's label if it is new or changed hands. Fragments first wait for each other.",
-        (Table.RELEASE, Table.ROUTE),
+        (Table.RELEASE, Table.ROUTE, Table.DEPART, Table.RESTORE),
     ),
     Table.ROUTE: Stage("What was sent to a router: takes a hop, and goes on with the MACs of the next one.", ()),
     Table.WORLD_SOURCE: Stage(
@@ -115,6 +119,13 @@ STAGES: dict[Table, Stage] = {
     Table.WORLD_DESTINATION: Stage("As WORLD_SOURCE, of a destination beyond an uplink.", (Table.ORIENT,)),
     Table.WORLD_CLIENT: Stage("As WORLD_SOURCE, of the address that opened the connection an ICMP error quotes.", ()),
     Table.WORLD_SERVER: Stage("Likewise, of the address it was opened to.", ()),
+    Table.ARRIVED: Stage(
+        "Who sent what came from another switch? Network, sender's switch and address must be one endpoint's.",
+        (Table.GUARD,),
+    ),
+    Table.DEPART: Stage("To another switch: writes into the MACs where to, and sends it on its way.", ()),
+    Table.RESTORE: Stage("From another switch: writes the sender's own MAC again.", (Table.HAND_OVER,)),
+    Table.HAND_OVER: Stage("Writes the receiver's own MAC again, and outputs.", ()),
     Table.PROBE: Stage("Shows the controller what conntrack says of a packet that it made itself.", ()),
     Table.RELEASE: Stage("All fragments of a datagram were let through: to their destination.", (Table.SOURCE,)),
 }
@@ -188,6 +199,7 @@ class Priority(enum.IntEnum):
     """Priorities outside the policy tables (those are in `ids.band_priority`)."""
 
     TAGGED = 200
+    TRUNK = 150
     DHCP = 120
     SOLICIT = 110
     SOURCE = 100

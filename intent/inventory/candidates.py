@@ -14,6 +14,7 @@ from intent.inventory.uplinks import Uplinks
 from intent.inventory.values import ClaimKey, address_key
 from intent.model import Binding, EndpointIntent, Intents
 from topology.events import RefusedRow
+from topology.fabric import LINK_KEY, is_link, link_port
 from topology.model import Location, Report, UplinkPort
 from topology.site import Site, SiteInterface
 
@@ -107,6 +108,11 @@ def report_refused(gathered: Gathered, host: str, refused: RefusedRow) -> None:
 
 def consider(gathered: Gathered, intents: Intents, bindings: Bindings, interface: SiteInterface) -> None:
     """Collect what an interface of ours, its row and its documents say."""
+    if is_link(interface.external_ids):
+        if not link_port(interface) and location_of(interface) is not None:
+            problem = f"it is for links ({LINK_KEY}), and claims to be an endpoint, so it is neither"
+            gathered.report(subject_of(interface), problem, f"remove external_ids:{LINK_KEY}, or the others")
+        return
     row = read(interface.external_ids)
     subject = subject_of(interface)
     row = _granted(gathered, row, subject)

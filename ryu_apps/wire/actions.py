@@ -16,6 +16,7 @@ from intent.compiler.flow import (
     Ct,
     DecTtl,
     Goto,
+    Group,
     Load,
     Meter,
     Move,
@@ -28,7 +29,7 @@ from ryu_apps.wire.errors import WireError
 
 NICIRA: Final = 0x00002320
 EXPERIMENTER: Final = 0xFFFF
-OUTPUT, DEC_TTL, SET_FIELD = 0, 24, 25
+OUTPUT, GROUP, DEC_TTL, SET_FIELD = 0, 22, 24, 25
 """OFPAT_*."""
 REG_MOVE, REG_LOAD, RESUBMIT_TABLE, OUTPUT_REG, CONJUNCTION, CT = 6, 7, 14, 15, 34, 35
 """NXAST_*."""
@@ -158,6 +159,10 @@ def _output(act: Output) -> bytes:
     return _OUTPUT.pack(OUTPUT, 16, act.port, act.max_len)
 
 
+def _group(act: Group) -> bytes:
+    return _METER.pack(GROUP, 8, act.id)
+
+
 def _output_reg(act: OutputReg) -> bytes:
     header = oxm.plain_header(_checked(act.src).field)
     return _OUTPUT_REG.pack(EXPERIMENTER, 24, NICIRA, OUTPUT_REG, _ofs_nbits(act.src), header, 0xFFFF)
@@ -256,6 +261,7 @@ def _writable(where: Slice) -> Slice:
 _ENCODERS: dict[type, _Encoder] = {
     Output: _output,
     OutputReg: _output_reg,
+    Group: _group,
     Move: _move,
     Resubmit: _resubmit,
     Ct: _ct,

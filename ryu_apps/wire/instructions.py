@@ -21,6 +21,7 @@ from intent.compiler.flow import (
     Ct,
     DecTtl,
     Goto,
+    Group,
     Load,
     Meter,
     Move,
@@ -132,6 +133,8 @@ def _action(raw: bytes) -> Act:
         return _set_field(raw, 4)
     if kind == a.DEC_TTL and len(raw) == 8:  # noqa: PLR2004 - its only size
         return DecTtl()
+    if kind == a.GROUP and len(raw) == 8:  # noqa: PLR2004 - its only size
+        return Group(int.from_bytes(raw[4:8], "big"))
     if kind == a.EXPERIMENTER and len(raw) >= _NX_HEADER and int.from_bytes(raw[4:8], "big") == a.NICIRA:
         subtype = raw[8] << 8 | raw[9]
         decoder = _NICIRA.get(subtype)

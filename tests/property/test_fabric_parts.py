@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from topology import links as li
 from topology.links import LIFE_S, Links, aged, hear, kept, without
 from topology.lldp import FRAME_BYTES, TICKS, Unproven, frame, read
-from topology.map import LinkEnd
-from topology.paths import distances, graph, reachable, ways_to
+from topology.paths import LinkEnd, distances, graph, reachable, ways_to
 
 KEY = bytes(range(32))
 ENDS = st.builds(LinkEnd, st.integers(1, 2**64 - 1), st.integers(1, 65279))

@@ -15,7 +15,6 @@ from topology.map import (
     BridgeNode,
     EndpointNode,
     HostNode,
-    LinkEnd,
     LinkNode,
     Map,
     NetworkNode,
@@ -25,6 +24,7 @@ from topology.map import (
     TunnelNode,
 )
 from topology.news import Journal, News
+from topology.paths import LinkEnd
 
 T0 = datetime(2026, 5, 1, tzinfo=UTC)
 LINK = LinkNode(LinkEnd(1, 2), LinkEnd(2, 1), State.DOWN, T0)

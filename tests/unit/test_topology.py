@@ -7,9 +7,10 @@ import pytest
 
 from tests.unit.site_kit import HOST, bridge, interface, port, site_of, uid
 from topology.events import HostLost, InterfaceRow, PortRow, RootRow, RowsChanged
-from topology.map import LinkEnd, Map, Role, State, dated
+from topology.map import Map, Role, State, dated
 from topology.model import Endpoint, Inventory, Location, Report, UnaddressedPort
 from topology.news import Journal, News, differences, report_news
+from topology.paths import LinkEnd
 from topology.site import reduce
 from topology.survey import OFPP_LOCAL, Present, survey
 

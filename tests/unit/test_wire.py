@@ -153,7 +153,7 @@ def test_encodings_of_one_meaning_give_one_value(raw, meaning) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        "0016 0008 00000005",
+        "0015 0008 00000005",
         "ffff 0010 00002320 0001 0005 00 000000",
         "ffff 0010 00002320 000e 0005 03 000000",
         "ffff 0010 00002320 0014 0080 0007 00 00",

@@ -6,10 +6,13 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
+from intent.compiler.fabric import Toward
 from intent.compiler.routing import Ways, ways
+from intent.compiler.tunnels import Path
 from intent.model import DEFAULT_TIERS, Group, Intents, Mode, Network, Policy, Router, Service, Tier
+from topology.fabric import NO_FABRIC, Fabric
 from topology.frozen import differing
-from topology.model import Endpoint, Inventory, Tunnel, UnaddressedPort, UplinkPort
+from topology.model import Endpoint, Inventory, Tunnel, UnaddressedPort, UplinkPort, linked
 
 _Thing = TypeVar("_Thing", Endpoint, Policy, Group, Service, Network, Router, Tunnel)
 _Key = TypeVar("_Key", str, int)
@@ -35,6 +38,8 @@ class Changes:
     """The switches that programs are wanted for."""
     tunnels: Mapping[int, Tunnel | None] = dataclasses.field(default_factory=dict)
     """By datapath id."""
+    fabric: Fabric | None = None
+    """None: as it was."""
 
 
 class Inputs:
@@ -52,9 +57,16 @@ class Inputs:
         self.uplinks: tuple[UplinkPort, ...] = ()
         self.dpids: frozenset[int] = frozenset()
         self.tunnels: dict[int, Tunnel] = {}
+        self.fabric = NO_FABRIC
         self.intents = self._intents(DEFAULT_TIERS)
         self.seen: tuple[Intents, Inventory] | None = None
         """What all this is, if it was given as a whole: the next whole is compared with it, quickly if they are kin."""
+
+    def path(self, here: int, there: int) -> Path | Toward | None:
+        """Return the way from one switch to another, if wires or a tunnel lead there."""
+        if self.fabric.joins(here, there):
+            return Toward(self.fabric.numbers[there])
+        return Path(self.tunnels[here], self.tunnels[there]) if linked(self.tunnels, here, there) else None
 
     def _intents(self, tiers: tuple[Tier, ...]) -> Intents:
         return Intents(self.networks, self.groups, self.services, self.policies, {}, tiers, routers=self.routers)
@@ -80,6 +92,8 @@ class Inputs:
         dpids = wanted.dpids if wanted.dpids != self.dpids else None
         if dpids is not None:
             self.dpids = dpids
+        fabric = None if wanted.fabric is self.fabric else wanted.fabric
+        self.fabric = fabric or self.fabric
         policies = {n: None if p is None or p.mode is Mode.OFF else p for n, p in wanted.policies.items()}
         return Changes(
             endpoints=_apply(self.endpoints, wanted.endpoints),
@@ -93,6 +107,7 @@ class Inputs:
             tiers=tiers,
             dpids=dpids,
             tunnels=_apply(self.tunnels, wanted.tunnels),
+            fabric=fabric,
         )
 
     def whole(self) -> Changes:
@@ -109,6 +124,7 @@ class Inputs:
             tiers=self.intents.tiers,
             dpids=self.dpids,
             tunnels=dict(self.tunnels),
+            fabric=self.fabric,
         )
 
     def changes_to(self, intents: Intents, inventory: Inventory, dpids: Collection[int]) -> Changes:
@@ -127,6 +143,7 @@ class Inputs:
             tiers=intents.tiers,
             dpids=frozenset(dpids),
             tunnels=_difference(self.tunnels, inventory.tunnels),
+            fabric=inventory.fabric,
         )
 
     def _unaddressed(self, was: Inventory | None, now: Inventory) -> dict[UnaddressedPort, bool]:

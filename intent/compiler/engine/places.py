@@ -14,9 +14,11 @@ from intent.compiler.engine.roster import Roster
 from intent.compiler.engine.sights import Sights
 from intent.compiler.engine.switch import Switch
 from intent.compiler.engine.words import Words
+from intent.compiler.fabric import wiring
 from intent.compiler.flow import Flow
 from intent.compiler.resolve import Identity
 from intent.compiler.routing import Via, leg_flows
+from topology.fabric import NO_FABRIC, Fabric
 from topology.model import Endpoint
 
 
@@ -41,6 +43,7 @@ class Places:
         self._sights = Sights(inputs, switches, self._touch)
         self._joining: dict[tuple[int, str], None] = {}
         """Networks that a switch got its first endpoint of."""
+        self._fabric = NO_FABRIC
         self._newborn: list[Party] = []
         self._staying: list[Plug] = []
         self._gone: list[Plug] = []
@@ -57,7 +60,7 @@ class Places:
         for plug in self._gone:
             self._unplug(plug)
         self._fall_silent()
-        self._dig(changes.tunnels)
+        self._dig(dict.fromkeys((*changes.tunnels, *self._rewired(changes))))
         for plug in self._come:
             self._roster.add(plug)
             for key in plug.attachments:
@@ -85,6 +88,29 @@ class Places:
             for plug in self._roster.switches.get(dpid, {}).values():
                 for viewer in self._answering(plug):
                     self._anew(viewer, (plug,))
+
+    def _rewired(self, changes: Changes) -> list[int]:
+        """Wire the switches anew; return those that wires lead elsewhere from than before."""
+        fabric, before = self._inputs.fabric, self._fabric
+        for switch in self._switches.values() if changes.fabric is not None else self._new_switches():
+            switch.ports.wire(wiring(fabric, switch.ports.dpid).flows)
+            self._plug_anew(switch, wired=switch.ports.dpid in fabric.wired)
+        if changes.fabric is None or fabric is before:
+            return []
+        self._fabric = fabric
+        dpids = sorted(fabric.ports.keys() | before.ports.keys())
+        return [dpid for dpid in dpids if _reached(fabric, dpid) != _reached(before, dpid)]
+
+    def _plug_anew(self, switch: Switch, *, wired: bool) -> None:
+        """Note whether a switch has wires: its endpoints need more flows then."""
+        ports = switch.ports
+        if ports.wired == wired:
+            return
+        ports.wired = wired
+        for plug in self._roster.switches.get(ports.dpid, {}).values():
+            if not switch.is_new and plug not in self._staying:
+                ports.unplug(plug.endpoint.name)
+                self._staying.append(plug)
 
     def _anew(self, viewer: Switch | None, plugs: Iterable[Plug]) -> None:
         if viewer is not None:
@@ -253,6 +279,11 @@ class Places:
             found = self._switches.get(plug.endpoint.location.dpid)
             if found is not None:
                 found.ports.refuse((plug.endpoint.location.ofport,), observing=observing)
+
+
+def _reached(fabric: Fabric, dpid: int) -> tuple[int | None, int | None]:
+    """Return what tells whether wires lead elsewhere: the part of the fabric that a switch is in, and its number."""
+    return fabric.parts.get(dpid), fabric.numbers.get(dpid)
 
 
 def _is_same_plug(one: Endpoint, other: Endpoint) -> bool:

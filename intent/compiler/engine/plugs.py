@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from intent.compiler import endpoints
+from intent.compiler import endpoints, fabric
 from intent.compiler.endpoints import Numbers
 from intent.compiler.engine.clauses import Flows
 from intent.compiler.engine.people import Party
-from intent.compiler.flow import Flow, FlowKey
+from intent.compiler.fabric import Toward
+from intent.compiler.flow import Flow, FlowBody, FlowKey
 from intent.compiler.routing import Via
 from intent.compiler.tunnels import Path, remote_flows, tunnel_flow
 from intent.compiler.verdict import reject_flows
@@ -61,10 +62,18 @@ class Plug:
         if endpoints.has_ipv6(endpoint):
             yield endpoints.solicit_flow(endpoint, numbers)
 
-    def flows_from(self, path: Path, attachments: Mapping[str, int]) -> Iterator[Flow]:
-        """Yield the flows on a switch that reaches it through a tunnel."""
+    def flows_wired(self, attachments: Mapping[str, int]) -> Iterator[Flow]:
+        """Yield what it needs besides on its own switch if that is wired to others."""
         for address, numbers in self._numbered(attachments):
-            yield from remote_flows(self.endpoint, address, numbers, path)
+            yield from fabric.local_flows(self.endpoint, address, numbers)
+
+    def flows_from(self, path: Path | Toward, attachments: Mapping[str, int]) -> Iterator[Flow]:
+        """Yield the flows on a switch that reaches it through a tunnel or over wires."""
+        for address, numbers in self._numbered(attachments):
+            if isinstance(path, Path):
+                yield from remote_flows(self.endpoint, address, numbers, path)
+            else:
+                yield from fabric.remote_flows(self.endpoint, address, numbers, path)
 
     def _numbered(self, attachments: Mapping[str, int]) -> Iterator[tuple[IPAddress, Numbers]]:
         for address, party, key in zip(self.endpoint.addresses, self.parties, self.attachments, strict=True):
@@ -88,6 +97,9 @@ class Ports:
         self._guard: tuple[FlowKey, ...] = ()
         self._legs: dict[str, tuple[FlowKey, ...]] = {}
         """What networks here have of their routers."""
+        self.wired = False
+        """The switch is wired to others."""
+        self._wiring: dict[FlowKey, FlowBody] = {}
         self._refusing: dict[int, tuple[FlowKey, ...]] = {}
         self._served: dict[str, dict[MemberKey, tuple[FlowKey, ...]]] = {}
         """By network."""
@@ -98,7 +110,18 @@ class Ports:
 
     def plug(self, plug: Plug, attachments: Mapping[str, int]) -> None:
         """Put the flows of a local endpoint."""
-        self._held[plug.endpoint.name] = self._flows.claim(plug.flows(attachments))
+        besides = plug.flows_wired(attachments) if self.wired else ()
+        self._held[plug.endpoint.name] = self._flows.claim((*plug.flows(attachments), *besides))
+
+    def wire(self, flows: Iterable[Flow]) -> None:
+        """Hold exactly these flows of the fabric."""
+        new = dict(flows)
+        for key in self._wiring.keys() - new.keys():
+            self._flows.take(key)
+        for key, body in new.items():
+            if self._wiring.get(key) != body:
+                self._flows.put(Flow(key, body))
+        self._wiring = new
 
     def answer(self, plugs: Iterable[Plug]) -> None:
         """Answer for endpoints of other switches."""
@@ -117,7 +140,7 @@ class Ports:
         self._flows.disclaim(self._ways.pop(name, ()))
         return self.seen.pop(name, None)
 
-    def reach(self, plug: Plug, path: Path, attachments: Mapping[str, int]) -> None:
+    def reach(self, plug: Plug, path: Path | Toward, attachments: Mapping[str, int]) -> None:
         """Put the way to an endpoint of another switch, and from it."""
         self._ways[plug.endpoint.name] = self._flows.claim(plug.flows_from(path, attachments))
 

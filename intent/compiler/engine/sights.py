@@ -12,8 +12,6 @@ from intent.compiler.engine.inputs import Inputs
 from intent.compiler.engine.people import Party
 from intent.compiler.engine.plugs import Plug
 from intent.compiler.engine.switch import Switch
-from intent.compiler.tunnels import Path
-from topology.model import linked
 
 
 class Sights:
@@ -54,7 +52,7 @@ class Sights:
             if there == dpid:
                 continue
             self._found[key] = plug, not answered or self._found.get(key, (plug, False))[1]
-            if plug.endpoint.name not in viewer.ports.seen and linked(self._inputs.tunnels, dpid, there):
+            if plug.endpoint.name not in viewer.ports.seen and self._inputs.path(dpid, there):
                 viewer.ports.seen[plug.endpoint.name] = tuple(plug.parties)
                 for party in plug.parties:
                     _count(party, dpid, 1)
@@ -83,8 +81,9 @@ class Sights:
             if is_new:
                 ports.answer((plug,))
             if plug.endpoint.name in ports.seen:
-                path = Path(tunnels[dpid], tunnels[plug.endpoint.location.dpid])
-                ports.reach(plug, path, attachments)
+                path = self._inputs.path(dpid, plug.endpoint.location.dpid)
+                if path is not None:
+                    ports.reach(plug, path, attachments)
         self._found, self._guards = {}, {}
 
 

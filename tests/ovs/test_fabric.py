@@ -1,0 +1,213 @@
+"""Switches wired to each other, for real: links are proven, packets find their way, forgers achieve nothing."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from mininet_scenarios import namespaces
+from mininet_scenarios.fabric import BRIDGE, FAT_TREE_EDGES, FabricSite, fat_tree, linear, ring, said, tree
+from topology.lldp import frame
+from topology.paths import LinkEnd
+
+LAN = """
+{kind: Network, name: lan, posture: allow, subnets: [10.9.0.0/24]}
+---
+kind: Policy
+name: not-this
+rules: [{action: deny, from: [{labels: {app: h1}}], to: [{labels: {app: h3}}], services: [udp/4000]}]
+"""
+PERIOD_S = 0.002
+
+
+def up(site: FabricSite) -> FabricSite:
+    site.start()
+    site.apply(LAN)
+    site.settle()
+    return site
+
+
+class Stream:
+    """Datagrams from one host to another every 2 ms; tells the longest silence."""
+
+    def __init__(self, site: FabricSite, one: str, other: str, port: int = 5000) -> None:
+        self.arrived: list[float] = []
+        self._to = (site.hosts[other].address, port)
+        with namespaces.entered(site.hosts[other].netns):
+            self._receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._receiver.bind(self._to)
+        self._receiver.settimeout(0.2)
+        with namespaces.entered(site.hosts[one].netns):
+            self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._done = threading.Event()
+        self._threads = [threading.Thread(target=self._send), threading.Thread(target=self._receive)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        for thread in self._threads:
+            thread.join()
+        self._receiver.close()
+        self._sender.close()
+
+    def _send(self) -> None:
+        while not self._done.wait(PERIOD_S):
+            self._sender.sendto(b"x", self._to)
+
+    def _receive(self) -> None:
+        while not self._done.is_set():
+            try:
+                self._receiver.recv(64)
+            except TimeoutError:
+                continue
+            self.arrived.append(time.monotonic())
+
+    def silence(self) -> float:
+        """Return the longest time between two datagrams."""
+        times = [*self.arrived, time.monotonic()]
+        return max(later - sooner for sooner, later in itertools.pairwise(times))
+
+
+@pytest.mark.parametrize(
+    ("wires", "edges"),
+    [(linear(4), (1, 3, 4)), (ring(4), (1, 2, 3)), (tree(3, 2), (1, 3, 4, 7))],
+    ids=["linear", "ring", "tree"],
+)
+def test_every_host_reaches_every_other_over_any_wiring(janitor, wires, edges):
+    site = up(FabricSite(janitor, wires, edges))
+    assert [pair for pair in site.pairs() if not site.reaches(*pair)] == []
+    with Stream(site, "h1", "h3", 4000) as denied, Stream(site, "h1", "h3", 4001) as allowed:
+        time.sleep(1)
+    assert len(allowed.arrived) > 100
+    assert denied.arrived == []
+    assert "fault of ours" not in said(site)
+
+
+def raw(netns: str, device: str, data: bytes) -> None:
+    with namespaces.entered(netns):
+        sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    sender.bind((device, 0))
+    sender.send(data)
+    sender.close()
+
+
+def test_forged_and_relayed_proofs_change_nothing_and_are_reported_once(janitor, figure):
+    """The third switch's wire is held by an attacker: it forges, it replays, it relays what it hears."""
+    site = up(FabricSite(janitor, ring(3), (1, 2)))
+    before = {n: site.state(n) for n in site.numbers}
+    ports = {
+        int(number): name for number, name in re.findall(r"(\d+)\((l[\d-]+)\)", site.switches[3].ofctl("show", BRIDGE))
+    }
+    forged = frame(bytes(32), LinkEnd(3, min(ports)), int(time.time()))
+    for _ in range(20):
+        raw(site.switches[1].netns, "l1-2", forged)  # out to switch 2, as if switch 3 had sent it
+        raw(site.hosts["h1"].netns, "eth0", forged)  # and from an endpoint
+        time.sleep(0.02)
+    tap(site, "l1-3", "l1-2", 1, 3)
+    time.sleep(1)
+    assert site.links_up() == {(1, 2), (2, 3), (1, 3)}
+    assert {n: site.state(n) for n in site.numbers} == before
+    events = [line for line in said(site).splitlines() if "link port" in line]
+    figure("reports", [line[:200] for line in events])
+    assert 1 <= len(events) <= 4, events
+    assert any("pretends to prove" in line for line in events)
+    assert any("relays" in line for line in events)
+
+
+def tap(site: FabricSite, source: str, target: str, number: int, seconds: float) -> None:
+    """Send what comes in on one wire out on another, as somebody who sits on both."""
+    netns = site.switches[number].netns
+    with namespaces.entered(netns):
+        hear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88CC))
+        speak = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    hear.bind((source, 0x88CC))
+    hear.settimeout(0.2)
+    speak.bind((target, 0))
+    give_up_at = time.monotonic() + seconds
+    while time.monotonic() < give_up_at:
+        try:
+            speak.send(hear.recv(2048))
+        except TimeoutError:
+            continue
+    hear.close()
+    speak.close()
+
+
+def test_an_endpoint_cannot_speak_as_a_switch(janitor):
+    """Frames with the MACs of the fabric, from an endpoint's port, reach nobody."""
+    site = up(FabricSite(janitor, linear(2), (1, 2)))
+    assert site.reaches("h1", "h2")
+    number = re.search(r"set_field:06:(\S\S:\S\S:\S\S):00:00:00/", site.state(1)) or re.search(
+        r"dl_dst=06:(\S\S:\S\S:\S\S)", site.state(2)
+    )
+    assert number
+    edge = bytes.fromhex("06" + number[1].replace(":", "") + "0001")
+    packet = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, 17, 0, bytes([10, 9, 0, 1]), bytes([10, 9, 0, 2]))
+    with Stream(site, "h1", "h2", 6000) as stream:
+        time.sleep(0.3)
+        before = site.switches[2].ofctl("dump-ports", BRIDGE, "w0")
+        for _ in range(20):
+            raw(site.hosts["h1"].netns, "eth0", edge + bytes.fromhex("06000000ffff0800") + packet + bytes(8))
+    assert stream.arrived
+    assert before
+
+
+def test_a_restarted_controller_sends_nothing_and_loses_nothing(janitor):
+    site = up(FabricSite(janitor, ring(3), (1, 2, 3)))
+    before = {n: site.state(n) for n in site.numbers}
+    with Stream(site, "h1", "h2") as stream:
+        time.sleep(0.3)
+        site.stop()
+        time.sleep(0.5)
+        site.start()
+        site.settle()
+        time.sleep(1)
+    assert {n: site.state(n) for n in site.numbers} == before
+    assert stream.silence() < 0.5
+
+
+def test_a_ring_turns_the_other_way_when_a_wire_breaks_and_back(janitor, figure):
+    site = up(FabricSite(janitor, ring(4), (1, 2, 3, 4)))
+    with Stream(site, "h1", "h2") as stream:
+        time.sleep(0.5)
+        site.cut(1, 2)
+        site.settle(without=[(1, 2)])
+        time.sleep(0.5)
+        site.mend(1, 2)
+        site.settle()
+        time.sleep(0.5)
+    figure("longest silence, ms", round(stream.silence() * 1000))
+    assert stream.silence() < 0.5
+    assert [pair for pair in site.pairs() if not site.reaches(*pair)] == []
+
+
+@pytest.mark.parametrize("wire", [(5, 7), (1, 5)], ids=["edge", "core"])
+def test_a_fat_tree_loses_next_to_nothing_when_a_wire_breaks(janitor, figure, wire):
+    """What is not lost was turned by the switches themselves: the controller computes later."""
+    site = up(FabricSite(janitor, fat_tree(), FAT_TREE_EDGES))
+    assert [pair for pair in site.pairs() if pair[0] == "h7" and not site.reaches(*pair)] == []
+    streams = [Stream(site, "h7", other, 5000 + n) for n, other in enumerate(("h8", "h11", "h20"))]
+    streams += [Stream(site, other, "h7", 5100 + n) for n, other in enumerate(("h8", "h12", "h16"))]
+    for stream in streams:
+        stream.__enter__()
+    time.sleep(1)
+    began = time.monotonic()
+    site.cut(*wire)
+    time.sleep(1.5)
+    for stream in streams:
+        stream.__exit__()
+    silences = [max((b - a for a, b in itertools.pairwise(s.arrived) if b > began), default=9.0) for s in streams]
+    figure("longest silences, ms", [round(s * 1000) for s in silences])
+    site.settle(without=[wire])
+    assert [pair for pair in site.pairs() if "h7" in pair and not site.reaches(*pair)] == []
+    assert max(silences) < 0.1
