@@ -35,7 +35,7 @@ def hosts() -> Iterator[Result]:
 
         def turn(side: str) -> None:
             with _following(janitor, side, where) as said:
-                whole = next(said)
+                whole = next(one for one in said if "whole_s" in one)
                 figures[side]["whole"].append(whole["whole_s"])
                 figures[side]["memory"].append(whole["memory_mb"])
                 figures[side]["seen"] += _changes(links, said, f"{side}-{len(figures[side]['whole'])}")
