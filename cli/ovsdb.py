@@ -26,6 +26,8 @@ def ovsdb(client: Client, args: argparse.Namespace) -> Exit:
     """List the hosts, or set up or take away one thing on one of them."""
     if args.verb == "hosts":
         return _hosts(client, args)
+    if args.verb == "forget":
+        return _forget(client, args)
     words = [word for word in (args.kind, *args.words) if word]
     if not words:
         raise Failure(Exit.USAGE, f"{args.verb} what?", f"write `ringfence ovsdb {args.verb} KIND ...`")
@@ -118,6 +120,17 @@ def _hosts(client: Client, args: argparse.Namespace) -> Exit:
         for h in answer.items("items")
     ]
     print_table(("HOST", "STATE", "WAY", "OVS", "BRIDGE", "PROBLEM"), rows)
+    return Exit.OK
+
+
+def _forget(client: Client, args: argparse.Namespace) -> Exit:
+    if not args.host or args.kind:
+        raise Failure(Exit.USAGE, "forget which host?", "write `ringfence ovsdb forget --host NAME`")
+    answer = client.delete(f"/v1/hosts/{segment(_host(client, args.host))}", {})
+    if args.json:
+        emit_json(answer.value)
+    else:
+        say(f"{printable(answer.text('host'))}: forgotten")
     return Exit.OK
 
 

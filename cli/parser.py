@@ -305,10 +305,13 @@ def _ovsdb(commands: Commands) -> None:
         "ovsdb set mirrors tap outputPort=tap0 selectAll=true --host host-a",
         "ovsdb set sflow targets='[\"192.0.2.9:6343\"]' sampling=64",
         "ovsdb remove tunnels to-b",
+        "ovsdb forget --host host-a",
     ]
     text = "show the hosts, and set up or take away what is not policy: tunnels, queues, mirrors, flow records"
     command = _command(commands, "ovsdb", text, examples)
-    command.add_argument("verb", metavar="VERB", choices=("hosts", "set", "remove"), help="hosts, set or remove")
+    command.add_argument(
+        "verb", metavar="VERB", choices=("hosts", "set", "remove", "forget"), help="hosts, set, remove or forget"
+    )
     command.add_argument(
         "kind", metavar="KIND", nargs="?", choices=SETTINGS, help=f"what to set or remove: {', '.join(SETTINGS)}"
     )

@@ -77,6 +77,11 @@ class Client:
         """Connections that went on where the one before had ended, without asking for everything."""
         return self._follow.resumed
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._session is not None
+
     def alive(self, timeout_s: float) -> bool:
         """Whether the server answers an echo on the present connection within a time."""
         session = self._session

@@ -115,6 +115,16 @@ class Listener:
         with self._lock:
             return self._entry(name)[0]
 
+    def forget(self, name: str) -> bool:
+        """End the client of a host that is away; False if it is here, or being admitted, or not known."""
+        with self._lock:
+            known = self._hosts.get(name)
+            if known is None or name in self._judging or known[0].connected:
+                return False
+            del self._hosts[name]
+        known[0].stop()
+        return True
+
     # -- accepting -----------------------------------------------------------------------------
 
     def _accept(self) -> None:
@@ -138,8 +148,10 @@ class Listener:
             self._offer(name, sock, peer)
         except (OvsdbError, OSError, ValueError) as error:
             self._say(peer.rpartition(":")[0], f"{peer}: not admitted: {error}")
-            _shut(sock)
-            sock.close()
+            _end(sock)
+        except Exception:  # noqa: BLE001 the registrar's fault or ours: the host tries again
+            _log.exception("OVSDB listener: %s could not be taken in", peer)
+            _end(sock)
         finally:
             self._greetings.release()
 
@@ -277,6 +289,12 @@ def _server_context(tls: Tls) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise BadTarget(f"ovsdb.listen.tls: cannot use the TLS files: {error}") from error
     return context
+
+
+def _end(sock: socket.socket) -> None:
+    _shut(sock)
+    with contextlib.suppress(OSError):
+        sock.close()
 
 
 def _shut(sock: socket.socket) -> None:

@@ -69,6 +69,14 @@ class Administration:
             )
         return found
 
+    def forget(self, host: str) -> None:
+        """Forget a host that dialled in and is away."""
+        self._client(host)
+        if not self._controller.hosts.forget(host):
+            dialled = host in self._controller.hosts.dialling
+            remedy = "take it out of ovsdb.targets" if dialled else "end its connection first: `ovs-vsctl del-manager`"
+            raise PlugRefused(f"host {host[:80]!r} is {'dialled' if dialled else 'connected'}", remedy, passing=False)
+
     def ensure(
         self, host: str, kind: str, name: str, fields: Mapping[str, object], *, dry_run: bool
     ) -> Sequence[HostChange]:

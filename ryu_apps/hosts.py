@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ovsdb import BridgeWish, Client, Listen, Listener, Tls
 from ryu_apps import threads
 from ryu_apps.keeper import Keeper
-from topology.events import Event, HostLost, HostResynced
+from topology.events import Event, HostForgotten, HostLost, HostResynced
 from topology.site import Site
 
 if TYPE_CHECKING:
@@ -93,6 +93,18 @@ class Hosts:
         for client in list(self.clients.values()):
             client.stop(timeout_s)
 
+    def forget(self, host: str) -> bool:
+        """Forget a host that dialled in and is away, for good; False if it is dialled, or here."""
+        with self._lock:
+            if host in self.dialling or self._listener is None or not self._listener.forget(host):
+                return False
+            self.keepers.pop(host).stop()
+            del self.clients[host]
+            self._remember()
+        self._observe(HostForgotten(host))
+        log.info("host %s is forgotten", host)
+        return True
+
     def problem(self, host: str) -> str:
         """Return why a host's bridge is not as it must be; empty when it is."""
         return self.keepers[host].problem if host in self.keepers else ""
@@ -118,8 +130,9 @@ class Hosts:
             self.store.put_state({HOSTS: json.dumps(names).encode()})
 
     def _take(self, event: Event) -> None:
-        if self._observe(event):
-            self.keepers[event.host].look()
+        keeper = self.keepers.get(event.host)
+        if keeper is not None and self._observe(event):  # without one, it was forgotten meanwhile
+            keeper.look()
 
     def _give_up_on_late(self) -> None:
         late = [name for name, host in self._site().hosts.items() if not host.synced and name not in self.dialling]

@@ -127,4 +127,11 @@ class HostLost:
     reason: str = ""
 
 
-Event: TypeAlias = HostResynced | RowsChanged | HostLost
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostForgotten:
+    """A person said that a host is no more: nothing of it stands."""
+
+    host: str
+
+
+Event: TypeAlias = HostResynced | RowsChanged | HostLost | HostForgotten

@@ -15,6 +15,7 @@ from topology.events import (
     BridgeRow,
     ControllerRow,
     Event,
+    HostForgotten,
     HostLost,
     HostResynced,
     InterfaceRow,
@@ -132,6 +133,9 @@ def empty_site(owner: str, hosts: Iterable[str]) -> Site:
 
 def reduce(site: Site, event: Event) -> Site:
     """Return the site after one event; the same object when the event says nothing new."""
+    if isinstance(event, HostForgotten):
+        left = {name: host for name, host in site.hosts.items() if name != event.host}
+        return site if len(left) == len(site.hosts) else dataclasses.replace(site, hosts=left)
     host = site.hosts.get(event.host, Host(event.host))
     changed = _reduce_host(host, event)
     if changed is host and event.host in site.hosts:
@@ -139,7 +143,7 @@ def reduce(site: Site, event: Event) -> Site:
     return dataclasses.replace(site, hosts={**site.hosts, host.name: changed})
 
 
-def _reduce_host(host: Host, event: Event) -> Host:
+def _reduce_host(host: Host, event: HostResynced | RowsChanged | HostLost) -> Host:
     match event:
         case HostResynced(rows=rows):
             told = {row.uid: row for row in rows}

@@ -45,6 +45,9 @@ class HostPort(Protocol):
     def hosts(self) -> Sequence[HostStatus]:
         """Return the hosts, as last heard."""
 
+    def forget(self, host: str) -> None:
+        """Forget a host that dialled in and is away, for good. Raises PlugRefused."""
+
     def ensure(
         self, host: str, kind: str, name: str, fields: Mapping[str, object], *, dry_run: bool
     ) -> Sequence[HostChange]:
@@ -60,6 +63,10 @@ class NoHosts:
     def hosts(self) -> Sequence[HostStatus]:
         """Return none."""
         return ()
+
+    def forget(self, host: str) -> None:
+        """Refuse."""
+        self.ensure(host, "", "", {}, dry_run=True)
 
     def ensure(
         self, host: str, kind: str, name: str, fields: Mapping[str, object], *, dry_run: bool

@@ -19,7 +19,7 @@ from intent.api.host_bodies import (
     HostChangedAnswer,
     HostsAnswer,
 )
-from intent.api.host_ports import HostChange
+from intent.api.host_ports import HostChange, HostPort
 from intent.api.plug_refused import PlugRefused
 from intent.api.ports import Ports
 from intent.api.writes import send
@@ -56,6 +56,22 @@ class HostList:
         send(resp, HostsAnswer(items=items))
 
 
+class OneHost:
+    """`/v1/hosts/{host}`."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._hosts = ports.hosts
+
+    def on_delete(self, _req: falcon.Request, resp: falcon.Response, host: str) -> None:
+        """Forget it."""
+        found = known_host(self._hosts, host)
+        try:
+            self._hosts.forget(found)
+        except PlugRefused as refused:
+            raise _refused(f"hosts/{host_id(found)}", refused) from refused
+        send(resp, HostChangedAnswer(host=found, changed=True, dry_run=False, changes=[]))
+
+
 class Setting:
     """`/v1/hosts/{host}/<kind>/{name}`, or without a name: make it so, or take it away. Both may be repeated."""
 
@@ -89,16 +105,11 @@ class Setting:
     ) -> None:
         if len(name) > MAX_NAME or not name.isprintable():
             raise RequestError(BAD_REQUEST, "path.name", "this is no name", f"at most {MAX_NAME} printable characters")
-        found = next((h.name for h in self._hosts.hosts() if host_id(h.name) == host), None)
-        if found is None:
-            remedy = "see `ringfence ovsdb hosts`; in paths write ~ for /"
-            raise RequestError(UNPROCESSABLE, "path.host", f"host {host[:80]!r} is not managed here", remedy)
+        found = known_host(self._hosts, host)
         try:
             changes = act(found)
         except PlugRefused as refused:
-            status = UNAVAILABLE if refused.passing else UNPROCESSABLE
-            place = f"hosts/{host_id(found)}/{self._kind}"
-            raise RequestError(status, place, str(refused), refused.remedy) from refused
+            raise _refused(f"hosts/{host_id(found)}/{self._kind}", refused) from refused
         items = [
             HostChangeAnswer(
                 action=c.action, table=c.table, row=c.row, column=c.column, before=c.before, after=c.after, text=c.text
@@ -117,9 +128,27 @@ class Setting:
             raise RequestError(UNPROCESSABLE, where, first["msg"], f"send JSON; {self._kind} take {fields}") from error
 
 
+def known_host(hosts: HostPort, asked: str) -> str:
+    """Return the name of the host that a path means.
+
+    Raises:
+        RequestError: there is none.
+    """
+    found = next((h.name for h in hosts.hosts() if host_id(h.name) == asked), None)
+    if found is None:
+        remedy = "see `ringfence ovsdb hosts`; in paths write ~ for /"
+        raise RequestError(UNPROCESSABLE, "path.host", f"host {asked[:80]!r} is not managed here", remedy)
+    return found
+
+
+def _refused(place: str, refused: PlugRefused) -> RequestError:
+    status = UNAVAILABLE if refused.passing else UNPROCESSABLE
+    return RequestError(status, place, str(refused), refused.remedy)
+
+
 def routes(ports: Ports) -> dict[str, object]:
     """Return every resource of this module by its path."""
-    found: dict[str, object] = {"/v1/hosts": HostList(ports)}
+    found: dict[str, object] = {"/v1/hosts": HostList(ports), "/v1/hosts/{host}": OneHost(ports)}
     found |= {f"/v1/hosts/{{host}}/{kind}/{{name}}": Setting(ports, kind) for kind in NAMED}
     found |= {f"/v1/hosts/{{host}}/{kind}": Setting(ports, kind) for kind in SINGLE}
     return found

@@ -155,6 +155,7 @@ OPERATIONS: Operations = {
         "DELETE": Operation("Take it off", answers.PluggedAnswer, (_HOST,)),
     },
     "/v1/hosts": {"GET": Operation("The managed hosts", HostsAnswer)},
+    "/v1/hosts/{host}": {"DELETE": Operation("Forget a host that dialled in and is away", HostChangedAnswer)},
     "/v1/live/endpoints": {
         "GET": Operation("The endpoints that are plugged in", answers.LiveEndpointsAnswer, (_NETWORK,))
     },

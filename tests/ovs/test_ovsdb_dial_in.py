@@ -14,7 +14,7 @@ from ovsdb.listener import ask_name
 from tests.ovs.database_kit import Database, wait_for
 from tests.ovs.ovsdb_kit import QUICK, Follower
 from tests.ovs.pki_kit import make_pki, sign
-from topology.events import HostLost, HostResynced, RootRow
+from topology.events import HostForgotten, HostLost, HostResynced, RootRow
 from topology.site import empty_site, reduce
 
 
@@ -101,6 +101,21 @@ def test_a_database_replaced_by_an_empty_one_is_believed_once_it_dials_in(databa
             )
         wait_for(lambda: desk.here("host-a") and desk.site.hosts["host-a"].root.next_cfg == 7)
         assert len(desk.site.hosts["host-a"].rows) == 1, "nothing of the old one is left"
+
+
+def test_a_host_that_is_away_can_be_forgotten_and_may_come_again(database):
+    with Desk() as desk:
+        dial_in(database, desk, name="host-a")
+        wait_for(lambda: desk.here("host-a"))
+        assert not desk.listener.forget("host-a"), "it is here"
+        database.stop()
+        wait_for(lambda: desk.site.hosts["host-a"].stale)
+        assert wait_for(lambda: desk.listener.forget("host-a"))
+        assert not desk.listener.forget("host-a")
+        desk.site = reduce(desk.site, HostForgotten("host-a"))
+        assert desk.site.hosts == {}
+        database.start()
+        wait_for(lambda: desk.here("host-a"))
 
 
 def test_a_second_host_of_the_same_name_is_refused_while_the_first_answers(database, janitor, caplog):

@@ -39,6 +39,11 @@ class Hosts:
             raise self.refusal
         return [CHANGE]
 
+    def forget(self, host) -> None:
+        self.asked.append(("forget", host))
+        if self.refusal:
+            raise self.refusal
+
     def remove(self, *what, dry_run):
         self.asked.append(("remove", *what, dry_run))
         return []
@@ -115,6 +120,14 @@ def test_a_refusal_is_told_with_its_remedy(client, hosts, passing, status):
     said = client.simulate_put("/v1/hosts/host-b/policing/p", json={"rateKbps": 5})
     assert said.status_code == status
     assert said.json["errors"][0]["message"] == "the bridge is not ours"
+
+
+def test_a_host_is_forgotten_or_it_is_said_why_not(client, hosts):
+    assert client.simulate_delete("/v1/hosts/host-b").json["changed"] is True
+    hosts.refusal = PlugRefused("it is connected", "end its connection", passing=False)
+    said = client.simulate_delete("/v1/hosts/host-b")
+    assert (said.status_code, said.json["errors"][0]["remedy"]) == (422, "end its connection")
+    assert hosts.asked == [("forget", "host-b")] * 2
 
 
 def test_a_server_without_hosts_says_so():
