@@ -152,7 +152,8 @@ def known_hosts(store: StateStore, config: Ovsdb) -> tuple[str, ...]:
     except ValueError:
         log.error("the state %r cannot be read: hosts are known again when they dial in", HOSTS)  # noqa: TRY400 - no trace
         return ()
-    fitting = [name for name in names if isinstance(name, str) and _NAME.fullmatch(name)]
+    listed = names if isinstance(names, list) else []
+    fitting = [name for name in listed if isinstance(name, str) and _NAME.fullmatch(name)]
     fitting = [name for name in fitting if admitted is None or name in admitted]
     return tuple(fitting[:MAX_KNOWN])
 
