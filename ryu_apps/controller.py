@@ -36,6 +36,7 @@ from topology.site import empty_site
 if TYPE_CHECKING:
     from intent.schema.changes import Applied, Wanted
     from ryu_apps.config import Config
+    from topology.model import Report
 
 log = logging.getLogger("ringfence")
 T = TypeVar("T")
@@ -99,7 +100,7 @@ class Controller(Listener):
         self.hosts.store = self.store
         self.clients = self.hosts.clients
         self.surveyor = Surveyor(self.planner, self.reconciler, lambda: self.store.revision)
-        self.surveyor.links, self.surveyor.reports = self.wires.links, self.wires.reports
+        self.surveyor.links, self.surveyor.reports = self.wires.links, self.reports
         self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, self.surveyor, self.wires)
         self.web = Web(config.rest, self._rest_app())
         log.info("generation %d, store %s at revision %d", memory.generation, config.store_path, self.store.revision)
@@ -164,6 +165,10 @@ class Controller(Listener):
 
     def _may_write(self) -> bool:
         return not self.reconciler.superseded()
+
+    def reports(self) -> tuple[Report, ...]:
+        """Return what an operator should know that no row or document says."""
+        return (*self.wires.reports(), *self.switches.reports())
 
     def keeper_problem(self, host: str) -> str:
         """Return why a host's bridge is not as it must be; empty when it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,8 +66,9 @@ class CurrentInventory:
 
     def current(self) -> Inventory:
         """Return the inventory of the newest compilation."""
-        built = self._controller.planner.built
-        return built.inventory if built else Inventory()
+        built, others = self._controller.planner.built, self._controller.reports()
+        inventory = built.inventory if built else Inventory()
+        return dataclasses.replace(inventory, reports=(*inventory.reports, *others)) if others else inventory
 
 
 class Clock:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Collection
 
 from ryu_apps.link import Link, Refused
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener, Session
+from topology.model import Report
 
+MAX_IMPOSTORS = 256
+REPORT_S = 60.0
+"""How long a report stands after what it tells of happened last."""
 PROBE_S = 2.0
 """How long the first connection of a datapath id has to answer before a second one may replace it."""
 
@@ -25,6 +30,8 @@ class Switches:
         self._dpids = dpids
         self._names = frozenset(names)
         self._lock = threading.Lock()
+        self._impostors: dict[int, tuple[float, Report]] = {}
+        """By the datapath id that a second switch claimed, and when it did last."""
         self._links: dict[int, Link] = {}
         self._sessions: dict[Link, Session] = {}
 
@@ -45,11 +52,31 @@ class Switches:
         if first is None:
             return
         if first.alive(PROBE_S):
+            self._report(dpid, link, first)
             raise Refused(f"{who} is connected from {first.peer}: a second connection with its id is refused")
         first.shut("it did not answer an echo, and the switch connected anew")
         self.gone(first)
         if self._take(dpid, link) is not None:
             raise Refused(f"{who} connected twice at a time")
+
+    def _report(self, dpid: int, link: Link, first: Link) -> None:
+        """Note that two switches claim one datapath id: once, however often the second one tries."""
+        problem = f"a second switch, {_host(link.peer)}, claims the datapath id of {first.peer}, and is refused"
+        remedy = "give it a datapath id of its own (other_config:datapath-id of its bridge), or find out who it is"
+        with self._lock:
+            known = self._impostors.get(dpid)
+            if known is None and len(self._impostors) >= MAX_IMPOSTORS:
+                return
+            report = known[1] if known else Report(f"switch {dpid:016x}", problem, remedy)
+            self._impostors[dpid] = time.monotonic(), report
+
+    def reports(self) -> list[Report]:
+        """Return who claimed what is another's, lately."""
+        late = time.monotonic() - REPORT_S
+        with self._lock:
+            for dpid in [dpid for dpid, (when, _) in self._impostors.items() if when < late]:
+                del self._impostors[dpid]
+            return [report for _, report in self._impostors.values()]
 
     def _take(self, dpid: int, link: Link) -> Link | None:
         """Give a datapath id to a connection, unless another one has it: return that.
@@ -90,3 +117,7 @@ class Switches:
         with self._lock:
             link = self._links.get(dpid)
             return self._sessions.get(link) if link else None
+
+
+def _host(peer: str) -> str:
+    return peer.rpartition(":")[0] or peer

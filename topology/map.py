@@ -38,7 +38,7 @@ class Role(enum.StrEnum):
 
     ENDPOINT = "endpoint"
     LINK = "link"
-    """Wired to another switch."""
+    """For a wire to another switch, whether there is one or not."""
     TUNNEL = "tunnel"
     LOCAL = "local"
     """The bridge's own."""

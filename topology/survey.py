@@ -6,6 +6,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
+from topology.fabric import link_port
 from topology.map import (
     BridgeNode,
     EndpointNode,
@@ -55,7 +56,7 @@ def survey(site: Site, inventory: Inventory, present: Present) -> Map:
         bridges={(b.host, b.name): _bridge(b, present) for b in bridges},
         ports={(i.host, i.bridge, i.name): _port(i, roles.of(i)) for i in interfaces},
         links={ends: LinkNode(*ends, State.UP if up else State.DOWN) for ends, up in sorted(present.links.items())},
-        tunnels={(i.host, i.bridge, i.name): _tunnel(i) for i in interfaces if i.type in TUNNEL_TYPES},
+        tunnels={(i.host, i.bridge, i.name): _tunnel(i, inventory) for i in interfaces if i.type in TUNNEL_TYPES},
         networks=_networks(present.networks, endpoints),
         endpoints=endpoints,
     )
@@ -91,7 +92,7 @@ class _Roles:
             return Role.ENDPOINT
         if interface.ofport == OFPP_LOCAL:
             return Role.LOCAL
-        if interface.dpid is not None and LinkEnd(interface.dpid, interface.ofport or 0) in self._links:
+        if link_port(interface) or LinkEnd(interface.dpid or 0, interface.ofport or 0) in self._links:
             return Role.LINK
         return Role.UNKNOWN
 
@@ -117,9 +118,9 @@ def _port(interface: SiteInterface, role: Role) -> PortNode:
     )
 
 
-def _tunnel(interface: SiteInterface) -> TunnelNode:
-    options: Mapping[str, str] = getattr(interface, "options", {})
-    remote = options.get("remote_ip", "")
+def _tunnel(interface: SiteInterface, inventory: Inventory) -> TunnelNode:
+    own = inventory.tunnels.get(interface.dpid or 0)
+    remote = "flow" if own is not None and own.ofport == interface.ofport else ""
     return TunnelNode(interface.host, interface.bridge, interface.name, interface.type, remote, _port_state(interface))
 
 

@@ -10,6 +10,10 @@ import pytest
 from intent.compiler.fabric import Bucket, GroupSpec, wiring
 from intent.compiler.flow import IN_PORT, Group, Output
 from ryu_apps.convergence import Desired
+from ryu_apps.link import Refused
+from ryu_apps.reconciler import Reconciler
+from ryu_apps.session import Listener
+from ryu_apps.switches import Switches
 from ryu_apps.wire import WireError
 from ryu_apps.wire.groups import GroupCommand, decode_group_descs, encode_buckets, group_mod
 from ryu_apps.wires import Wires
@@ -189,3 +193,15 @@ def test_every_group_that_flows_or_groups_use_is_there():
     used |= {bucket.group for spec in part.groups.values() for bucket in spec.buckets if bucket.group}
     assert used == set(part.groups)
     assert not any(act == Output(0) for flow in part.flows for act in flow.body.actions)
+
+
+def test_a_second_switch_of_one_id_is_reported_once_and_refused_each_time():
+    reconciler = Reconciler(1, 60.0)
+    switches = Switches(reconciler, Listener(), None, ())
+    first, second = (SimpleNamespace(peer=f"192.0.2.{n}:4000{n}", names=(), alive=lambda _s: True) for n in (1, 2))
+    switches.admit(first, 7, 0)
+    for _ in range(3):
+        with pytest.raises(Refused):
+            switches.admit(second, 7, 0)
+    (report,) = switches.reports()
+    assert (report.subject, "192.0.2.2," in report.problem) == ("switch 0000000000000007", True)
