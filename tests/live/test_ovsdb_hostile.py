@@ -8,6 +8,7 @@ import time
 import pytest
 
 from ovsdb import ConnectionLost, ProtocolError, TransactionError, open_session
+from ovsdb.follow import NEVER
 from tests.unit.ovsdb_kit import INITIAL, OTHER, QUICK, ROW, SINCE, Peer, Server, Watch, honest
 from topology.events import BridgeRow, HostLost, HostResynced, InterfaceRow, RefusedRow, RowsChanged
 
@@ -113,6 +114,48 @@ def test_silence_ends_a_connection_and_echoes_keep_one():
         assert "silent for 0.6 s" in lost[0].reason
         time.sleep(3 * QUICK.probe_s)
         assert len(watch.resyncs(2)) == 2
+
+
+def test_a_server_that_cannot_resume_is_asked_for_everything_and_followed():
+    """Open vSwitch before 2.12 knows `monitor_cond` and its `update2` only."""
+    methods = []
+
+    def old(peer: Peer) -> None:
+        request = peer.hear()
+        methods.append(request["method"])
+        peer.say({"id": request["id"], "result": None, "error": {"error": "unknown method", "details": "no"}})
+        methods.append(peer.answer(INITIAL)["method"])
+        gone = {"Bridge": {ROW: {"delete": None}}}
+        peer.say({"id": None, "method": "update2", "params": ["ringfence", gone]})
+        peer.stay()
+
+    with Server(old) as server, Watch(server.target) as watch:
+        events = watch.until(lambda events: len(events) == 2)
+    assert methods == ["monitor_cond_since", "monitor_cond"]
+    assert events[0].rows == (RIGHT,)
+    assert events[1] == RowsChanged(server.target, (), (ROW,))
+
+
+def test_a_copy_that_does_not_fit_what_happened_since_is_thrown_away():
+    """A server that goes on from our transaction with rows we never saw: everything is read anew."""
+    asked = []
+
+    def first(peer: Peer) -> None:
+        asked.append(peer.answer(INITIAL)["params"][3])
+
+    def lying(peer: Peer) -> None:
+        request = peer.hear()
+        asked.append(request["params"][3])
+        peer.say({"id": request["id"], "result": [True, SINCE, {"Bridge": {OTHER: {"delete": None}}}], "error": None})
+
+    def last(peer: Peer) -> None:
+        asked.append(peer.answer(INITIAL)["params"][3])
+        peer.stay()
+
+    with Server(first, lying, last) as server, Watch(server.target) as watch:
+        watch.resyncs(2)
+        assert watch.client.resumed == 0
+    assert asked == [NEVER, SINCE, NEVER]
 
 
 def test_a_server_that_lives_but_never_answers_is_left():

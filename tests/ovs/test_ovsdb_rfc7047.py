@@ -5,13 +5,18 @@ The schema is our own; the cases follow the RFC's sections and look at what thei
 
 from __future__ import annotations
 
+import contextlib
 import json
+import queue
+import threading
 
 import pytest
 
-from ovsdb import ProtocolError, TransactionError, open_session
+from ovsdb import ConnectionLost, ProtocolError, TransactionError, open_session
 from ovsdb.columns import DEFAULTS, Kind, decode, encode
-from ovsdb.session import Session
+from ovsdb.session import DEFAULT_LIMITS, Session
+from ovsdb.stream import Stream
+from ovsdb.target import connect, parse_target
 from tests.ovs.database_kit import Database
 
 UID = "00000000-0000-4000-8000-000000000001"
@@ -189,3 +194,79 @@ def test_methods_that_are_not_there_and_databases_that_are_not_are_told(session)
         session.call("get_schema", ["Nothing"])
     assert session.call("echo", [1, "two"]) == [1, "two"]
     assert "Open_vSwitch" in session.call("list_dbs", [])
+
+
+# -- monitors --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watched(database, session):
+    """A second connection: what it is notified of, in order."""
+    told: queue.Queue = queue.Queue()
+    stream = Stream(connect(parse_target(database.target), None, 5), database.target)
+    other = Session(stream, "other", DEFAULT_LIMITS, lambda method, params: told.put((method, params)))
+    reader = threading.Thread(target=_run, args=(other,))
+    reader.start()
+    yield other, told
+    other.close()
+    reader.join(5)
+
+
+def _run(session: Session) -> None:
+    with contextlib.suppress(ConnectionLost):
+        session.run()
+
+
+def test_a_monitor_tells_the_columns_it_selected_one_notification_a_transaction(session, watched):
+    other, told = watched
+    put(session, name="a", i=1)
+    (uid,) = (raw[1] for raw in get(session, "_uuid"))
+    initial = other.call("monitor", ["Open_vSwitch", "m", {"T": {"columns": ["name"]}}])
+    assert initial == {"T": {uid: {"new": {"name": "a"}}}}
+    session.transact([{"op": "update", "table": "T", "where": [], "row": {"i": 2}}])
+    session.transact(
+        [
+            {"op": "update", "table": "T", "where": [], "row": {"name": "b"}},
+            {"op": "insert", "table": "T", "row": {"name": "c"}},
+        ]
+    )
+    method, (name, tables) = told.get(timeout=5)
+    assert (method, name, len(tables["T"])) == ("update", "m", 2), "the change of an unselected column is not told"
+    assert tables["T"][uid] == {"old": {"name": "a"}, "new": {"name": "b"}}
+    session.transact([{"op": "delete", "table": "T", "where": [["name", "==", "b"]]}])
+    assert told.get(timeout=5)[1][1] == {"T": {uid: {"old": {"name": "b"}}}}
+
+
+def test_select_leaves_kinds_of_changes_out_and_a_cancelled_monitor_is_silent(session, watched):
+    other, told = watched
+    select = {"initial": False, "insert": False, "modify": False, "delete": True}
+    assert other.call("monitor", ["Open_vSwitch", "m", {"T": {"columns": ["name"], "select": select}}]) == {}
+    put(session, name="a")
+    session.transact([{"op": "update", "table": "T", "where": [], "row": {"name": "b"}}])
+    session.transact([{"op": "delete", "table": "T", "where": []}])
+    ((update,),) = (told.get(timeout=5)[1][1]["T"].values(),)
+    assert update == {"old": {"name": "b"}}
+    assert other.call("monitor_cancel", ["m"]) == {}
+    put(session, name="c")
+    assert other.call("echo", ["after it"]) == ["after it"]
+    assert told.empty()
+    with pytest.raises(ProtocolError, match="unknown monitor"):
+        other.call("monitor_cancel", ["m"])
+
+
+def test_a_conditional_monitor_tells_differences_and_rows_that_enter_and_leave(session, watched):
+    other, told = watched
+    put(session, name="a", i=1, set=["set", [1, 2]], map=["map", [["k", "v"]]])
+    (uid,) = (raw[1] for raw in get(session, "_uuid"))
+    request = {"T": [{"columns": ["name", "set", "map"], "where": [["i", "<", 5]]}]}
+    (row,) = (r["initial"] for r in other.call("monitor_cond", ["Open_vSwitch", "m", request])["T"].values())
+    assert row["name"] == "a"
+    changes = [["set", "insert", 3], ["set", "delete", 1], ["map", "insert", ["map", [["n", "w"]]]]]
+    session.transact([{"op": "mutate", "table": "T", "where": [], "mutations": changes}])
+    method, (_, tables) = told.get(timeout=5)
+    assert method == "update2"
+    assert tables == {"T": {uid: {"modify": {"set": ["set", [1, 3]], "map": ["map", [["n", "w"]]]}}}}
+    session.transact([{"op": "update", "table": "T", "where": [], "row": {"i": 9}}])
+    assert told.get(timeout=5)[1][1] == {"T": {uid: {"delete": None}}}
+    session.transact([{"op": "update", "table": "T", "where": [], "row": {"i": 0}}])
+    assert told.get(timeout=5)[1][1]["T"][uid]["insert"]["name"] == "a"
