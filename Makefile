@@ -40,7 +40,7 @@ conformance: setup ## every Kubernetes case of the shared data: model, traces on
 	@$(PYTHON) -m tests.conformance.run
 
 soak: setup ## the long runs; figures go to docs/figures.json and docs/figures.md
-	@RINGFENCE_SOAK=1 $(PYTHON) -m pytest tests/soak tests/ovs/test_proof_*.py -vv --durations=0; \
+	@RINGFENCE_SOAK=1 $(PYTHON) -m pytest tests/soak tests/ovs/test_proof_*.py 'tests/docker/test_real_daemon.py::test_a_real_daemon_with_real_packets[proofs]' -vv --durations=0; \
 	code=$$?; $(PYTHON) scripts/figures.py && exit $$code
 
 bench: setup ## measure beside peers, one JSON line a row (ROW=name for one)

@@ -66,6 +66,8 @@ class Gate:
         """What the kernel was made to be; None where that is not known."""
         self._documents: dict[Key, Document] | None = None
         """Our documents as we left them; None where that is not known."""
+        self._plugged: bool | None = None
+        """Whether the host's interface is plugged in; None where that is not known."""
         self._gateways: Mapping[str, Any] = {}
         """Networks whose documents have their gateways."""
         self._troubles: dict[str, str] = {}
@@ -96,7 +98,7 @@ class Gate:
         """Compare the kernel anew at the next look, and the controller's documents if that is asked for."""
         self._kernel = None
         if documents:
-            self._documents, self._gateways = None, {}
+            self._documents, self._plugged, self._gateways = None, None, {}
 
     def _guarded_look(self) -> bool:
         try:
@@ -162,7 +164,7 @@ class Gate:
         desired = {(d["kind"], d["name"]): d for d in wanted.documents}
         if self._documents is None:
             self._documents = self._found()
-            self._plug(wanted)
+        self._plug(wanted=bool(desired))
         fresh = [*self._networks(wanted), *(d for key, d in desired.items() if self._documents.get(key) != d)]
         refusals = self._apply(fresh)
         if stale := [key for key in self._documents if key not in desired]:
@@ -185,12 +187,15 @@ class Gate:
                         refusals.append(f"{document['kind']} {document['name']}: {refused}")
         return refusals
 
-    def _plug(self, wanted: Wishes) -> None:
+    def _plug(self, *, wanted: bool) -> None:
+        if self._plugged is wanted:
+            return
         outer = hostlink.switch_end(self._settings.interface)
-        if wanted.documents:
+        if wanted:
             self._controller.put_port(outer, {UPLINK_KEY: "host", "iface-id": iface_id(self._settings)})
         else:
             self._controller.delete_port(outer)
+        self._plugged = wanted
 
     def _found(self) -> dict[Key, Document]:
         """Return our documents as the controller has them."""

@@ -28,12 +28,14 @@ class Service:
     image: str
     labels: Mapping[str, str]
     expose: tuple[str, ...]
+    published: tuple[str, ...]
     network: str
 
     def words(self) -> list[str]:
         """Return the options of `docker run`."""
         labels = [word for key, value in self.labels.items() for word in ("--label", f"{key}={value}")]
         ports = [word for port in self.expose for word in ("--expose", port)]
+        ports += [word for port in self.published for word in ("--publish", port)]
         return ["--name", self.container, "--network", self.network, "--network-alias", self.name, *labels, *ports]
 
 
@@ -47,11 +49,13 @@ class Network:
     ipv6: bool
     ipam: str
     subnets: tuple[str, ...]
+    gateways: tuple[str, ...]
 
     def words(self) -> list[str]:
         """Return the options and the name for `docker network create`."""
         options = [word for key, value in self.options.items() for word in ("-o", f"{key}={value}")]
         subnets = [word for subnet in self.subnets for word in ("--subnet", subnet)]
+        subnets += [word for gateway in self.gateways for word in ("--gateway", gateway)]
         ipv6 = ["--ipv6"] if self.ipv6 else []
         return ["-d", self.driver, "--ipam-driver", self.ipam, *ipv6, *options, *subnets, self.name]
 
@@ -99,6 +103,7 @@ def _service(project: str, name: str, data: object) -> Service:
         reader.take("image", values.text),
         {**reader.take("labels", values.mapping, {}), **own},
         tuple(reader.take("expose", values.texts, [])),
+        tuple(reader.take("ports", values.texts, [])),
         f"{project}_{networks[0]}",
     )
     reader.done()
@@ -108,13 +113,15 @@ def _service(project: str, name: str, data: object) -> Service:
 def _network(project: str, name: str, data: object) -> Network:
     reader = values.Reader(f"networks.{name}", data)
     ipam = values.Reader(f"networks.{name}.ipam", reader.take("ipam", values.mapping, {}))
+    subnets = ipam.take("config", values.mappings, [])
     network = Network(
         f"{project}_{name}",
         reader.take("driver", values.text),
         reader.take("driver_opts", values.mapping, {}),
         reader.take("enable_ipv6", bool, default=False),
         ipam.take("driver", values.text),
-        tuple(str(item["subnet"]) for item in ipam.take("config", values.mappings, [])),
+        tuple(str(item["subnet"]) for item in subnets),
+        tuple(str(item["gateway"]) for item in subnets if "gateway" in item),
     )
     ipam.done()
     reader.done()

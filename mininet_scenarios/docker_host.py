@@ -41,7 +41,22 @@ CALL_TIMEOUT_S = 60.0
 CLIENT = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
 """Debian's own, where it is: another on PATH may be too new for this dockerd."""
 PROGRAMS = ("dockerd", "containerd", "runc", "docker", "busybox", "iptables", "nft")
-APPLETS = ("sh", "sleep", "nc", "ping", "cat", "ip", "httpd", "wget", "nslookup", "echo", "true", "arping", "seq")
+APPLETS = (
+    "sh",
+    "sleep",
+    "nc",
+    "ping",
+    "cat",
+    "ip",
+    "httpd",
+    "wget",
+    "nslookup",
+    "echo",
+    "true",
+    "arping",
+    "seq",
+    "timeout",
+)
 
 
 def missing() -> str | None:

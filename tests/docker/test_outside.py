@@ -155,6 +155,10 @@ def routes(family="-4"):
 
 
 def test_it_is_made_kept_and_collected(gate, state, controller):
+    state.drop("networks", SHOP.uid)
+    assert gate.look()
+    assert (controller.table, controller.stored) == ({}, {})
+    state.put_network(SHOP)
     assert gate.look()
     assert {"rfdocker", "rfdocker-sw"} <= links.names()
     assert routes() == {"10.1.0.0/24"}
@@ -175,8 +179,6 @@ def test_it_is_made_kept_and_collected(gate, state, controller):
     assert gate.look()
     assert not {"rfdocker", "rfdocker-sw"} & links.names()
     assert table() == ""
-    gate.forget(documents=True)
-    assert gate.look()
     assert set(controller.stored) == {("Network", "shop")}
     assert controller.table == {}
 
