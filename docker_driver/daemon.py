@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from docker_driver import firewall
+from docker_driver import firewall, hostlink
 from docker_driver.calls import table
 from docker_driver.controller import Controller
 from docker_driver.engine import Engine
@@ -51,7 +51,7 @@ class Daemon:
         self._plugger = Plugger(self._state, self._engine, controller, config.labels.rules)
         self._gate = Gate(self._state, other, config.outside)
         self._plugger.named = self._gate.wake
-        ipam = Ipam(self._state, config.pools, config.rest_s)
+        ipam = Ipam(self._state, config.pools, config.rest_s, elsewhere=hostlink.routed)
         refuse = config.controller_down == "refuse"
         self._shut = firewall.missing() if config.outside.enabled else "outside.enabled is false"
         if self._shut:

@@ -12,6 +12,7 @@ import ipaddress
 import json
 import subprocess
 from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,21 @@ def route(interface: str, ways: Iterable[Way]) -> list[str]:
     surplus = [f"route del {subnet} dev {interface}" for subnet in there if subnet not in wanted]
     _ip(*surplus, *(line for way in sorted(wanted.values()) for line in _lines(interface, way)))
     return problems
+
+
+def routed(proc: Path = Path("/proc/net")) -> list[IPv4Network | IPv6Network]:
+    """Return the subnets that the host has routes to, without default routes. Sources: proc(5), net/ipv6/route.c."""
+    found: list[IPv4Network | IPv6Network] = []
+    for line in _read(proc / "route").splitlines()[1:]:
+        _, target, _, _, _, _, _, mask, *_ = line.split()
+        prefix = int(mask, 16).bit_count()
+        if prefix:
+            found.append(IPv4Network((int.from_bytes(bytes.fromhex(target)[::-1]), prefix)))
+    for line in _read(proc / "ipv6_route").splitlines():
+        target, prefix_hex, *_, device = line.split()
+        if int(prefix_hex, 16) and device != "lo":
+            found.append(IPv6Network((bytes.fromhex(target), int(prefix_hex, 16))))
+    return found
 
 
 def not_forwarding(versions: Iterable[int]) -> list[str]:

@@ -76,13 +76,22 @@ class Ipam:
     """The calls. Any thread may make them."""
 
     def __init__(
-        self, state: State, pools: Iterable[str], rest_s: float, clock: Callable[[], float] = time.time
+        self,
+        state: State,
+        pools: Iterable[str],
+        rest_s: float,
+        clock: Callable[[], float] = time.time,
+        elsewhere: Callable[[], list[Subnet]] = list,
     ) -> None:
-        """Keep addresses in `state`; choose subnets from `pools`; let released addresses rest."""
+        """Keep addresses in `state`; choose subnets from `pools`; let released addresses rest.
+
+        `elsewhere` returns the subnets that the host has routes to: none that overlaps one is chosen.
+        """
         self._state = state
         self._pools = tuple(ipaddress.ip_network(pool) for pool in pools)
         self._rest_s = rest_s
         self._clock = clock
+        self._elsewhere = elsewhere
 
     # -- pools ---------------------------------------------------------------------------------
 
@@ -114,10 +123,11 @@ class Ipam:
                 db.execute("DELETE FROM pools WHERE id = ?", (uid,))
 
     def _choose(self, taken: list[Pool], *, v6: bool) -> Pool:
+        used = [*(pool.subnet for pool in taken), *self._elsewhere()]
         for block in self._pools:
             if (block.version == V6) == v6:
                 for subnet in block.subnets(new_prefix=_SUBNET[block.version]):
-                    if not any(_overlap(subnet, pool.subnet) for pool in taken):
+                    if not any(_overlap(subnet, other) for other in used):
                         return Pool(subnet, subnet)
         raise Refused("no subnet is free: give one with --subnet, or widen `pools` in the driver's configuration")
 

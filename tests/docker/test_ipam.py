@@ -7,6 +7,7 @@ from ipaddress import ip_interface, ip_network
 import pytest
 
 from docker_driver.errors import Refused
+from docker_driver.hostlink import routed
 from docker_driver.ipam import GATEWAY, NOBODY, Ipam
 from docker_driver.state import Endpoint, State
 
@@ -212,3 +213,19 @@ def test_many_at_once(ipam):
     for thread in threads:
         thread.join(10)
     assert len(set(given)) == 60
+
+
+def test_no_subnet_is_chosen_that_the_host_has_a_route_to(state, tmp_path):
+    """As /proc/net has them: 172.29.0.0/24 (and a default route) by eth0, fd52:696e:6700::/64 by eth0."""
+    (tmp_path / "route").write_text(
+        "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
+        "eth0 00000000 0102A8C0 0003 0 0 0 00000000 0 0 0\n"
+        "eth0 00001DAC 00000000 0001 0 0 0 00FFFFFF 0 0 0\n"
+    )
+    rest = "00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001"
+    (tmp_path / "ipv6_route").write_text(
+        f"fd52696e670000000000000000000000 40 {rest} eth0\n00000000000000000000000000000000 00 {rest} eth0\n"
+    )
+    ipam = Ipam(state, ["172.29.0.0/16", "fd52:696e:6700::/48"], 600, elsewhere=lambda: routed(tmp_path))
+    assert str(ipam.request_pool("", "", v6=False).subnet) == "172.29.1.0/24"
+    assert str(ipam.request_pool("", "", v6=True).subnet) == "fd52:696e:6700:1::/64"
