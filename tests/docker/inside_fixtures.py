@@ -10,7 +10,8 @@ from tests.soak.conftest import effort, figure  # noqa: F401 - fixtures
 @pytest.fixture(scope="module")
 def host():
     with Janitor() as janitor, Docker(janitor) as host:
-        host.network("lan", "--subnet", "10.1.0.0/24", "--ipv6", "--subnet", "fd00:1::/64")
+        # Wide enough for a thousand starts in the ten minutes that released addresses rest.
+        host.network("lan", "--subnet", "10.1.0.0/20", "--ipv6", "--subnet", "fd00:1::/64")
         host.apply(ALLOW)
         yield host
         host.check()

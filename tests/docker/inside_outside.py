@@ -195,12 +195,12 @@ def test_only_what_is_published_is_let_in_even_where_the_world_knows_the_way(hos
         "kind: Policy\nname: open\nrules:\n- {action: allow, from: [{world: true}], to: [{labels: {side: web}}]}\n"
     )
     world.serve(81, "web")
-    subprocess.run(["ip", "-n", world.netns, "route", "add", "10.1.0.0/24", "via", HOST], check=True)
+    subprocess.run(["ip", "-n", world.netns, "route", "add", "10.1.0.0/20", "via", HOST], check=True)
     try:
         assert world.from_world(address, 81) == LOST
         assert world.from_world(address, 80) == LOST
     finally:
-        subprocess.run(["ip", "-n", world.netns, "route", "del", "10.1.0.0/24"], check=True)
+        subprocess.run(["ip", "-n", world.netns, "route", "del", "10.1.0.0/20"], check=True)
 
 
 def test_by_way_of_the_host_a_container_gets_no_further_than_directly(host, world, documents):

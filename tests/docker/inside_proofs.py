@@ -106,7 +106,7 @@ def test_an_allowed_packet_passes_soon_after_the_start(host, effort, figure):
     argv = ["nsenter", "-t", str(pid), "-n", sys.executable, "-I", "-S", "-c", LISTEN]
     listener = host.janitor.start(argv, pipe=True)
     waits = []
-    for number in range(effort(short=8, full=200)):
+    for number in range(effort(short=8, full=100)):
         since = time.time()
         host.run(f"w{number}", "lan", labels=["side=web"], command=("ping", "-i", "0.003", address))
         _, at = listener.stdout.readline().split()
@@ -130,7 +130,7 @@ def test_an_opening_that_comes_too_early_is_delayed_and_not_refused(host, effort
     address = host.end("db", "lan")["IPAddress"]
     host.plugged("db.lan")
     refused, came = 0, []
-    for _ in range(effort(short=4, full=200)):
+    for _ in range(effort(short=4, full=100)):
         began = time.monotonic()
         command = ("sh", "-c", f"nc -w 8 {address} 80 </dev/null && echo ready")
         try:
@@ -148,7 +148,7 @@ def test_starting_takes_about_as_long_as_on_dockers_own_bridge(host, effort, fig
     host.network("fair")
     took = {"fair": [], "plain": []}
     try:
-        for number in range(effort(short=6, full=200)):
+        for number in range(effort(short=6, full=100)):
             for network in sorted(took, reverse=bool(number % 2)):
                 began = time.monotonic()
                 host.docker("run", "--rm", "--network", network, IMAGE, "true")
