@@ -1,6 +1,9 @@
 """The driver's configuration: what is wrong is named; what is printed reads back the same."""
 
+import contextlib
+import json
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from docker_driver.config import Config, ConfigError, describe, load, parse
+from docker_driver.state import Network, State
 from intent.schema import parse_documents, to_intents
 
 
@@ -66,3 +70,29 @@ def test_the_examples_intents_are_intents():
     folder = Path(__file__).parents[2] / "examples/compose"
     for name in ("shop.yaml", "lock.yaml"):
         assert to_intents(parse_documents((folder / name).read_text(), source=name)).policies
+
+
+def test_a_state_file_of_the_version_before_is_read_as_it_is(tmp_path):
+    """Before networks knew gateways and endpoints what they publish."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "docker.db")) as db, db:
+        db.executescript(
+            "CREATE TABLE networks (id TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+            "CREATE TABLE endpoints (id TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID; PRAGMA user_version = 1;"
+        )
+        network = {"name": "shop", "subnets": ["10.1.0.0/24"], "mtu": 1500}
+        db.execute("INSERT INTO networks VALUES ('n', ?)", (json.dumps(network),))
+        endpoint = {"network": "n", "mac": "02:00:00:00:00:01", "addresses": ["10.1.0.2/24"], "exposed": [[6, 80]]}
+        endpoint |= {"made_at": 1.0, "joined": True}
+        db.execute("INSERT INTO endpoints VALUES ('e', ?)", (json.dumps(endpoint),))
+    state = State(tmp_path)
+    try:
+        assert state.network("n") == Network("n", "shop", ("10.1.0.0/24",))
+        assert state.endpoint("e").exposed == ((6, 80),)
+        assert state.endpoint("e").published == ()
+        instance = state.instance
+        assert len(instance) == 8
+    finally:
+        state.close()
+    again = State(tmp_path)
+    assert again.instance == instance
+    again.close()
