@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -171,6 +173,41 @@ def test_with_tls_a_host_is_who_its_certificate_says_whatever_its_database_claim
         dial_in(secured(janitor, pki, "host-b"), desk, "ssl", name="host-a")
         wait_for(lambda: "'host-b' is not admitted" in caplog.text)
         assert set(desk.site.hosts) == {"host-a", "host-c"}
+
+
+GREEN = """
+import eventlet
+eventlet.monkey_patch()
+import sys
+from ovsdb import Listen, Listener, Tls
+from topology.events import HostResynced
+events, clients, beats = [], [], []
+listener = Listener(Listen("127.0.0.1", 0, Tls(*sys.argv[1:])), events.append, clients.append)
+listener.start()
+def beat():
+    while True:
+        beats.append(1)
+        eventlet.sleep(0.005)
+eventlet.spawn(beat)
+print(listener.port, flush=True)
+with eventlet.Timeout(8):
+    while not any(isinstance(e, HostResynced) for e in events):
+        eventlet.sleep(0.01)
+assert clients[0].alive(2) and len(beats) > 3
+listener.stop()
+print(clients[0].host, flush=True)
+"""
+
+
+def test_with_tls_under_eventlet_as_in_the_controller(janitor, pki):
+    keys = files(pki, "controller")
+    argv = [sys.executable, "-W", "ignore", "-c", GREEN, keys.key, keys.cert, keys.ca]
+    process = janitor.start(argv, pipe=True)
+    desk = SimpleNamespace(listener=SimpleNamespace(port=int(process.stdout.readline())))
+    with socket.create_connection(("127.0.0.1", desk.listener.port)):  # one that never begins its handshake
+        dial_in(secured(janitor, pki, "host-a"), desk, "ssl")
+        assert process.stdout.readline().strip() == b"host-a"
+    assert process.wait(5) == 0
 
 
 def test_a_certificate_of_a_stranger_and_none_at_all_are_refused(janitor, pki, caplog):
