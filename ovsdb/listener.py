@@ -115,15 +115,15 @@ class Listener:
         with self._lock:
             return self._entry(name)[0]
 
-    def forget(self, name: str) -> bool:
-        """End the client of a host that is away; False if it is here, or being admitted, or not known."""
+    def forget(self, name: str) -> Client | None:
+        """End and return the client of a host that is away; None if it is here, or being admitted, or not known."""
         with self._lock:
             known = self._hosts.get(name)
             if known is None or name in self._judging or known[0].connected:
-                return False
+                return None
             del self._hosts[name]
         known[0].stop()
-        return True
+        return known[0]
 
     # -- accepting -----------------------------------------------------------------------------
 

@@ -95,13 +95,19 @@ class Hosts:
 
     def forget(self, host: str) -> bool:
         """Forget a host that dialled in and is away, for good; False if it is dialled, or here."""
+        if host in self.dialling or self._listener is None:
+            return False
+        # Not under our lock: the listener takes its own first, and then ours, when a host registers.
+        client = self._listener.forget(host)
+        if client is None:
+            return False
         with self._lock:
-            if host in self.dialling or self._listener is None or not self._listener.forget(host):
-                return False
+            if self.clients.get(host) is not client:
+                return True  # it has dialled in again since, and is another one
             self.keepers.pop(host).stop()
             del self.clients[host]
             self._remember()
-        self._observe(HostForgotten(host))
+            self._observe(HostForgotten(host))
         log.info("host %s is forgotten", host)
         return True
 
