@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from intent.schema import DocumentError
-from mininet_scenarios import docker_shop, private_ovs, report, runner, sandbox, scenario, system_mininet
+from mininet_scenarios import docker_shop, failover, private_ovs, report, runner, sandbox, scenario, system_mininet
 from mininet_scenarios.agents import AgentError
 from mininet_scenarios.measuring import Compared
 from mininet_scenarios.network import ScenarioNetwork
@@ -67,6 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _options(arguments)
     if asked.scenario == docker_shop.NAME:
         return docker_shop.main(arguments)
+    if asked.scenario == failover.NAME:
+        return failover.main(arguments)
     try:
         chosen = scenario.load(asked.scenario)
     except ScenarioError as error:
@@ -84,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    known = [*scenario.names(), docker_shop.NAME]
+    known = [*scenario.names(), docker_shop.NAME, failover.NAME]
     parser = argparse.ArgumentParser(prog="python -m mininet_scenarios.demo", description=__doc__)
     parser.add_argument("--scenario", default="three_tier", help=f"one of {', '.join(known)}, or a file")
     parser.add_argument("--json", action="store_true", help="write the result as one JSON object instead of tables")

@@ -132,7 +132,7 @@ class FabricSite:
         mac = f"02:00:00:00:09:{number:02x}"
         namespaces.plug([Nic(netns, "w0", mac, (address,))], ovs.netns)
         ids = {"iface-id": f"h{number}", "attached-mac": mac, "ringfence:ip": address, "ringfence:network": "lan",
-               "ringfence:label/app": f"h{number}"}  # fmt: skip
+               "ringfence:label/app": f"h{number}", "ringfence:label/side": ("even", "odd")[number % 2]}  # fmt: skip
         words = [f'external_ids:"{key}"="{value}"' for key, value in ids.items()]
         ovs.vsctl("add-port", BRIDGE, "w0", "--", "set", "interface", "w0", *words)
         return FabricHost(f"h{number}", number, netns, address)

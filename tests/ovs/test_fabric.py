@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import re
 import socket
 import struct
-import threading
 import time
 
 import pytest
 
 from mininet_scenarios import namespaces
+from mininet_scenarios.datagrams import Stream
 from mininet_scenarios.fabric import BRIDGE, FAT_TREE_EDGES, FabricSite, fat_tree, linear, ring, said, tree
 from topology.lldp import frame
 from topology.paths import LinkEnd
@@ -23,7 +23,6 @@ kind: Policy
 name: not-this
 rules: [{action: deny, from: [{labels: {app: h1}}], to: [{labels: {app: h3}}], services: [udp/4000]}]
 """
-PERIOD_S = 0.002
 
 
 def up(site: FabricSite) -> FabricSite:
@@ -31,51 +30,6 @@ def up(site: FabricSite) -> FabricSite:
     site.apply(LAN)
     site.settle()
     return site
-
-
-class Stream:
-    """Datagrams from one host to another every 2 ms; tells the longest silence."""
-
-    def __init__(self, site: FabricSite, one: str, other: str, port: int = 5000) -> None:
-        self.arrived: list[float] = []
-        self._to = (site.hosts[other].address, port)
-        with namespaces.entered(site.hosts[other].netns):
-            self._receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._receiver.bind(self._to)
-        self._receiver.settimeout(0.2)
-        with namespaces.entered(site.hosts[one].netns):
-            self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._done = threading.Event()
-        self._threads = [threading.Thread(target=self._send), threading.Thread(target=self._receive)]
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        for thread in self._threads:
-            thread.join()
-        self._receiver.close()
-        self._sender.close()
-
-    def _send(self) -> None:
-        while not self._done.wait(PERIOD_S):
-            self._sender.sendto(b"x", self._to)
-
-    def _receive(self) -> None:
-        while not self._done.is_set():
-            try:
-                self._receiver.recv(64)
-            except TimeoutError:
-                continue
-            self.arrived.append(time.monotonic())
-
-    def silence(self) -> float:
-        """Return the longest time between two datagrams."""
-        times = [*self.arrived, time.monotonic()]
-        return max(later - sooner for sooner, later in itertools.pairwise(times))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +119,7 @@ def test_an_endpoint_cannot_speak_as_a_switch(janitor):
 def test_a_restarted_controller_sends_nothing_and_loses_nothing(janitor):
     site = up(FabricSite(janitor, ring(3), (1, 2, 3)))
     before = {n: site.state(n) for n in site.numbers}
-    with Stream(site, "h1", "h2") as stream:
+    with Stream(site, "h1", "h2", 5000) as stream:
         time.sleep(0.3)
         site.stop()
         time.sleep(0.5)
@@ -173,12 +127,12 @@ def test_a_restarted_controller_sends_nothing_and_loses_nothing(janitor):
         site.settle()
         time.sleep(1)
     assert {n: site.state(n) for n in site.numbers} == before
-    assert stream.silence() < 0.5
+    assert stream.silence_s() < 0.5
 
 
 def test_a_ring_turns_the_other_way_when_a_wire_breaks_and_back(janitor, figure):
     site = up(FabricSite(janitor, ring(4), (1, 2, 3, 4)))
-    with Stream(site, "h1", "h2") as stream:
+    with Stream(site, "h1", "h2", 5000) as stream:
         time.sleep(0.5)
         site.cut(1, 2)
         site.settle(without=[(1, 2)])
@@ -186,8 +140,8 @@ def test_a_ring_turns_the_other_way_when_a_wire_breaks_and_back(janitor, figure)
         site.mend(1, 2)
         site.settle()
         time.sleep(0.5)
-    figure("longest silence, ms", round(stream.silence() * 1000))
-    assert stream.silence() < 0.5
+    figure("longest silence, ms", round(stream.silence_s() * 1000))
+    assert stream.silence_s() < 0.5
     assert [pair for pair in site.pairs() if not site.reaches(*pair)] == []
 
 
@@ -198,15 +152,14 @@ def test_a_fat_tree_loses_next_to_nothing_when_a_wire_breaks(janitor, figure, wi
     assert [pair for pair in site.pairs() if pair[0] == "h7" and not site.reaches(*pair)] == []
     streams = [Stream(site, "h7", other, 5000 + n) for n, other in enumerate(("h8", "h11", "h20"))]
     streams += [Stream(site, other, "h7", 5100 + n) for n, other in enumerate(("h8", "h12", "h16"))]
-    for stream in streams:
-        stream.__enter__()
-    time.sleep(1)
-    began = time.monotonic()
-    site.cut(*wire)
-    time.sleep(1.5)
-    for stream in streams:
-        stream.__exit__()
-    silences = [max((b - a for a, b in itertools.pairwise(s.arrived) if b > began), default=9.0) for s in streams]
+    with contextlib.ExitStack() as stack:
+        for stream in streams:
+            stack.enter_context(stream)
+        time.sleep(1)
+        began = time.monotonic()
+        site.cut(*wire)
+        time.sleep(1.5)
+    silences = [stream.silence_s(began) for stream in streams]
     figure("longest silences, ms", [round(s * 1000) for s in silences])
     site.settle(without=[wire])
     assert [pair for pair in site.pairs() if "h7" in pair and not site.reaches(*pair)] == []

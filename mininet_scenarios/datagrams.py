@@ -1,0 +1,100 @@
+"""Datagrams between the hosts of a fabric: who gets them, and how long nobody does."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from mininet_scenarios import namespaces
+from mininet_scenarios.fabric import FabricHost, FabricSite
+
+PERIOD_S = 0.002
+TRIES = 3
+PATIENCE_S = 1.0
+"""How long a datagram may take."""
+
+
+class Cell(NamedTuple):
+    """One question: does a datagram of one host to a port of another arrive?"""
+
+    source: str
+    destination: str
+    port: int
+
+
+def _socket(host: FabricHost) -> socket.socket:
+    with namespaces.entered(host.netns):
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+class Stream:
+    """Datagrams from one host to another every 2 ms. A context manager."""
+
+    def __init__(self, site: FabricSite, source: str, destination: str, port: int) -> None:
+        self.arrived: list[float] = []
+        """When, by `time.monotonic`."""
+        self._to = (site.hosts[destination].address, port)
+        self._receiver, self._sender = _socket(site.hosts[destination]), _socket(site.hosts[source])
+        self._receiver.bind(self._to)
+        self._receiver.settimeout(0.1)
+        self._done = threading.Event()
+        self._threads = [threading.Thread(target=self._send), threading.Thread(target=self._receive)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._done.set()
+        for thread in self._threads:
+            thread.join()
+        self._receiver.close()
+        self._sender.close()
+
+    def _send(self) -> None:
+        while not self._done.wait(PERIOD_S):
+            self._sender.sendto(b"x", self._to)
+
+    def _receive(self) -> None:
+        while not self._done.is_set():
+            with contextlib.suppress(TimeoutError):
+                self._receiver.recv(64)
+                self.arrived.append(time.monotonic())
+
+    def silence_s(self, began: float = 0.0) -> float:
+        """Return the longest time between two arrivals, of those that ended after `began`; infinite for no arrival."""
+        gaps = [later - sooner for sooner, later in itertools.pairwise(self.arrived) if later > began]
+        return max(gaps, default=float("inf"))
+
+
+def arrivals(site: FabricSite, cells: Iterable[Cell]) -> dict[Cell, bool]:
+    """Send a few datagrams for each cell, all at once; return which cells got any."""
+    asked = list(cells)
+    with contextlib.ExitStack() as stack:
+        receivers = {}
+        for name, port in {(cell.destination, cell.port) for cell in asked}:
+            receiver = receivers[name, port] = stack.enter_context(_socket(site.hosts[name]))
+            receiver.bind((site.hosts[name].address, port))
+            receiver.setblocking(False)
+        senders = {name: stack.enter_context(_socket(site.hosts[name])) for name in {cell.source for cell in asked}}
+        for _ in range(TRIES):
+            for cell in asked:
+                with contextlib.suppress(OSError):
+                    senders[cell.source].sendto(cell.source.encode(), (site.hosts[cell.destination].address, cell.port))
+            time.sleep(PATIENCE_S / TRIES)
+        time.sleep(PATIENCE_S / TRIES)
+        got = {(source, *place) for place, receiver in receivers.items() for source in _drain(receiver)}
+    return {cell: (cell.source, cell.destination, cell.port) in got for cell in asked}
+
+
+def _drain(receiver: socket.socket) -> Iterator[str]:
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            yield receiver.recv(64).decode("ascii", "replace")
