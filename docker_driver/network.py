@@ -63,7 +63,7 @@ class Driver:
         self._why_not = why_not
         self._shut = shut
         self._ports = ports
-        ports.take_again(state.endpoints().values())
+        ports.take_again(state.publishing())
         self._locks = [threading.Lock() for _ in range(_STRIPES)]
 
     # -- networks ------------------------------------------------------------------------------

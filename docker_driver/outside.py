@@ -64,6 +64,8 @@ class Gate:
         self._stopped = False
         self._kernel: Wishes | None = None
         """What the kernel was made to be; None where that is not known."""
+        self._script = ""
+        """What the firewall was told last."""
         self._documents: dict[Key, Document] | None = None
         """Our documents as we left them; None where that is not known."""
         self._plugged: bool | None = None
@@ -110,7 +112,7 @@ class Gate:
 
     def look(self) -> bool:
         """Bring kernel and controller to what is wished now; return whether all of it is so."""
-        networks, endpoints = self._state.networks().values(), self._state.endpoints().values()
+        networks, endpoints = self._state.networks().values(), self._state.publishing()
         wanted = wishes(networks, endpoints, self._settings, self._state.instance)
         kernel = self._try("the kernel", lambda: self._settle_kernel(wanted))
         return self._try("the controller", lambda: self._settle_documents(wanted)) and kernel
@@ -143,7 +145,10 @@ class Gate:
             return
         hostlink.ensure(interface, wanted.mtu)
         # First the firewall: no packet finds a route before it.
-        firewall.apply(firewall.script(interface, (way.subnet for way in wanted.ways), wanted.targets))
+        script = firewall.script(interface, (way.subnet for way in wanted.ways), wanted.targets)
+        if script != self._script or not firewall.standing():
+            firewall.apply(script)
+            self._script = script
         firewall.let_through_docker(interface)
         problems = hostlink.route(interface, wanted.ways)
         off = hostlink.not_forwarding(6 if ":" in way.subnet else 4 for way in wanted.ways)

@@ -135,6 +135,12 @@ class State:
         """Return all endpoints by id."""
         return {uid: _endpoint(uid, value) for uid, value in self._rows("endpoints")}
 
+    def publishing(self) -> list[Endpoint]:
+        """Return the endpoints that publish ports: few of many, so only they are read."""
+        select = "SELECT id, value FROM endpoints WHERE instr(value, '\"host_port\"') ORDER BY id"
+        with self._lock:
+            return [_endpoint(uid, value) for uid, value in self._db.execute(select).fetchall()]
+
     def endpoint(self, uid: str) -> Endpoint | None:
         """Return one endpoint."""
         value = self._row("endpoints", uid)
