@@ -6,6 +6,7 @@ import dataclasses
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -28,10 +29,12 @@ class Settings:
     openflow_port: int = 6653
     rest_port: int = 8181
     log_level: str = "info"
+    more: Mapping[str, Mapping[str, object]] = dataclasses.field(default_factory=dict)
+    """Sections, or keys of them, that are added or replaced."""
 
     def document(self, state_dir: Path) -> dict[str, object]:
         """Return the configuration file's content."""
-        return {
+        document: dict[str, object] = {
             "openflow": {"host": "127.0.0.1", "port": self.openflow_port},
             "rest": {"host": "127.0.0.1", "port": self.rest_port},
             "ovsdb": {"targets": [self.ovsdb_target]},
@@ -39,6 +42,10 @@ class Settings:
             "state_dir": str(state_dir),
             "log_level": self.log_level,
         }
+        for section, keys in self.more.items():
+            before = document.get(section)
+            document[section] = {**(before if isinstance(before, dict) else {}), **keys}
+        return document
 
 
 class Controller:

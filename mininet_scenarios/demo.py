@@ -18,13 +18,13 @@ from intent.schema import DocumentError
 from mininet_scenarios import docker_shop, failover, private_ovs, report, runner, sandbox, scenario, system_mininet
 from mininet_scenarios.agents import AgentError
 from mininet_scenarios.measuring import Compared
-from mininet_scenarios.network import ScenarioNetwork
 from mininet_scenarios.private_ovs import SwitchCrashedError
 from mininet_scenarios.report import DIM, Paper
 from mininet_scenarios.rest import RestError
 from mininet_scenarios.runner import Listener, Phase, Result
 from mininet_scenarios.scenario import Scenario
 from mininet_scenarios.shell import CommandError
+from mininet_scenarios.sites import AnyNetwork
 from mininet_scenarios.values import ScenarioError
 
 FAILED, UNUSABLE = 1, 2
@@ -46,7 +46,7 @@ class Narrator(Listener):
         seconds = time.monotonic() - self._started
         self._paper.line(self._paper.painted(DIM, f"[{seconds:5.1f} s] {text}"))
 
-    def built(self, network: ScenarioNetwork) -> None:
+    def built(self, network: AnyNetwork) -> None:
         """Write the topology and the intents."""
         report.topology(self._paper, self._scenario)
         report.intents(self._paper, network.world.documents.values())

@@ -21,11 +21,20 @@ from intent.semantics import ByPosture, ByRules, Reason, Verdict, evaluate
 from mininet_scenarios.routes import Routes
 from mininet_scenarios.scenario import PROTOCOLS, Document, Probe, Scenario, Step, Workload
 from mininet_scenarios.values import ScenarioError
-from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, Inventory, Location, NamedPort, UplinkPort
+from topology.model import (
+    NAME_LABEL,
+    NETWORK_LABEL,
+    Endpoint,
+    Inventory,
+    Location,
+    NamedPort,
+    Tunnel,
+    TunnelKind,
+    UplinkPort,
+)
 from topology.packet import ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, ConnectionRole, Frame, Outcome, Tracked
 
-DPID = 1
-"""Of the scenario's only switch, as far as the semantics are concerned."""
+TUNNEL_OFPORT = 65000
 _UNKNOWN = frozenset({"none", "world"})
 """Sources of workloads that are no endpoints."""
 NEW = Tracked(ConnectionRole.NEW)
@@ -64,6 +73,12 @@ class World:
     workloads: Mapping[str, Workload]
     """All, with their present labels."""
     plugged: frozenset[str]
+    hosts: tuple[str, ...] = ()
+    """Of several hosts, all reached through tunnels."""
+
+    def dpid(self, host: str) -> int:
+        """Return the datapath id of a host's switch; the numbers need only differ."""
+        return 1 + (self.hosts.index(host) if host else 0)
 
     def intents(self) -> Intents:
         """Return the documents as intents.
@@ -76,14 +91,21 @@ class World:
 
     def location(self, name: str) -> Location:
         """Return where a workload is plugged in; the numbers need only differ."""
-        return Location(DPID, 1 + list(self.workloads).index(name), name, name)
+        dpid = self.dpid(self.workloads[name].host)
+        return Location(dpid, 1 + list(self.workloads).index(name), name, f"{dpid}/{name}")
 
     def inventory(self) -> Inventory:
         """Return who is plugged in and identified."""
         present = [self.workloads[name] for name in sorted(self.plugged)]
         endpoints = {w.name: _endpoint(w, self.location(w.name)) for w in present if w.source not in _UNKNOWN}
         ways = (UplinkPort(w.name, self.location(w.name), w.mac) for w in present if w.source == "world")
-        return Inventory(endpoints, uplinks=tuple(ways))
+        tunnels = {
+            self.dpid(host): Tunnel(
+                TunnelKind.GENEVE, ipaddress.IPv4Address("192.0.2.0") + self.dpid(host), 6081, TUNNEL_OFPORT, "tunnel"
+            )
+            for host in self.hosts
+        }
+        return Inventory(endpoints, uplinks=tuple(ways), tunnels=tunnels)
 
     def live(self) -> set[str]:
         """Return the names the controller must list."""
@@ -103,8 +125,10 @@ class World:
             documents.pop(document, None)
         for name, labels in part.relabel.items():
             workloads[name] = dataclasses.replace(workloads[name], labels=labels)
+        for name, host in part.move.items():
+            workloads[name] = dataclasses.replace(workloads[name], host=host)
         plugged = self.plugged.union(part.plug).difference(part.unplug)
-        return World(documents, workloads, plugged)
+        return World(documents, workloads, plugged, self.hosts)
 
 
 def initial(scenario: Scenario) -> World:
@@ -118,6 +142,7 @@ def initial(scenario: Scenario) -> World:
         documents={(d["kind"], d["name"]): d for d in documents},
         workloads=scenario.workloads,
         plugged=frozenset(scenario.workloads) - frozenset(scenario.unplugged),
+        hosts=scenario.hosts,
     )
 
 
@@ -171,7 +196,7 @@ class Judge:
             protocol = ICMPV6
         has_ports = protocol not in ECHO_REQUEST
         return Frame(
-            dpid=DPID,
+            dpid=self.world.location(cell.source).dpid,
             in_port=self.world.location(cell.source).ofport,
             eth_src=sender.mac,
             eth_dst=self._routes.between(sender, receiver) or receiver.mac,
@@ -207,6 +232,10 @@ def _parts(step: Step) -> Iterator[Step]:
         yield Step(step.name, delete=(document,))
     for name, labels in step.relabel.items():
         yield Step(step.name, relabel={name: labels})
+    for name, host in step.move.items():
+        yield Step(step.name, move={name: host})
+    if step.fault:
+        yield Step(step.name, fault=step.fault)
     if step.unplug:
         yield Step(step.name, unplug=step.unplug)
     if step.plug:

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 
 from mininet_scenarios.agent import checksum
-from mininet_scenarios.expectation import DPID, World
+from mininet_scenarios.expectation import World
 from mininet_scenarios.scenario import Forge, Workload
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, TCP, UDP, Frame
 
@@ -82,7 +82,7 @@ def _variants(
         if own is None or far is None or claimed is None:
             continue
         base = Frame(
-            dpid=DPID,
+            dpid=world.location(sender.name).dpid,
             in_port=world.location(sender.name).ofport,
             eth_src=mac,
             eth_dst=target.mac,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -19,12 +18,8 @@ from mininet_scenarios.expectation import World, initial
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.nodes import RingfenceSwitch, ScenarioTopo
 from mininet_scenarios.private_ovs import PrivateOvs
-from mininet_scenarios.rest import RestError
 from mininet_scenarios.scenario import Scenario, Step
-
-SETTLE_TIMEOUT_S = 20.0
-QUIET_S = 0.15
-"""So long the flows must have stayed as they are."""
+from mininet_scenarios.settling import settle
 
 
 def _mininet(scenario: Scenario) -> Mininet:
@@ -145,34 +140,9 @@ class ScenarioNetwork(Ground):
         Raises:
             RestError: not in time; the message says what is missing.
         """
-        deadline = time.monotonic() + SETTLE_TIMEOUT_S
-        problem, before, quiet_since = self._unsettled(), "", time.monotonic()
-        while problem is not None or time.monotonic() < quiet_since + QUIET_S:
-            if time.monotonic() > deadline:
-                raise RestError(f"not realized after {SETTLE_TIMEOUT_S} s: {problem or 'the flows keep changing'}")
-            time.sleep(0.02)
-            # The API's `realized` counts revisions; a plugged port makes none, so the flows must tell.
-            problem, now = self._unsettled(), self._flows()
-            if now != before:
-                before, quiet_since = now, time.monotonic()
+        settle(self.controller, self.world, self._flows)
         # The datapath may go on with older verdicts until its revalidators have seen the change.
         self.ovs.appctl("revalidator/wait")
 
     def _flows(self) -> str:
         return "\n".join(sorted(self.ovs.ofctl("--no-stats", "dump-flows", self.scenario.bridge).splitlines()[1:]))
-
-    def _unsettled(self) -> str | None:
-        """Return in what the controller's view differs from this state, or None."""
-        realized = self.controller.rest.call("GET", "/v1/status")["realized"]
-        if realized["phase"] != "realized":
-            return f"revision is {realized['phase']}: {realized['reason']}"
-        listed = self.controller.rest.call("GET", "/v1/live/endpoints")
-        live = {item["name"]: item for item in listed["items"]}
-        if live.keys() != self.world.live():
-            reports = "; ".join(f"{r['subject']}: {r['problem']}" for r in listed["reports"])
-            return f"the controller sees {sorted(live)}, not {sorted(self.world.live())}: {reports}"
-        for name, item in live.items():
-            wanted = self.world.workloads[name].labels
-            if {key: item["labels"].get(key) for key in wanted} != wanted:
-                return f"labels of {name} are {item['labels']}, not {dict(wanted)}"
-        return None

@@ -12,6 +12,7 @@ from mininet_scenarios.forging import forgeries
 from mininet_scenarios.measuring import Compared, ComparedFrame
 from mininet_scenarios.network import ScenarioNetwork
 from mininet_scenarios.scenario import Scenario, Step
+from mininet_scenarios.sites import AnyNetwork, SiteNetwork
 from mininet_scenarios.streaming import StreamResult
 
 
@@ -54,7 +55,7 @@ class Listener:
     def say(self, text: str) -> None:
         """Take one line of progress."""
 
-    def built(self, network: ScenarioNetwork) -> None:
+    def built(self, network: AnyNetwork) -> None:
         """Take the network, up and realized."""
 
     def measured(self, phase: Phase) -> None:
@@ -71,7 +72,7 @@ def run(scenario: Scenario, listener: Listener | None = None) -> Result:
     hearing = listener or Listener()
     result = Result()
     hearing.say("starting the switch, the controller and the workloads")
-    with ScenarioNetwork(scenario) as network:
+    with SiteNetwork(scenario) if scenario.hosts else ScenarioNetwork(scenario) as network:
         hearing.say("applying the intents")
         network.apply_initial()
         hearing.built(network)
@@ -89,7 +90,7 @@ def run(scenario: Scenario, listener: Listener | None = None) -> Result:
     return result
 
 
-def _measure(network: ScenarioNetwork, title: str, result: Result, hearing: Listener) -> None:
+def _measure(network: AnyNetwork, title: str, result: Result, hearing: Listener) -> None:
     asked = cells(network.world, network.scenario.probes)
     hearing.say(f"measuring {len(asked)} cells with packets")
     started = time.monotonic()
@@ -99,14 +100,14 @@ def _measure(network: ScenarioNetwork, title: str, result: Result, hearing: List
     hearing.measured(phase)
 
 
-def _forge(network: ScenarioNetwork, result: Result, hearing: Listener) -> None:
+def _forge(network: AnyNetwork, result: Result, hearing: Listener) -> None:
     if network.scenario.forge is not None:
         forged = list(forgeries(network.world, network.scenario.forge))
         hearing.say(f"sending {len(forged)} raw frames")
         result.frames = measuring.frames(network.agents, forged, Judge(network.world))
 
 
-def _perform(network: ScenarioNetwork, step: Step, say: Callable[[str], None]) -> None:
+def _perform(network: AnyNetwork, step: Step, say: Callable[[str], None]) -> None:
     say(f"changing: {step.name}")
     for part, after in network.world.after(step):
         network.perform(part, after)

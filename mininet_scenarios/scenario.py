@@ -25,6 +25,9 @@ Document: TypeAlias = Mapping[str, Any]
 SCENARIOS = Path(__file__).with_name("scenarios")
 MAX_BYTES = 1 << 20
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
+TUNNELS = ("geneve", "vxlan", "gre")
+FAULTS = ("kill-host", "cut-tunnel", "restart-database", "restart-switch", "split", "rival")
+"""What may befall a host."""
 SOURCES = ("ovsdb", "api", "none", "world")
 FORGERIES = ("honest", "mac", "address", "both")
 KINDS = (
@@ -72,6 +75,8 @@ class Workload:
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ports: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Named ports: `http: tcp/80`."""
+    host: str = ""
+    """Where it is plugged in; empty in a scenario of one host."""
     source: str = "ovsdb"
     """Who tells the controller: `ovsdb` (external_ids), `api` (an Endpoint document), `none` (nobody).
 
@@ -121,6 +126,10 @@ class Step:
     unplug: tuple[str, ...] = ()
     relabel: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     """New labels of plugged workloads whose source is `ovsdb`."""
+    move: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Plugged workloads that go to other hosts: name and host."""
+    fault: tuple[str, str] | None = None
+    """What breaks and is mended again before anything is measured: kind and host (`sites.FAULTS`)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -163,6 +172,10 @@ class Scenario:
     forge: Forge | None = None
     churn: Churn | None = None
     bridge: str = "br-ring"
+    hosts: tuple[str, ...] = ()
+    """Of a scenario of several hosts, each with an Open vSwitch of its own."""
+    tunnel: str = "geneve"
+    """How they reach each other."""
 
 
 def names() -> list[str]:
@@ -212,6 +225,8 @@ def parse(name: str, data: object) -> Scenario:
         unplugged=tuple(reader.take("unplugged", values.texts, [])),
         forge=_forge(f"{name}.forge", reader.take("forge", values.mapping, None)),
         churn=_churn(f"{name}.churn", reader.take("churn", values.mapping, None)),
+        hosts=tuple(reader.take("hosts", values.texts, [])),
+        tunnel=reader.take("tunnel", values.one_of(TUNNELS), "geneve"),
         bridge=reader.take("bridge", values.matching(_BRIDGE, "a bridge name as br-ring"), "br-ring"),
     )
     reader.done()
@@ -246,6 +261,7 @@ def _workload(place: str, data: object) -> Workload:
         labels=reader.take("labels", values.map_of(values.text), {}),
         ports=reader.take("ports", values.map_of(values.matching(_PORT, "a port as tcp/80")), {}),
         source=reader.take("source", values.one_of(SOURCES), "ovsdb"),
+        host=reader.take("host", values.text, ""),
     )
     reader.done()
     return workload
@@ -267,9 +283,20 @@ def _step(place: str, data: object) -> Step:
         plug=tuple(reader.take("plug", values.texts, [])),
         unplug=tuple(reader.take("unplug", values.texts, [])),
         relabel=reader.take("relabel", values.map_of(values.map_of(values.text)), {}),
+        move=reader.take("move", values.map_of(values.text), {}),
+        fault=_fault(f"{place}.fault", reader.take("fault", values.text, None)),
     )
     reader.done()
     return step
+
+
+def _fault(place: str, text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    kind, slash, host = text.partition("/")
+    if not slash or kind not in FAULTS:
+        raise ScenarioError(f"{place}: {text!r}: write kind/host, the kind one of {', '.join(FAULTS)}")
+    return kind, host
 
 
 def _kind_and_name(place: str, text: str) -> tuple[str, str]:
@@ -312,14 +339,25 @@ def _churn(place: str, data: object) -> Churn | None:
 def _check_names(scenario: Scenario) -> None:
     used = [("unplugged", name) for name in scenario.unplugged]
     for number, step in enumerate(scenario.steps):
-        used += [(f"steps[{number}]", name) for name in (*step.plug, *step.unplug, *step.relabel)]
+        used += [(f"steps[{number}]", name) for name in (*step.plug, *step.unplug, *step.relabel, *step.move)]
     if scenario.forge is not None:
         parts = (scenario.forge.senders, scenario.forge.victims, scenario.forge.targets)
         used += [("forge", name) for part in parts for name in part]
     for place, name in used:
         if name not in scenario.workloads:
             raise ScenarioError(f"{scenario.name}.{place}: there is no workload {name!r}")
+    _check_hosts(scenario)
     for number, step in enumerate(scenario.steps):
         for name in step.relabel:
             if scenario.workloads[name].source != "ovsdb":
                 raise ScenarioError(f"{scenario.name}.steps[{number}].relabel: the labels of {name} are not OVSDB's")
+
+
+def _check_hosts(scenario: Scenario) -> None:
+    named = [(f"workloads.{w.name}", w.host) for w in scenario.workloads.values() if w.host or scenario.hosts]
+    for number, step in enumerate(scenario.steps):
+        named += [(f"steps[{number}].move", host) for host in step.move.values()]
+        named += [(f"steps[{number}].fault", step.fault[1])] if step.fault else []
+    for place, host in named:
+        if host not in scenario.hosts:
+            raise ScenarioError(f"{scenario.name}.{place}: there is no host {host!r}")

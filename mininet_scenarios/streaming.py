@@ -13,8 +13,8 @@ from typing import Any
 
 from mininet_scenarios.agents import ask_all
 from mininet_scenarios.expectation import Cell, Judge, World, cells
-from mininet_scenarios.network import ScenarioNetwork
 from mininet_scenarios.scenario import Churn, Probe, Scenario, Step
+from mininet_scenarios.sites import AnyNetwork
 from topology.packet import UDP
 
 
@@ -62,7 +62,7 @@ def passages(scenario: Scenario, world: World, rounds: int) -> Iterator[Passage]
         yield Passage(parts)
 
 
-def run(network: ScenarioNetwork, churn: Churn, say: Callable[[str], None]) -> list[StreamResult]:
+def run(network: AnyNetwork, churn: Churn, say: Callable[[str], None]) -> list[StreamResult]:
     """Start the streams, make the changes, stop the streams, and judge them."""
     scenario, start = network.scenario, network.world
     todo = list(passages(scenario, start, churn.rounds))
@@ -101,7 +101,7 @@ def _distinct(worlds: Sequence[World]) -> list[World]:
     return [world for number, world in enumerate(worlds) if world not in worlds[:number]]
 
 
-def _start(network: ScenarioNetwork, asked: Sequence[tuple[Cell, str]], churn: Churn) -> None:
+def _start(network: AnyNetwork, asked: Sequence[tuple[Cell, str]], churn: Churn) -> None:
     numbered = sorted(enumerate(cell for cell, _ in asked), key=lambda pair: pair[1].source)
     for source, group in itertools.groupby(numbered, key=lambda pair: pair[1].source):
         streams = [

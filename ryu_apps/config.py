@@ -18,6 +18,7 @@ from intent.inventory.grants import first_bad
 from intent.schema.problems import echo
 from ryu_apps.config_hosts import MutualTls, Ovsdb, Section
 from ryu_apps.config_sections import keys_of, near_key, purpose, section_type, without_empty
+from ryu_apps.config_tunnel import TunnelSection
 from ryu_apps.config_values import (
     ANY,
     MAX_SWITCHES,
@@ -201,6 +202,7 @@ class Config(Section):
     rest: Rest = Field(default_factory=Rest, description="Where people and programs send intents to.")
     ovsdb: Ovsdb = Field(default_factory=Ovsdb, description="The hosts whose bridges are managed.")
     bridge: Bridge = Field(default_factory=Bridge, description="The integration bridge, made on every host.")
+    tunnel: TunnelSection = Field(default_factory=TunnelSection, description="How packets travel between hosts.")
     labels: Labels = Field(default_factory=Labels, description="Who may set which labels of endpoints.")
     reconcile: Reconcile = Field(default_factory=Reconcile, description="How the switches are kept true.")
     state_dir: File = Field(

@@ -60,7 +60,7 @@ def _rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str
 
 
 def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=False)
+    value = {} if field.default_factory is dict else field.get_default(call_default_factory=False)
     if value is PydanticUndefined:
         return "required"
     if isinstance(value, bool):

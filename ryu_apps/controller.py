@@ -28,6 +28,7 @@ from ryu_apps.session import Listener, Session
 from ryu_apps.status import Clock, CurrentInventory, Faults, Status, Waiter
 from ryu_apps.surveyor import Surveyor
 from ryu_apps.switches import Switches
+from ryu_apps.tunneling import Overlay, TunnelKeeper
 from ryu_apps.unasked import Unasked, tell_sender
 from ryu_apps.web import Web, installed_version
 from ryu_apps.wires import Wires
@@ -84,6 +85,8 @@ class Controller(Listener):
         self.planner.aside = _aside
         self.planner.grants = Grants(config.labels.ovsdb)
         self.store.on_applied = self.planner.touch
+        self.overlay = Overlay(config.tunnel.plan, config.bridge.name, self._look_everywhere)
+        self.planner.extend, self.planner.announce = self.overlay.extend, self.overlay.announce
         admission = config.openflow.admission
         self.switches = Switches(self.reconciler, self, admission.dpids, admission.names)
         self.wires = Wires(self.planner, memory, self.switches.session)
@@ -99,6 +102,7 @@ class Controller(Listener):
         self.hosts = Hosts(config.ovsdb, wish, lambda: self.planner.site, self.planner.observe, self._may_write)
         self.hosts.store = self.store
         self.clients = self.hosts.clients
+        self._keep_tunnels()
         self.surveyor = Surveyor(self.planner, self.reconciler, lambda: self.store.revision)
         self.surveyor.links, self.surveyor.reports = self.wires.links, self.reports
         self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, self.surveyor, self.wires)
@@ -141,6 +145,16 @@ class Controller(Listener):
             part.stop()
         self.hosts.stop(0.5)
         self.store.close()
+
+    def _keep_tunnels(self) -> None:
+        bridge, owner = self.config.bridge.name, self.memory.owner
+        self.hosts.keep_tunnels(
+            lambda client: TunnelKeeper(client, bridge, owner, lambda: self.planner.site, lambda: self.overlay.wanted)
+        )
+
+    def _look_everywhere(self) -> None:
+        for keeper in list(self.hosts.keepers.values()):
+            keeper.look()
 
     # -- events --------------------------------------------------------------------------------
 

@@ -45,6 +45,8 @@ class Desired:
     """Rate in packets a second of each meter that the program uses."""
     timed: Timed = dataclasses.field(default_factory=dict)
     """Flows that end by themselves, by their end."""
+    option: bool = False
+    """Flows speak of the Geneve option, so the switch must know where to keep it."""
     groups: Mapping[int, GroupSpec] = dataclasses.field(default_factory=dict)
     """Groups that the program uses, by number."""
 

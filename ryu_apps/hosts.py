@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ovsdb import BridgeWish, Client, Listen, Listener, Tls
 from ryu_apps import threads
 from ryu_apps.keeper import Keeper
+from ryu_apps.tunneling import TunnelKeeper
 from topology.events import Event, HostForgotten, HostLost, HostResynced
 from topology.site import Site
 
@@ -54,6 +55,7 @@ class Hosts:
         self._wish, self._site, self._observe, self._allowed = wish, site, observe, allowed
         self._lock = threading.Lock()
         self._running = False
+        self._tunnels: Callable[[Client], TunnelKeeper] | None = None
         self.clients: dict[str, Client] = {}
         self.keepers: dict[str, Keeper] = {}
         self.dialling: frozenset[str] = frozenset(config.targets)
@@ -111,12 +113,19 @@ class Hosts:
         log.info("host %s is forgotten", host)
         return True
 
+    def keep_tunnels(self, make: Callable[[Client], TunnelKeeper]) -> None:
+        """Let the keepers, those to come too, keep the tunnel ends that `make` knows of. Call it before `start`."""
+        self._tunnels = make
+        for host, keeper in self.keepers.items():
+            keeper.tunnels = make(self.clients[host])
+
     def problem(self, host: str) -> str:
         """Return why a host's bridge is not as it must be; empty when it is."""
         return self.keepers[host].problem if host in self.keepers else ""
 
     def _keep(self, client: Client) -> Keeper:
         keeper = Keeper(client, self._wish, self._site, self._allowed)
+        keeper.tunnels = self._tunnels(client) if self._tunnels else None
         self.clients[client.host] = client
         self.keepers[client.host] = keeper
         return keeper

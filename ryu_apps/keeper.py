@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from ovsdb import BridgeWish, Client, EnsureError, OvsdbError, bridge_faults, ensure_bridge
 from ovsdb.wishes import DPID_KEY
+from ryu_apps.tunneling import TunnelKeeper
 from topology.site import Site, SiteBridge
 
 log = logging.getLogger("ringfence.keeper")
@@ -28,6 +29,7 @@ class Keeper:
         self._site = site
         self._allowed = allowed
         self._woken = threading.Event()
+        self.tunnels: TunnelKeeper | None = None
         self.stopped = False
         self.problem = ""
         """Why the bridge is not as it must be; empty when it is."""
@@ -63,7 +65,9 @@ class Keeper:
         if host is None or host.stale:
             return ()  # not connected: the resync that comes with the connection wakes us
         bridge = self._bridge()
-        return ("there is none",) if bridge is None else bridge_faults(bridge, self._fixed(bridge))
+        if bridge is None:
+            return ("there is none",)
+        return bridge_faults(bridge, self._fixed(bridge)) or (self.tunnels.faults() if self.tunnels else ())
 
     def _bridge(self) -> SiteBridge | None:
         return self._site().bridge(self._client.host, self._wish.name)
@@ -76,6 +80,8 @@ class Keeper:
         faults = "; ".join(self._faults())
         if ensure_bridge(self._client, self._fixed(self._bridge()), wait_s=APPLY_S).changed:
             log.info("%s: bridge %s made right: %s", self._client.host, self._wish.name, faults)
+        if self.tunnels is not None and self.tunnels.faults():
+            self.tunnels.mend(APPLY_S)
         self.problem = ""
 
     def _fail(self, problem: str) -> None:

@@ -25,13 +25,14 @@ from intent.store.zones import offsets
 from ryu_apps.convergence import Desired
 from ryu_apps.memory import Draft, Memory
 from ryu_apps.outline import Outline, Tracker
+from ryu_apps.precedence import behind
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.whereabouts import Whereabouts
 from ryu_apps.wiring import Wiring
 from topology.events import Event
 from topology.fabric import NO_FABRIC, Fabric
 from topology.frozen import FrozenMap
-from topology.model import Inventory
+from topology.model import Inventory, TunnelKind
 from topology.paths import Link
 from topology.site import Site, SiteBridge, reduce
 
@@ -86,6 +87,10 @@ class Planner:
         self.stopped = False
         self.grants = Grants()
         """Which label keys OVSDB rows may set."""
+        self.extend: Callable[[Site, Built], Built] = lambda _, built: built
+        """Adds the tunnels between hosts."""
+        self.announce: Callable[[], None] = lambda: None
+        """Called after each compilation that went well."""
         self._site = site
         self._learned = memory.learned
         self.aside: Callable[[Callable[[], Planned]], Planned] = lambda function: function()
@@ -212,7 +217,7 @@ class Planner:
 
         def work() -> tuple[Work, Draft]:
             effective = self._effective(intents, now)
-            built = self._follower.build(site, effective, memory.claims, learned, self.grants)
+            built = self.extend(site, self._follower.build(site, effective, memory.claims, learned, self.grants))
             self.fabric = self._wiring.follow(site, built.inventory.uplinks, links)
             built = self._wired(built, self.fabric)
             tracker = self._tracker = self._tracker or Tracker(memory.ids)
@@ -229,9 +234,10 @@ class Planner:
             raise
         if self._learned is learned:
             self._learned = done.built.learned
+        self.announce()
         self._say(done.built)
-        self.built, self.built_from = done.built, intents
-        self._want(done)
+        before, self.built, self.built_from = self.built, done.built, intents
+        self._want(done, before.inventory if before else None)
         self._reconciler.forget(self._reconciler.wanted_switches() - dpids)
         self.planned_revision = intents.revision
 
@@ -252,7 +258,9 @@ class Planner:
         self._look_at = watch.next_look(now)
         return watch.effective(now, offsets(watch.zones(), now))
 
-    def _want(self, done: Work) -> None:
+    def _want(self, done: Work, earlier: Inventory | None) -> None:
+        """Say what each switch should hold; `earlier` is who was there before, None at the first time."""
+        wanted: dict[int, Desired] = {}
         revision = done.intents.revision
         self._whereabouts.follow(done.built.inventory)
         for dpid, outline in done.outlines.items():
@@ -263,8 +271,13 @@ class Planner:
                 continue
             self._epoch += 1
             of_port, meters, timed = outline.of_port, outline.meters, outline.timed
+            end = done.built.inventory.tunnels.get(dpid)
+            option = end is not None and end.kind is TunnelKind.GENEVE
             program = outline.program
-            self._reconciler.want(dpid, Desired(self._epoch, revision, program, ports, of_port, meters, timed, groups))
+            wanted[dpid] = Desired(
+                self._epoch, revision, program, ports, of_port, meters, timed, option=option, groups=groups
+            )
+        self._reconciler.want_all(wanted, behind(earlier, done.built.inventory) if earlier else {})
 
     def _say(self, built: Built) -> None:
         before = self.built.inventory.reports if self.built else ()

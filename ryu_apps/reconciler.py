@@ -11,14 +11,15 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from intent.compiler.flow import FlowBody, FlowKey
-from ryu_apps import bundle, changes, probing, sparing, timers
+from ryu_apps import bundle, changes, options, probing, sparing, timers
 from ryu_apps.changes import Bundle
 from ryu_apps.convergence import Desired, Goal, Progress, Step, Withheld
 from ryu_apps.conversation import Disconnected, SessionError
 from ryu_apps.grouping import Groups
+from ryu_apps.precedence import Behind, Gate
 from ryu_apps.session import Dump, Role, Session, StaleGeneration
 from ryu_apps.telemetry import Counters
 from ryu_apps.timers import Actual, Held
@@ -67,16 +68,40 @@ class Reconciler:
         self._desired: dict[int, Desired] = {}
         self._states: dict[int, SwitchState] = {}
         self._workers: dict[int, Worker] = {}
+        self._gate = Gate()
 
     # -- what is wanted ------------------------------------------------------------------------
 
     def want(self, dpid: int, desired: Desired) -> None:
         """Say what a switch should hold from now on."""
+        self.want_all({dpid: desired}, {})
+
+    def want_all(self, wanted: Mapping[int, Desired], behind: Behind) -> None:
+        """Say what switches should hold from now on, and which ports wait until other switches do."""
         with self._changed:
-            self._desired[dpid] = desired
-            self._states.setdefault(dpid, SwitchState(dpid))
-            worker = self._workers.get(dpid)
-        if worker:
+            self._gate.hold(behind, time.monotonic())
+            for dpid, desired in wanted.items():
+                self._desired[dpid] = desired
+                self._states.setdefault(dpid, SwitchState(dpid))
+            workers = [self._workers[dpid] for dpid in wanted if dpid in self._workers]
+        for worker in workers:
+            worker.wake()
+
+    def held(self, dpid: int) -> tuple[frozenset[int], float | None]:
+        """Return the ports of a switch that wait for other switches, and for how long at most."""
+        with self._changed:
+            return self._gate.held(dpid, self._knows, time.monotonic())
+
+    def _knows(self, dpid: int) -> bool:
+        """Whether a switch holds what it should; one that is not connected is not waited for."""
+        worker, desired = self._workers.get(dpid), self._desired.get(dpid)
+        return worker is None or desired is None or worker.reached == desired.epoch
+
+    def go_on(self) -> None:
+        """Let switches look again whose ports wait for others: one of them got further."""
+        with self._changed:
+            workers = [self._workers[dpid] for dpid in self._gate.waiting() if dpid in self._workers]
+        for worker in workers:
             worker.wake()
 
     def forget(self, dpids: Collection[int]) -> None:
@@ -193,6 +218,11 @@ class Worker:
         self._left_out: frozenset[int] = frozenset()
         """Conjunctions that allow and that the switch refused: the next write is without them."""
 
+    @property
+    def reached(self) -> int | None:
+        """The newest compilation that the switch holds, ports that wait aside."""
+        return self._progress.reached.epoch if self._progress.reached else None
+
     def wake(self) -> None:
         """Look again."""
         self._woken.set()
@@ -234,14 +264,15 @@ class Worker:
             raise StaleGeneration(bundle.TAKEN_OVER)
         desired = self._reconciler.desired(self._dpid)
         ports = self.session.ports
-        goal = Goal(desired.epoch, self._withheld.follow(desired.ports, ports)) if desired else None
+        held, held_s = self._reconciler.held(self._dpid)
+        goal = Goal(desired.epoch, self._withheld.follow(desired.ports, ports) | held) if desired else None
         step, wait_s = self._progress.next_step(goal, time.monotonic())
         if step is Step.READ:
             self._read()
         elif step is Step.WRITE and desired and goal:
             self._write(desired, goal)
         else:
-            self._woken.wait(wait_s)
+            self._woken.wait(wait_s if held_s is None or wait_s is None else min(wait_s, held_s))
             self._woken.clear()
 
     def _read(self) -> None:
@@ -282,9 +313,11 @@ class Worker:
         try:
             self.session.ensure_meters(desired.meters)
             groups = desired.groups_without(goal.withheld)
+            options.ensure(self.session, wanted=desired.option)
             self._groups.ensure(groups)
             self._commit(changes.stages(whole, actual, program))
             self.session.drop_meters(desired.meters)
+            options.drop(self.session, wanted=desired.option)
             self._groups.drop(groups)
         except bundle.CommitFailed as error:
             self._refused(error, program, goal)
@@ -294,6 +327,7 @@ class Worker:
             self._hold_without(goal)
             return
         self._progress.confirmed(goal)
+        self._reconciler.go_on()
         if self.session.portless is None:
             probing.ask(self.session)
         self._reconciler.note(self._dpid, realized=desired.revision, flows=len(self._actual), problem="")

@@ -102,6 +102,10 @@ class Session:
         self.listener = listener or Listener()
         self.portless: frozenset[int] | None = None
         """Protocols whose ports its conntrack does not keep; None before it was found out."""
+        self.option = False
+        """Whether we told the switch where to keep our Geneve option."""
+        self.option_doubted = True
+        """Somebody may have told it otherwise since."""
         self._meters: dict[int, int] | None = None
         """Rate by number, as the switch confirmed; None when it has to be asked."""
 
@@ -225,7 +229,7 @@ class Session:
         Raises:
             SessionError: it does not answer, or with an error.
         """
-        self._meters = None
+        self._meters, self.option_doubted = None, True
         dump = Dump([], [])
         xid = self.exchange.take_xids()
         with Conversation(self.exchange, xid) as talk:

@@ -35,7 +35,7 @@ class Whereabouts:
 
 
 def _places(here: Inventory, there: Inventory) -> Iterator[Location]:
-    """Yield where the endpoints are of one inventory that the other does not have, or has otherwise."""
+    """Yield where everything of one inventory is that the other does not have, or has otherwise."""
     for name in differing(here.endpoints, there.endpoints):
         if name in here.endpoints:
             yield here.endpoints[name].location
@@ -47,3 +47,7 @@ def _places(here: Inventory, there: Inventory) -> Iterator[Location]:
         for dpid, links in here.fabric.ports.items():
             known_links = there.fabric.ports.get(dpid, {})
             yield from (Location(dpid, n, name, "") for n, name in links.items() if known_links.get(n) != name)
+    if here.tunnels is not there.tunnels:
+        for dpid, end in here.tunnels.items():
+            if there.tunnels.get(dpid) != end:
+                yield Location(dpid, end.ofport, end.interface, "")

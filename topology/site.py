@@ -120,6 +120,10 @@ class Site:
         found = [interface for host in self.hosts.values() for interface in _join_interfaces(self.owner, host)]
         return tuple(sorted(found, key=lambda i: (i.host, i.bridge, i.name, i.uid)))
 
+    def interfaces_of(self, host: str) -> tuple[SiteInterface, ...]:
+        """Return the interfaces of one host, in no order."""
+        return tuple(_join_interfaces(self.owner, self.hosts[host])) if host in self.hosts else ()
+
     def refused(self) -> tuple[tuple[str, RefusedRow], ...]:
         """Return (host, row) for every row that was refused, sorted."""
         found = [(h.name, r) for h in self.hosts.values() for r in h.rows.values() if isinstance(r, RefusedRow)]

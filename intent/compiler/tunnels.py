@@ -1,7 +1,7 @@
 """Endpoints of other hosts: three flows for each of their addresses, one for each tunnel port.
 
 They tie an address to the host that has it (SOURCE), lead to it (DESTINATION) and name its attachment (SAME).
-The sender's host judges, and so does the receiver's, by what it knows itself: docs/adr/0010-overlay.md.
+The sender's host judges, and so does the receiver's, by what it knows itself: docs/adr/0014-overlay.md.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from intent.model import Binding, EndpointIntent, Intents
 from topology.events import RefusedRow
 from topology.fabric import LINK_KEY, is_link, link_port
 from topology.model import Location, Report, UplinkPort
+from topology.overlay import TUNNEL_MARK
 from topology.site import Site, SiteInterface
 
 MAX_OFPORT = 0xFEFF
@@ -80,7 +81,7 @@ def gather(site: Site, intents: Intents, grants: Grants) -> Gathered:
     for host, refused in site.refused():
         report_refused(gathered, host, refused)
     for interface in site.interfaces():
-        if interface.ours:
+        if interface.ours and TUNNEL_MARK not in interface.external_ids:
             uplink = uplinks.of(interface, interface.external_ids.get(IFACE_ID))
             if uplink is not None:
                 uplinks.take(uplink, interface, location_of(interface))

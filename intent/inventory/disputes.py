@@ -1,4 +1,7 @@
-"""Settle who holds what two candidates want: the first holder keeps it, the other is left out."""
+"""Settle who holds what two candidates want: the first holder keeps it, the other is left out.
+
+But of two places that claim to be the same endpoint the newer wins: it moved.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,11 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 
 from intent.inventory.checks import address_problem
 from intent.inventory.drafts import Candidate
-from intent.inventory.values import ClaimKey, Claims, Learned, address_key
+from intent.inventory.values import ClaimKey, Claims, Learned, address_key, name_key
 from topology.model import IPAddress, Report
+
+MAX_LOST = 8
+"""Rows of an endpoint that are remembered to be older than the one that has it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,8 +37,12 @@ def settle(
     thing no more, are dropped. Unless the site is `complete`, an attachment we do not see may be one
     we have not heard of yet: its claims and learned addresses stay, and hold against others.
     """
-    present = {candidate.attachment: candidate for candidate in _in_order(candidates, before)}
-    held = _kept_claims(present, before, complete=complete)
+    unique = {c.attachment: c for c in sorted(candidates, key=lambda c: c.endpoint.location, reverse=True)}
+    moved, lost = _moves(unique.values(), before)
+    if moved:
+        before = {**before, **moved}
+    present = {candidate.attachment: candidate for candidate in _in_order(unique.values(), before)}
+    held = _kept_claims(present, before, complete=complete) | lost
     winners, losses = _settle_declared(present, held)
     kept_learned = _settle_learned(winners, held, before, learned, declared)
     if not complete:
@@ -47,8 +57,43 @@ def _in_order(candidates: Iterable[Candidate], before: Claims) -> list[Candidate
         newcomer = not any(before.get(key) == candidate.attachment for key in candidate.keys)
         return newcomer, not candidate.from_api, candidate.endpoint.name, candidate.attachment
 
-    unique = {c.attachment: c for c in sorted(candidates, key=lambda c: c.endpoint.location, reverse=True)}
-    return sorted(unique.values(), key=rank)
+    return sorted(candidates, key=rank)
+
+
+def _moves(candidates: Iterable[Candidate], before: Claims) -> tuple[dict[ClaimKey, str], dict[ClaimKey, str]]:
+    """Return what endpoints that moved hold now, and for each name the rows that lost it to a newer one."""
+    rivals: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        rivals.setdefault(candidate.endpoint.name, []).append(candidate)
+    moved: dict[ClaimKey, str] = {}
+    losers: dict[ClaimKey, str] = {}
+    for name, places in rivals.items():
+        lost = before.get(lost_key(name), "").split()
+        old = next((c for c in places if before.get(name_key(name)) == c.attachment), None)
+        new = [c for c in places if old and _uid(c) not in lost and c is not old and _is_same_endpoint(c, old)]
+        free = {None, old.attachment} if old else {None}
+        new = [c for c in new if all(moved.get(k, before.get(k)) in free | {c.attachment} for k in c.keys)]
+        if old and new:
+            winner = max(new, key=_uid)
+            moved.update((key, winner.attachment) for key in winner.keys if before.get(key) in {None, old.attachment})
+            lost = [uid for uid in (*lost, *map(_uid, new), _uid(old)) if uid != _uid(winner)][-MAX_LOST:]
+        if lost:
+            losers[lost_key(name)] = " ".join(lost)
+    return moved, losers
+
+
+def lost_key(name: str) -> ClaimKey:
+    """Return the key under which is kept which rows lost an endpoint's name to newer ones."""
+    return ClaimKey("", f"lost/{name}")
+
+
+def _uid(candidate: Candidate) -> str:
+    return candidate.endpoint.location.uid
+
+
+def _is_same_endpoint(one: Candidate, other: Candidate) -> bool:
+    mine, its = one.endpoint, other.endpoint
+    return (mine.network, mine.mac, mine.addresses) == (its.network, its.mac, its.addresses)
 
 
 def _kept_claims(present: Mapping[str, Candidate], before: Claims, *, complete: bool) -> dict[ClaimKey, str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from intent.inventory.build import build, endpoint_of, unaddressed_of
-from intent.inventory.disputes import Settled, settle, wish_key
+from intent.inventory.disputes import Settled, lost_key, settle, wish_key
 from intent.inventory.drafts import Candidate
 from intent.inventory.grants import ALL, Grants
 from intent.inventory.parts import Parts, Source
@@ -119,7 +119,12 @@ class _Court:
             self._candidates[source] = candidate
             wishes = (wish_key(candidate, address) for address in self._learned.get(candidate.attachment, ()))
             ties = self._ties[source] = tuple(
-                {candidate.attachment: None, **dict.fromkeys(candidate.keys), **dict.fromkeys(wishes)}
+                {
+                    candidate.attachment: None,
+                    lost_key(candidate.endpoint.name): None,
+                    **dict.fromkeys(candidate.keys),
+                    **dict.fromkeys(wishes),
+                }
             )
             found.update(ties)
             for tie in ties:

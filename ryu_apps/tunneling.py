@@ -1,0 +1,125 @@
+"""Tunnels between hosts: which ends are needed now, and keeping a host's end as it must be."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+
+from intent.inventory import Built
+from ovsdb import Client, TunnelWish, ensure_tunnel, remove_port
+from topology import overlay
+from topology.model import Report
+from topology.overlay import TUNNEL_MARK, End, TunnelPlan
+from topology.site import Site, SiteInterface
+
+log = logging.getLogger("ringfence.tunneling")
+
+
+class Overlay:
+    """What the site's tunnels are to be. `extend` may run in a thread of the system's, `announce` may not."""
+
+    def __init__(self, plan: TunnelPlan, bridge: str, on_change: Callable[[], None]) -> None:
+        """Tunnel between the bridges named `bridge`; `on_change` is called when other ends are wanted."""
+        self._plan = plan
+        self._bridge = bridge
+        self._on_change = on_change
+        self._ends: Mapping[str, End] = {}
+        self._changed = False
+        self._combined: tuple[Built, Built] | tuple[None, None] = None, None
+        self.wanted: Mapping[str, End] | None = None
+        """By host; None before anything was planned, so nothing may be removed yet."""
+
+    def extend(self, site: Site, built: Built) -> Built:
+        """Return the inventory with the tunnels that are there, and note which are wanted."""
+        found = overlay.find_ends(site, self._plan, self._ends)
+        bridges = [b for b in site.bridges() if b.ours and b.name == self._bridge]
+        wanted = overlay.needed(built.inventory, bridges, found.ends)
+        self._ends = found.ends
+        if wanted != self.wanted:
+            self.wanted, self._changed = wanted, True
+        tunnels = overlay.realized(site, bridges, wanted) if wanted else {}
+        reports = tuple(sorted({*built.inventory.reports, *found.reports}))
+        if not tunnels and len(reports) == len(built.inventory.reports):
+            return built
+        before, combined = self._combined
+        if (
+            combined is None
+            or before is not built
+            or (combined.inventory.tunnels, combined.inventory.reports) != (tunnels, reports)
+        ):
+            inventory = dataclasses.replace(built.inventory, tunnels=tunnels, reports=reports)
+            combined = dataclasses.replace(built, inventory=inventory)
+            self._combined = built, combined
+        return combined
+
+    def announce(self) -> None:
+        """Tell if other ends are wanted than before."""
+        if self._changed:
+            self._changed = False
+            self._on_change()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TunnelKeeper:
+    """One host's tunnel port, made, mended and removed by need."""
+
+    client: Client
+    bridge: str
+    owner: str
+    site: Callable[[], Site]
+    wanted: Callable[[], Mapping[str, End] | None]
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is not as wanted, in words."""
+        ends = self.wanted()
+        if ends is None:
+            return ()
+        end, there = ends.get(self.client.host), self._there()
+        surplus = sorted(name for name in there if end is None or name != end.interface)
+        missing = end is not None and not _is_right(there.get(end.interface), end)
+        return (
+            *(f"tunnel {name} is not needed" for name in surplus),
+            *((f"no {end.mark}",) if end and missing else ()),
+        )
+
+    def mend(self, wait_s: float) -> None:
+        """Make it so.
+
+        Raises:
+            EnsureError, OvsdbError: it cannot be.
+        """
+        end = (self.wanted() or {}).get(self.client.host)
+        for name in self._there():
+            if end is None or name != end.interface:
+                remove_port(self.client, self.owner, self.bridge, name, wait_s=wait_s)
+                log.info("%s: tunnel %s removed: nobody needs it", self.client.host, name)
+        if end is not None and ensure_tunnel(self.client, self._wish(end), wait_s=wait_s).changed:
+            log.info("%s: tunnel %s made: %s", self.client.host, end.interface, end.mark)
+
+    def _there(self) -> dict[str, SiteInterface]:
+        rows = self.site().interfaces_of(self.client.host)
+        return {
+            row.name: row for row in rows if row.bridge == self.bridge and row.ours and TUNNEL_MARK in row.external_ids
+        }
+
+    def _wish(self, end: End) -> TunnelWish:
+        return TunnelWish(
+            bridge=self.bridge,
+            owner=self.owner,
+            name=end.interface,
+            type=str(end.kind),
+            local=str(end.address),
+            options={"dst_port": str(end.port)} if end.port else {},
+            external_ids={TUNNEL_MARK: end.mark},
+        )
+
+
+def _is_right(row: SiteInterface | None, end: End) -> bool:
+    return row is not None and row.type == end.kind and row.external_ids.get(TUNNEL_MARK) == end.mark
+
+
+def stranger_report(host: str, packets: int) -> Report:
+    """Return what is said of packets from a tunnel that no known endpoint sent."""
+    problem = f"{packets} packets came out of its tunnel that no endpoint of the host they came from may have sent"
+    return Report(f"host {host}", problem, "look for a host that lies, or for one that is no longer managed")

@@ -1,0 +1,87 @@
+"""Tunnel ends follow from what hosts say, what the configuration says, and who needs them."""
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from ryu_apps.wire import WireError, tlv
+from topology.events import BridgeRow, HostResynced, InterfaceRow, PortRow, RootRow
+from topology.model import Endpoint, Inventory, Location, TunnelKind
+from topology.overlay import TUNNEL_IP_KEY, TUNNEL_MARK, End, TunnelPlan, find_ends, needed, realized
+from topology.site import OWNER_KEY, empty_site, reduce
+
+ONE, TWO, THREE = "unix:/one", "unix:/two", "unix:/three"
+A, B = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")
+
+
+def site(**said):
+    """Hosts by the word of their name, each with its tunnel address."""
+    found = empty_site("me", [f"unix:/{name}" for name in said])
+    for number, (name, address) in enumerate(said.items(), 1):
+        ids = {TUNNEL_IP_KEY: address} if address else {}
+        bridge = BridgeRow(f"b{number}", "br-ring", dpid=number, external_ids={OWNER_KEY: "me"})
+        found = reduce(found, HostResynced(f"unix:/{name}", (RootRow(f"r{number}", external_ids=ids), bridge)))
+    return found
+
+
+def endpoint(name, dpid, network="lan"):
+    return Endpoint(name, network, {}, "02:00:00:00:00:01", (), (), Location(dpid, 1, name, name))
+
+
+def test_each_host_gets_the_end_that_it_says():
+    found = find_ends(site(one="192.0.2.1", two="192.0.2.2", three=None), TunnelPlan(), {})
+    assert found.ends == {ONE: End(TunnelKind.GENEVE, A, 6081), TWO: End(TunnelKind.GENEVE, B, 6081)}
+    assert found.reports == ()
+
+
+def test_the_configuration_wins_over_what_a_host_says():
+    plan = TunnelPlan(TunnelKind.VXLAN, 4790, {ONE: B}, {TWO: TunnelKind.GRE})
+    found = find_ends(site(one="192.0.2.9", two="192.0.2.1"), plan, {})
+    assert found.ends == {ONE: End(TunnelKind.VXLAN, B, 4790), TWO: End(TunnelKind.GRE, A, 0)}
+
+
+@pytest.mark.parametrize("said", ["192.0.2.256", "224.0.0.1", "0.0.0.0", "127.0.0.1", "::1", "x" * 5000])
+def test_an_address_that_is_none_is_reported(said):
+    found = find_ends(site(one=said), TunnelPlan(), {})
+    assert found.ends == {}
+    assert [r.subject for r in found.reports] == [f"host {ONE}"]
+    assert len(found.reports[0].problem) < 200
+
+
+def test_of_two_hosts_with_one_address_the_one_that_had_it_keeps_it():
+    both = site(one="192.0.2.1", two="192.0.2.1")
+    before = find_ends(site(one="192.0.2.1"), TunnelPlan(), {}).ends
+    assert set(find_ends(both, TunnelPlan(), before).ends) == {ONE}
+    assert set(find_ends(both, TunnelPlan(), {}).ends) == set()
+    assert set(find_ends(both, TunnelPlan(addresses={TWO: A}), before).ends) == {TWO}
+    assert [r.subject for r in find_ends(both, TunnelPlan(), before).reports] == [f"host {TWO}"]
+
+
+def test_only_hosts_that_share_a_network_need_an_end():
+    here = site(one="192.0.2.1", two="192.0.2.2", three="192.0.2.3")
+    ends = find_ends(here, TunnelPlan(), {}).ends
+    people = [endpoint("a", 1), endpoint("b", 2), endpoint("c", 3, "other")]
+    assert set(needed(Inventory({e.name: e for e in people}), here.bridges(), ends)) == {ONE, TWO}
+    assert needed(Inventory({e.name: e for e in people[1:]}), here.bridges(), ends) == {}
+    mixed = find_ends(here, TunnelPlan(kinds={TWO: TunnelKind.GRE}), {}).ends
+    assert needed(Inventory({e.name: e for e in people}), here.bridges(), mixed) == {}
+
+
+def test_an_end_is_there_when_it_is_as_wanted_and_has_a_port():
+    end = End(TunnelKind.GENEVE, A, 6081)
+    bridge = BridgeRow("b1", "br-ring", dpid=1, external_ids={OWNER_KEY: "me"}, ports=frozenset({"p"}))
+    port = PortRow("p", "ring-geneve", frozenset({"i"}))
+    for mark, ofport, there in ((end.mark, 5, True), (end.mark, None, False), (end.mark, -1, False), ("x", 5, False)):
+        row = InterfaceRow("i", "ring-geneve", "geneve", ofport=ofport, external_ids={TUNNEL_MARK: mark})
+        here = reduce(empty_site("me", [ONE]), HostResynced(ONE, (bridge, port, row)))
+        assert (realized(here, here.bridges(), {ONE: end}) != {}) is there
+
+
+def test_the_option_table_is_read_as_it_is_written():
+    maps = (tlv.OptionMap(0xFF52, 1, 8, 0), tlv.OptionMap(1, 2, 4, 63))
+    mod = tlv.option_mod(7, tlv.OptionCommand.ADD, maps)
+    reply = mod[:12] + bytes([0, 0, 0, tlv.REPLY]) + bytes(16) + mod[24:]
+    assert tlv.decode_options(reply) == frozenset(maps)
+    for broken in (reply[:-1], reply[:20], mod, b""):
+        with pytest.raises(WireError):
+            tlv.decode_options(broken)
