@@ -71,7 +71,7 @@ def port_on(scene: Scene, bridge: str, owner: str, name: str) -> Held:
     """
     port = scene.named("Port", name)
     if port is None or port.uid not in our_bridge(scene, bridge, owner).columns["ports"]:
-        raise EnsureError(f"bridge {bridge} has no port {name[:80]!r}; see `ringfence ovsdb show`")
+        raise EnsureError(f"bridge {bridge} has no port {name[:80]!r}; see `ringfence topology`")
     return port
 
 
