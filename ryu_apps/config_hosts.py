@@ -66,6 +66,11 @@ class Ovsdb(Section):
         description="OVSDB servers that are dialled, one a host: unix:/path, tcp:host:6640 or ssl:host:6640.",
     )
     ssl: MutualTls | None = Field(default=None, description="Certificates for targets that begin with ssl:.")
+    check_names: bool = Field(
+        default=False,
+        description="true: the certificate of an ssl: target must carry the target's DNS name or IP address as an "
+        "alternative name. false: any certificate of the authority will do, as ovs-pki's name no hosts.",
+    )
     listen: OvsdbListen | None = Field(
         default=None,
         description="Where further hosts dial in and register by that. null: nowhere; only targets are managed.",

@@ -63,7 +63,7 @@ class Hosts:
         self.store: StateStore | None = None
         """Where the names of hosts that dialled in are kept."""
         for target in config.targets:
-            self._keep(Client(target, self._take, tls=tls_of(config.ssl)))
+            self._keep(Client(target, self._take, tls=tls_of(config.ssl, check_names=config.check_names)))
         self._listener: Listener | None = None
         if config.listen is not None:
             listen = Listen(config.listen.host, config.listen.port, tls_of(config.listen.tls), config.listen.names)
@@ -173,6 +173,6 @@ def known_hosts(store: StateStore, config: Ovsdb) -> tuple[str, ...]:
     return tuple(fitting[:MAX_KNOWN])
 
 
-def tls_of(files: MutualTls | None) -> Tls | None:
-    """Return the files of a section as the client takes them."""
-    return Tls(str(files.key), str(files.cert), str(files.ca)) if files else None
+def tls_of(files: MutualTls | None, *, check_names: bool = False) -> Tls | None:
+    """Return the files of a section as the client takes them; `check_names` is about who is dialled."""
+    return Tls(str(files.key), str(files.cert), str(files.ca), check_names) if files else None

@@ -22,9 +22,13 @@ def make_pki(where: Path, *names: str) -> Path:
     return where
 
 
-def sign(where: Path, name: str, authority: str = "ca", common: str = "") -> None:
-    """Make a key and a certificate; `common` is the name in it, if it is not that of the files."""
+def sign(where: Path, name: str, authority: str = "ca", common: str = "", *, also: str = "") -> None:
+    """Make a key and a certificate; `common` is the name in it, if it is not that of the files; `also` as `IP:…`."""
     key = ["-keyout", f"{name}-key.pem", "-out", f"{name}.csr"]
     openssl(where, "req", *_NEW, *key, "-subj", f"/CN={common or name}")
     by = ["-CA", f"{authority}.pem", "-CAkey", f"{authority}-key.pem", "-CAcreateserial"]
-    openssl(where, "x509", "-req", "-in", f"{name}.csr", *by, "-out", f"{name}.pem", "-days", "2")
+    more: list[str] = []
+    if also:
+        (where / f"{name}.ext").write_text(f"subjectAltName={also}\n")
+        more = ["-extfile", f"{name}.ext"]
+    openssl(where, "x509", "-req", "-in", f"{name}.csr", *by, *more, "-out", f"{name}.pem", "-days", "2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import socket
 import ssl
 import sys
@@ -208,6 +209,24 @@ def test_with_tls_under_eventlet_as_in_the_controller(janitor, pki):
         dial_in(secured(janitor, pki, "host-a"), desk, "ssl")
         assert process.stdout.readline().strip() == b"host-a"
     assert process.wait(5) == 0
+
+
+@pytest.mark.parametrize(("also", "fits"), [("IP:127.0.0.1", True), ("IP:127.0.0.9,DNS:localhost", False), ("", False)])
+def test_who_is_dialled_must_carry_the_name_where_that_is_asked(janitor, pki, tmp_path, also, fits):
+    for name in ("ca.pem", "ca-key.pem"):
+        (tmp_path / name).write_bytes((pki / name).read_bytes())
+    sign(tmp_path, "server", also=also)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    keys = files(tmp_path, "server")
+    options = (f"--private-key={keys.key}", f"--certificate={keys.cert}", f"--ca-cert={keys.ca}")
+    Database(janitor, f"--remote=pssl:{port}:127.0.0.1", *options).start()
+    tls = dataclasses.replace(files(pki, "controller"), check_hostname=True)
+    follower = Follower(f"ssl:127.0.0.1:{port}", tls=tls)
+    follower.client.start()
+    follower.until(lambda: follower.events)
+    follower.client.stop()
+    assert isinstance(follower.events[0], HostResynced if fits else HostLost)
 
 
 def test_a_certificate_of_a_stranger_and_none_at_all_are_refused(janitor, pki, caplog):

@@ -50,7 +50,7 @@ def test_known_are_the_hosts_that_may_still_register(kept, config, known):
 def kept():
     """Hosts with a listener on a port that the system chose, and the site that their events make."""
     listen = OvsdbListen.model_construct(host="127.0.0.1", port=0, tls=None, hosts="any")
-    config = Ovsdb.model_construct(targets=("unix:/nowhere/db.sock",), ssl=None, listen=listen)
+    config = Ovsdb.model_construct(targets=("unix:/nowhere/db.sock",), ssl=None, check_names=False, listen=listen)
     site = [empty_site("me", (*config.targets, "a"))]
 
     def observe(event) -> bool:
