@@ -143,7 +143,7 @@ class Wires:
         subject = f"link port {at.dpid:016x}/{at.ofport}"
         remedy = "look what is plugged in there; nothing was changed by it"
         key = subject, problem.split(":", maxsplit=1)[0]
-        self._limited.warning(subject, "%s: %s", subject, problem)
+        self._limited.warning(" ".join(key), "%s: %s", subject, problem)
         with self._lock:
             known = self._reports.get(key)
             if known is None and len(self._reports) >= MAX_REPORTS:

@@ -13,6 +13,7 @@ import pytest
 from mininet_scenarios import namespaces
 from mininet_scenarios.datagrams import Stream
 from mininet_scenarios.fabric import BRIDGE, FAT_TREE_EDGES, FabricSite, fat_tree, linear, ring, said, tree
+from topology.fabric import number_of
 from topology.lldp import frame
 from topology.paths import LinkEnd
 
@@ -72,10 +73,13 @@ def test_forged_and_relayed_proofs_change_nothing_and_are_reported_once(janitor,
     assert site.links_up() == {(1, 2), (2, 3), (1, 3)}
     assert {n: site.state(n) for n in site.numbers} == before
     events = [line for line in said(site).splitlines() if "link port" in line]
-    figure("reports", [line[:200] for line in events])
+    figure("lines about forged and relayed proofs", len(events), "lines")
     assert 1 <= len(events) <= 4, events
     assert any("pretends to prove" in line for line in events)
     assert any("relays" in line for line in events)
+    reported = [r["problem"] for r in site.ask("GET", "/v1/status")["reports"]]
+    assert any("relays" in problem for problem in reported)
+    assert len(reported) == len(set(reported)) <= 4
 
 
 def tap(site: FabricSite, source: str, target: str, number: int, seconds: float) -> None:
@@ -97,23 +101,36 @@ def tap(site: FabricSite, source: str, target: str, number: int, seconds: float)
     speak.close()
 
 
+def datagram(source: str, destination: str, port: int) -> bytes:
+    """Return a valid IPv4 packet with a UDP datagram."""
+    addresses = socket.inet_aton(source) + socket.inet_aton(destination)
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 32, 0, 0, 64, 17, 0) + addresses
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xFFFF) + (total >> 16)
+    head = head[:10] + struct.pack("!H", ~total & 0xFFFF) + head[12:]
+    return head + struct.pack("!HHHH", 4000, port, 12, 0) + b"evil"
+
+
 def test_an_endpoint_cannot_speak_as_a_switch(janitor):
-    """Frames with the MACs of the fabric, from an endpoint's port, reach nobody."""
+    """Frames with the MACs that switches write, from an endpoint's port, reach nobody; its own do."""
     site = up(FabricSite(janitor, linear(2), (1, 2)))
-    assert site.reaches("h1", "h2")
-    number = re.search(r"set_field:06:(\S\S:\S\S:\S\S):00:00:00/", site.state(1)) or re.search(
-        r"dl_dst=06:(\S\S:\S\S:\S\S)", site.state(2)
-    )
-    assert number
-    edge = bytes.fromhex("06" + number[1].replace(":", "") + "0001")
-    packet = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, 17, 0, bytes([10, 9, 0, 1]), bytes([10, 9, 0, 2]))
-    with Stream(site, "h1", "h2", 6000) as stream:
-        time.sleep(0.3)
-        before = site.switches[2].ofctl("dump-ports", BRIDGE, "w0")
-        for _ in range(20):
-            raw(site.hosts["h1"].netns, "eth0", edge + bytes.fromhex("06000000ffff0800") + packet + bytes(8))
-    assert stream.arrived
-    assert before
+    one, other = site.hosts["h1"], site.hosts["h2"]
+    with namespaces.entered(other.netns):
+        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.bind((other.address, 6000))
+    receiver.settimeout(1.0)
+    packet = b"\x08\x00" + datagram(one.address, other.address, 6000)
+    edge, near = (b"\x06" + number_of(dpid).to_bytes(3, "big") for dpid in (2, 1))
+    mac, far = (bytes.fromhex(f"0200000009{n:02x}") for n in (1, 2))
+    for network in range(4):
+        for hops in (b"\xff\xff", b"\0\x01", b"\0\0"):
+            raw(one.netns, "eth0", edge + network.to_bytes(2, "big") + near + hops + packet)
+            raw(one.netns, "eth0", edge + network.to_bytes(2, "big") + mac + packet)
+    with pytest.raises(TimeoutError):
+        receiver.recv(64)
+    raw(one.netns, "eth0", far + mac + packet)
+    assert receiver.recv(64) == b"evil"
+    receiver.close()
 
 
 def test_a_restarted_controller_sends_nothing_and_loses_nothing(janitor):
@@ -140,7 +157,7 @@ def test_a_ring_turns_the_other_way_when_a_wire_breaks_and_back(janitor, figure)
         site.mend(1, 2)
         site.settle()
         time.sleep(0.5)
-    figure("longest silence, ms", round(stream.silence_s() * 1000))
+    figure("ring: longest silence when a wire breaks and is mended", round(stream.silence_s() * 1000, 1), "ms")
     assert stream.silence_s() < 0.5
     assert [pair for pair in site.pairs() if not site.reaches(*pair)] == []
 
@@ -160,7 +177,7 @@ def test_a_fat_tree_loses_next_to_nothing_when_a_wire_breaks(janitor, figure, wi
         site.cut(*wire)
         time.sleep(1.5)
     silences = [stream.silence_s(began) for stream in streams]
-    figure("longest silences, ms", [round(s * 1000) for s in silences])
+    figure(f"fat tree, wire {wire}: longest silence of a stream", round(max(silences) * 1000, 1), "ms")
     site.settle(without=[wire])
     assert [pair for pair in site.pairs() if "h7" in pair and not site.reaches(*pair)] == []
     assert max(silences) < 0.1
