@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.openflow import Channel
+from intent.compiler.verdict import SAMPLE_METERS, SAMPLES
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.private_ovs import Daemon, PrivateOvs
+from ryu_apps import wire
 
 BRIDGE = "bench"
 AT_ONCE = 500
@@ -36,8 +38,11 @@ def add_bridge(ovs: PrivateOvs, name: str = BRIDGE) -> Path:
 
 @contextmanager
 def fresh_bridge(ovs: PrivateOvs, name: str = BRIDGE) -> Iterator[Channel]:
-    """Yield a connection to a bridge made anew."""
+    """Yield a connection to a bridge made anew, with the meters that every program uses."""
     with Channel(add_bridge(ovs, name)) as channel:
+        specs = (wire.MeterSpec(number, SAMPLES, SAMPLES) for number in SAMPLE_METERS.values())
+        channel.send(b"".join(wire.meter_mod(0, wire.MeterCommand.ADD, spec) for spec in specs))
+        channel.barrier()
         yield channel
 
 

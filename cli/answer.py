@@ -94,6 +94,12 @@ class Answer:
             raise self._wrong(key, "whole number")
         return value
 
+    def amount(self) -> float:
+        """Return this value as a number, whole or not."""
+        if not isinstance(self.value, int | float) or isinstance(self.value, bool):
+            raise _broken(self.path, "is no number")
+        return float(self.value)
+
     def flag(self, key: str, default: bool | None = None) -> bool:  # noqa: FBT001 - a value, not a switch
         """Return a truth value; `default` when it is absent or null."""
         value = self._get(key)

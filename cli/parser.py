@@ -35,6 +35,14 @@ SETTINGS = ("ports", "tunnels", "queues", "policing", "mirrors", "managers", "ne
 SYSTEMS = ("k8s",)
 """What `import` reads."""
 MAX_WAIT_S = 3600.0
+SORTS = ("traffic", "rx", "tx", "packets", "dropped", "kept", "opened", "name")
+"""What `top` sorts by."""
+TOP = """\
+All figures are the endpoint's own: RX is what it received. P/S and B/S are packets and
+bytes a second; DROP is what it sent and the switch dropped, KEPT what others sent to it
+and policy dropped, OPEN and ACC the connections it opened and accepted; WHY the reason of
+most. On a terminal: q ends, s sorts by the next, r turns the order, d shows only who drops.
+Elsewhere one picture follows the other; with --json each is a line."""
 
 EXIT_CODES = "exit codes:\n" + "\n".join(f"  {int(code):<4}{meaning}" for code, meaning in MEANING.items())
 
@@ -132,7 +140,7 @@ def build() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=Version, nargs=0, help="say which version this is and end")
     _common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    looking = (_endpoints, _switches, _topology, _events, _counters, _observed, _verdict, _matrix, _revisions)
+    looking = (_endpoints, _top, _switches, _topology, _events, _counters, _observed, _verdict, _matrix, _revisions)
     for add in (_run, _docker_driver, _apply, _import, _get, _delete, _status, *looking):
         add(commands)
     _ovsdb(commands)
@@ -246,6 +254,23 @@ def _status(commands: Commands) -> None:
 
 def _endpoints(commands: Commands) -> None:
     command = _command(commands, "endpoints", "show what is plugged in, and where", ["endpoints", "endpoints --json"])
+    _network(command, "only this network")
+
+
+def _top(commands: Commands) -> None:
+    examples = ["top", "top --sort dropped --network shop", "top --once --match 'web-*'", "top --once --json"]
+    text = "show live what endpoints receive, send, are refused and open"
+    command = _command(commands, "top", text, examples)
+    command.description = f"{text[0].upper()}{text[1:]}.\n\n{TOP}"
+    command.add_argument("--once", action="store_true", help="print one picture and end")
+    command.add_argument(
+        "--interval", type=seconds, default=1.0, metavar="S", help="seconds from one picture to the next (default 1)"
+    )
+    command.add_argument("--sort", choices=SORTS, default=SORTS[0], help=f"most first (default {SORTS[0]})")
+    command.add_argument("--reverse", action="store_true", help="least first")
+    command.add_argument("--match", metavar="GLOB", help="only endpoints with such a name, as web-*")
+    command.add_argument("--dropping", action="store_true", help="only endpoints of which something did not pass")
+    command.add_argument("--limit", type=count, metavar="N", help="the first N (default: all there is room for)")
     _network(command, "only this network")
 
 

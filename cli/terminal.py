@@ -121,7 +121,7 @@ def painted(text: str, style: str) -> Painted:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], styles: Sequence[str] = ()) -> str:
-    shown = [_cut(cell, room).ljust(room) for cell, room in zip(cells, widths, strict=True)]
+    shown = [cut(cell, room).ljust(room) for cell, room in zip(cells, widths, strict=True)]
     if styles:
         shown = [paint(cell, style) if style else cell for cell, style in zip(shown, styles, strict=True)]
     else:
@@ -129,8 +129,11 @@ def _line(cells: Sequence[str], widths: Sequence[int], styles: Sequence[str] = (
     return GAP.join(shown).rstrip()
 
 
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 1] + "~"
+def cut(text: str, room: int | None) -> str:
+    """Return the text in at most `room` columns, None for any; what was cut ends in `~`."""
+    if room is None or len(text) <= room:
+        return text
+    return text[: room - 1] + "~" if room > 0 else ""
 
 
 def _fit(widths: list[int], limit: int | None) -> list[int]:

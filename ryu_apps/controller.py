@@ -23,6 +23,7 @@ from ryu_apps.learner import Learner
 from ryu_apps.memory import Memory
 from ryu_apps.planner import Planner
 from ryu_apps.plugging import Plugs
+from ryu_apps.polling import Polling
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener, Session
 from ryu_apps.status import Clock, CurrentInventory, Faults, Status, Waiter
@@ -90,12 +91,15 @@ class Controller(Listener):
         admission = config.openflow.admission
         self.switches = Switches(self.reconciler, self, admission.dpids, admission.names)
         self.wires = Wires(self.planner, memory, self.switches.session)
+        self.counted = Counted(self.reconciler.counters, lambda: self.memory.ids, self.store.intents)
+        self.polling = Polling(self, self.counted)
         self.unasked = Unasked(
             {
                 Kind.LEARN: Learner(self.planner).look,
                 Kind.REJECT: tell_sender,
                 Kind.PROBE: probing.heard,
                 Kind.LINK: self.wires.heard,
+                Kind.SAMPLE: self.polling.sample,
             }
         )
         wish = _wish(config, memory.owner, target)
@@ -105,12 +109,12 @@ class Controller(Listener):
         self._keep_tunnels()
         self.surveyor = Surveyor(self.planner, self.reconciler, lambda: self.store.revision)
         self.surveyor.links, self.surveyor.reports = self.wires.links, self.reports
-        self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, self.surveyor, self.wires)
+        watching = (self.surveyor, self.wires, self.polling)
+        self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, *watching)
         self.web = Web(config.rest, self._rest_app())
         log.info("generation %d, store %s at revision %d", memory.generation, config.store_path, self.store.revision)
 
     def _rest_app(self) -> Callable[..., Iterable[bytes]]:
-        counted = Counted(self.reconciler.counters, lambda: self.memory.ids, self.store.intents)
         ports = Ports(
             store=self.store,
             status=Status(self),
@@ -118,10 +122,11 @@ class Controller(Listener):
             clock=Clock(),
             waiter=Waiter(self),
             faults=Faults(),
-            counters=counted,
+            counters=self.counted,
             plugs=Plugs(self),
             hosts=Administration(self),
             topology=self.surveyor,
+            gauges=self.polling,
         )
         limits = Limits(body_bytes=self.config.rest.body_limit)
         return make_app(ports, token=ensure_token(self.config.token_path), limits=limits, version=installed_version())

@@ -22,6 +22,8 @@ class Counted:
         self._counters = counters
         self._ids = ids
         self._intents = intents
+        self._named: dict[str, Mapping[int, str]] = {}
+        self._named_of: IdMap | None = None
 
     def hits(self) -> Sequence[Hit]:
         """Return what rules decided; rules that are gone are left out."""
@@ -56,6 +58,13 @@ class Counted:
             sums[key] = packets + count.packets, connections + (count.packets if column.opening else 0)
         return [Tally(*key, *counts) for key, counts in sums.items()]
 
+    def cause(self, origin: Origin) -> str:
+        """Name what dropped a packet: a rule, a guard, an isolation, a posture; empty for what is gone."""
+        if origin.kind is Kind.RULE:
+            name = self._names("rule").get(origin.number, "")
+            return f"rule {name}" if name else ""
+        return _cause(origin, self._names("network"), self._intents())
+
     def _of_kinds(self, *kinds: Kind) -> Iterator[tuple[Origin, Count]]:
         for value, count in self._counters.total().items():
             origin = cookie.decode(value)
@@ -63,8 +72,14 @@ class Counted:
                 yield origin, count
 
     def _names(self, space: str) -> Mapping[int, str]:
-        spaces = self._ids().spaces
-        return {number: key for key, number in spaces[space].live.items()} if space in spaces else {}
+        """Return the names of a space by number; made once for each state of the id map, as samples ask often."""
+        ids = self._ids()
+        if self._named_of is not ids:
+            self._named, self._named_of = {}, ids
+        if space not in self._named:
+            live = ids.spaces[space].live.items() if space in ids.spaces else ()
+            self._named[space] = {number: key for key, number in live}
+        return self._named[space]
 
 
 def _split(rule_key: str) -> tuple[str, str]:

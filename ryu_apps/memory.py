@@ -37,6 +37,7 @@ from topology.paths import Link
 log = logging.getLogger("ringfence.memory")
 
 GENERATION, OWNER, IDS, CLAIMS, LEARNED = "generation", "owner", "ids", "claims", "learned"
+GAUGES = "gauges"
 LINKS = "links"
 A = TypeVar("A")
 T = TypeVar("T")
@@ -155,6 +156,15 @@ class Memory:
             with self._lock:
                 self._news.append(draft.numbers)
         self.claims, self.learned = draft.claims, draft.learned
+
+    @property
+    def gauges(self) -> bytes | None:
+        """What `Gauges.dump` returned last."""
+        return self._store.state(GAUGES)
+
+    def keep_gauges(self, dump: bytes) -> None:
+        """Make the totals of endpoints durable."""
+        self._store.put_state({GAUGES: dump})
 
     def keep(self, change: IdChange, claims: Claims, learned: Learned) -> None:
         """Make the compiler's inputs durable, those that changed; returns when they are."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+import itertools
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ DUMP_S = 60.0
 MAX_UNASKED = 1024
 """Packet-ins waiting to be looked at; more are dropped and counted."""
 MAX_PORTS = 1 << 16
+ONES = (1 << 64) - 1
 
 
 class Refusal(SessionError):
@@ -217,6 +219,39 @@ class Session:
         if answer[1] == Kind.ERROR:
             self._meters = None
             raise Refusal("meter", answer)
+
+    def port_stats(self) -> list[wire.PortStats]:
+        """Read what every port counted.
+
+        Raises:
+            SessionError: it does not answer, or with an error.
+        """
+        xid = self.exchange.take_xids()
+        with Conversation(self.exchange, xid) as talk:
+            talk.say(wire.port_stats_request(xid))
+            parts = bodies(talk, wire.Multipart.PORT_STATS, "port statistics")
+            ports = (port for body in parts for port in wire.decode_port_stats(body))
+            return list(itertools.islice(ports, MAX_PORTS))
+
+    def totals(self, cookies: Sequence[int]) -> dict[int, int]:
+        """Return the packets that the flows of each cookie counted, together.
+
+        Raises:
+            SessionError: it does not answer, or with an error.
+        """
+        if not cookies:
+            return {}
+        first, found = self.exchange.take_xids(len(cookies)), dict[int, int]()
+        give_up_at = time.monotonic() + DUMP_S
+        with Conversation(self.exchange, first, len(cookies)) as talk:
+            talk.say(b"".join(wire.aggregate_request(xid, 0xFF, c, ONES) for xid, c in enumerate(cookies, first)))
+            while len(found) < len(cookies):
+                frame = talk.next(give_up_at, "sums")
+                if frame[1] == Kind.ERROR:
+                    raise Refusal("sums", frame)
+                asked = cookies[int.from_bytes(frame[4:8], "big") - first]
+                found[asked] = wire.decode_aggregate(wire.decode_multipart(frame).body).packets
+        return found
 
     def send_packet(self, actions: Actions, frame: bytes) -> None:
         """Let the switch run actions on a frame of ours; nothing confirms it."""

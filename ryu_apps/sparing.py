@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
+from intent.compiler.cookie import PIPELINE
 from intent.compiler.fields import CONJ_ID
 from intent.compiler.flow import Conjunction, FlowBody, FlowKey
 from intent.compiler.tables import Lane, Table
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ryu_apps.bundle import Failure
 
 _ALLOWING = frozenset(
-    Verdicts(Lane.ENFORCED, observing).of(Action.ALLOW, direction)
+    Verdicts(Lane.ENFORCED, observing).of(Action.ALLOW, direction, PIPELINE)
     for observing in (False, True)
     for direction in Direction
 )

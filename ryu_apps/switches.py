@@ -112,6 +112,11 @@ class Switches:
         if session:
             self._reconciler.detach(session)
 
+    def sessions(self) -> list[Session]:
+        """Return the session of every connected switch."""
+        with self._lock:
+            return list(self._sessions.values())
+
     def session(self, dpid: int) -> Session | None:
         """Return the session of a connected switch."""
         with self._lock:

@@ -43,6 +43,12 @@ class Counters:
                     sums[cookie] = Count(before.packets + count.packets, before.bytes + count.bytes)
         return sums
 
+    def packets(self, dpid: int, cookie: int) -> int:
+        """Return what the flows of one cookie counted on a switch, as of its last verification."""
+        with self._lock:
+            count = self._switches.get(dpid, {}).get(cookie)
+        return count.packets if count else 0
+
     def of(self, dpid: int) -> dict[int, Count]:
         """Return a switch's counters by cookie; empty before its first verification."""
         with self._lock:

@@ -21,7 +21,7 @@ from intent.compiler.fields import Slice
 from intent.compiler.flow import Flow, Program
 from intent.compiler.render import flow_text
 from intent.compiler.tables import STAGES, Lane, Table, table_name
-from intent.compiler.verdict import COLUMNS, PORT_REJECTS, SWITCH_METER, SWITCH_REJECTS, Column
+from intent.compiler.verdict import COLUMNS, PORT_REJECTS, SAMPLE_METERS, SAMPLES, SWITCH_METER, SWITCH_REJECTS, Column
 from intent.model import MAX_TIERS, Direction, Mode
 from scripts.example import DPID, Example, read
 from scripts.pipeline_walk import walks
@@ -150,12 +150,19 @@ def _columns() -> Iterator[str]:
     yield from _table(("detail", "enforced", "candidate set", "counts"), map(row, COLUMNS))
 
 
+def _sample(kind: int) -> str:
+    return str(SAMPLE_METERS[kind])
+
+
 def _meters() -> Iterator[str]:
     yield from _table(
         ("meter", "packets a second", "limits"),
         (
             (str(SWITCH_METER), str(SWITCH_REJECTS), "what a switch shows the controller for `reject`"),
             (f"{SWITCH_METER} + port", str(PORT_REJECTS), "the same, for what comes in at one port"),
+            (_sample(Kind.GUARD), str(SAMPLES), "what a switch shows the controller of the packets that guards drop"),
+            (_sample(Kind.OPENED), str(SAMPLES), "of those that open connections"),
+            (_sample(0), str(SAMPLES), "of those that policies, isolations and postures drop"),
         ),
     )
 

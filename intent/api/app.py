@@ -12,6 +12,7 @@ from intent.api import hosting
 from intent.api.counts import Counters, Observed
 from intent.api.deletes import DeleteMany
 from intent.api.errors import add_handlers
+from intent.api.gauges import AllGauges, OneGauge
 from intent.api.imports import KubernetesImport
 from intent.api.openapi import describe
 from intent.api.operations import KIND_OF
@@ -85,6 +86,8 @@ def _add_routes(app: falcon.App[Any, Any], ports: Ports, limits: Limits, version
     for path, resource in hosting.routes(ports).items():
         app.add_route(path, resource)
     app.add_route("/v1/live/endpoints", LiveEndpoints(ports))
+    app.add_route("/v1/live/counters", AllGauges(ports, limits))
+    app.add_route("/v1/endpoints/{name}/counters", OneGauge(ports))
     app.add_route("/v1/verdict", Verdict(ports))
     app.add_route("/v1/matrix", Matrix(ports, limits))
     app.add_route("/v1/health", Health())

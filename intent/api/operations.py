@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, TypeAlias
 
-from intent.api import answers
+from intent.api import answers, gauge_answers
 from intent.api.host_bodies import NAMED, SINGLE, HostChangedAnswer, HostsAnswer
 from intent.api.seen import EventAnswer, TopologyAnswer
 
@@ -158,6 +158,30 @@ OPERATIONS: Operations = {
     "/v1/hosts/{host}": {"DELETE": Operation("Forget a host that dialled in and is away", HostChangedAnswer)},
     "/v1/live/endpoints": {
         "GET": Operation("The endpoints that are plugged in", answers.LiveEndpointsAnswer, (_NETWORK,))
+    },
+    "/v1/live/counters": {
+        "GET": Operation(
+            "What the plugged-in endpoints received, sent, were refused and opened",
+            gauge_answers.EndpointsCountersAnswer,
+            (
+                _NETWORK,
+                Parameter("limit", "Most endpoints of a page; default 1000.", _COUNT),
+                Parameter("after", "Only endpoints whose names come after this one.", _NAME),
+            ),
+        )
+    },
+    "/v1/endpoints/{name}/counters": {
+        "GET": Operation(
+            "What one endpoint received, sent, was refused and opened, and what is kept of its past",
+            gauge_answers.EndpointCountersAnswer,
+            (
+                Parameter(
+                    "history",
+                    "`seconds`: the last minute by the second; `minutes`: the last hour.",
+                    {"enum": ["seconds", "minutes"]},
+                ),
+            ),
+        )
     },
     "/v1/verdict": {
         "GET": Operation(

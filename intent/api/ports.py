@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from intent.api.figures import GaugePort, NoGauges
 from intent.api.host_ports import HostPort, NoHosts
 from intent.api.plug_refused import PlugRefused
 from intent.model import Intents
@@ -286,6 +287,7 @@ class Ports:
     plugs: PlugPort = dataclasses.field(default_factory=NoPlugs)
     topology: TopologyPort = dataclasses.field(default_factory=NoTopology)
     hosts: HostPort = dataclasses.field(default_factory=NoHosts)
+    gauges: GaugePort = dataclasses.field(default_factory=NoGauges)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -298,3 +300,5 @@ class Limits:
     matrix_pairs: int = 10_000
     revisions: int = 200
     """Most revisions of one page."""
+    endpoints: int = 1000
+    """Most endpoints of one page of counters."""

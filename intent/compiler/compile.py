@@ -15,9 +15,8 @@ from intent.compiler.ids import IdMap, band_key
 from intent.compiler.policy import PolicyTables, conjunction_key, expires_at, rule_key
 from intent.compiler.resolve import CompileError, Identity, Membership, Vocabulary
 from intent.compiler.routing import Via
-from intent.compiler.tables import Lane, Priority, Table
-from intent.compiler.terms import flow
-from intent.compiler.verdict import Verdicts, reject_flows, tally_flows
+from intent.compiler.tables import Lane, Table
+from intent.compiler.verdict import Verdicts, reject_flows, silent_flow, tally_flows
 from intent.model import Action, Intents, Mode, Policy
 from topology.model import Endpoint, Inventory, IPAddress, UnaddressedPort
 
@@ -139,7 +138,7 @@ class _Switch:
             senders |= {p.location.ofport for p in self._ways.uplinks.get(self._dpid, ())}
             yield from reject_flows(sorted(senders), observing=observing)
         elif observing:
-            yield flow(Table.REJECT, Priority.LAST, (), ())
+            yield silent_flow()
 
     def _observed(self) -> Iterator[tuple[int, Action]]:
         for policy in self._intents.policies.values():

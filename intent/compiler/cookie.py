@@ -48,6 +48,10 @@ class Kind(enum.IntEnum):
     """Shown to the controller, which tells the sender."""
     PROBE = 12
     """Shown to the controller, which sent the packet itself to learn what the switch can do."""
+    OPENED = 13
+    """A connection was opened, or changed hands: what NOTE is told, no flow's own cookie."""
+    SAMPLE = 14
+    """Counted, and some of it shown to the controller; the number is the kind it is about, 0 for policy."""
     LINK = 20
     """Shown to the controller, which sent it from the other end of the wire; the number is the OpenFlow port."""
 
@@ -116,5 +120,23 @@ def decode(cookie: int) -> Origin | None:
     return Origin(_KIND[kind], number, _DIRECTION[direction], cookie >> 32 & 0xFF)
 
 
+_KIND_AT, _DIRECTION_AT, _NUMBER = 28, 26, (1 << 26) - 1
+"""Where `reason` has its parts."""
+
+
+def reason(cookie: int) -> int:
+    """Return what a cookie says in 32 bits, as NOTE is told it; a number beyond 26 bits becomes 0."""
+    number = cookie & 0xFFFFFFFF
+    placed = (cookie >> 48 & 0xF) << _KIND_AT | (cookie >> 40 & 3) << _DIRECTION_AT
+    return placed | (number if number <= _NUMBER else 0)
+
+
+def of_reason(value: int) -> int | None:
+    """Return the cookie that `reason` was made from (without its detail), None if there is none."""
+    made = MARK << 56 | (value >> _KIND_AT & 0xF) << 48 | (value >> _DIRECTION_AT & 3) << 40 | value & _NUMBER
+    return None if decode(made) is None else made
+
+
 PIPELINE = encode(Origin(Kind.PIPELINE, 0))
 CLAUSE = encode(Origin(Kind.CLAUSE, 0))
+OPENED = encode(Origin(Kind.OPENED, 0))

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from weakref import WeakKeyDictionary
 
 from intent.compiler import fields as f
-from intent.compiler.cookie import Guard, Kind, Origin, encode
+from intent.compiler.cookie import OPENED, Guard, Kind, Origin, encode, reason
 from intent.compiler.endpoints import Numbers
 from intent.compiler.flow import (
     CONTROLLER,
@@ -168,17 +168,18 @@ def port_flows(ofport: int) -> Iterator[Flow]:
     proof = (here, exact(f.ETH_TYPE, ETH_LLDP), exact(f.ETH_DST, NEAREST_BRIDGE))
     show = (Meter(SWITCH_METER + ofport), Output(CONTROLLER, 2 * FRAME_BYTES))
     yield flow(Table.SOURCE, Priority.TRUNK, proof, show, encode(Origin(Kind.LINK, ofport)))
-    yield flow(Table.SOURCE, Priority.TUNNEL, (here,), (), guard(Guard.LINK))
+    yield flow(Table.SOURCE, Priority.TUNNEL, (here,), *guard(Guard.LINK))
 
 
 def _shared_flows() -> Iterator[Flow]:
     """Yield the flows of every switch with a wire."""
     for table in (Table.ARRIVED, Table.DEPART, Table.RESTORE, Table.HAND_OVER):
-        yield flow(table, Priority.LAST, (), (), guard(Guard.LINK))
+        yield flow(table, Priority.LAST, (), *guard(Guard.LINK))
     for via, table in ((f.TO_FABRIC, Table.DEPART), (f.FROM_FABRIC, Table.RESTORE)):
         for family in (IPV4, IPV6):
             both = Term(f.COMMIT.field, f.COMMIT.mask | via << f.VIA.offset, f.COMMIT.mask | f.VIA.mask)
-            yield flow(Table.DELIVER, 15, (family, both), (Resubmit(int(table)), COMMIT))
+            opened = goto(Table.NOTE, Resubmit(int(table)), COMMIT, Load(f.REASON, reason(OPENED)))
+            yield flow(Table.DELIVER, 15, (family, both), opened)
         yield flow(Table.DELIVER, 5, (is_(f.VIA, via),), goto(table))
 
 

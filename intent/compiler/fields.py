@@ -224,6 +224,10 @@ EDGE = Slice(REG[15], 0, 24)
 """Number of the switch that it goes to."""
 SCRATCH = Slice(REG[11], 0, 32)
 """For swapping addresses in ARP replies; those frames never reach a comparison."""
+REASON = Slice(REG[15], 0, 32)
+"""Why a packet was dropped, or that it opened a connection, for NOTE: `cookie.reason`. Nothing has an EDGE then."""
+REASON_KIND = Slice(REG[15], 28, 4)
+"""The kind in it."""
 
 LABEL_CLIENT = Slice(CT_LABEL, 0, 32)
 """Attachment number of the side that opened the connection."""

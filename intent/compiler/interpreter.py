@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from intent.compiler import fields as f
+from intent.compiler.cookie import Kind, Origin, encode
 from intent.compiler.fields import Field, Slice
 from intent.compiler.flow import (
     CONTROLLER,
@@ -44,6 +45,7 @@ State = dict[Field, int]
 Tuple5 = tuple[int, int, int, int, int, int]
 """zone, protocol, source, destination address, source and destination port (ICMP: type 0, code)."""
 
+_SAMPLE = encode(Origin(Kind.SAMPLE, 0)) >> 48
 _PORTS = {TCP: (f.TCP_SRC, f.TCP_DST), UDP: (f.UDP_SRC, f.UDP_DST), SCTP: (f.SCTP_SRC, f.SCTP_DST)}
 _TUNNEL = (f.TUN_SRC, f.TUN_DST, f.TUN_ID, f.TUN_OPTION)
 _REQUESTS = {ICMP: {8: 0, 13: 14, 15: 16}, ICMPV6: {128: 129}}
@@ -125,6 +127,7 @@ class Result:
     ports: list[int] = dataclasses.field(default_factory=list)
     """Output ports in order; IN_PORT answers."""
     to_controller: bool = False
+    """Shown for an answer or to learn from; samples do not count."""
     committed: Opening | None = None
     left: list[State] = dataclasses.field(default_factory=list)
     """The frame as it was at each output."""
@@ -134,7 +137,12 @@ class Result:
     group: int | None = None
     """The group that it left by, which chose the port."""
     cookies: list[int] = dataclasses.field(default_factory=list)
-    """Cookie of each flow hit; the last is the decider of a drop."""
+    """Cookie of each flow hit; the last, but for NOTE's, is the decider of a drop."""
+
+    @property
+    def reason(self) -> int:
+        """The cookie in whose name a frame was dropped that was dropped."""
+        return [value for value in self.cookies if value >> 48 != _SAMPLE][-1]
 
 
 class Interpreter:
@@ -250,7 +258,8 @@ class _Run:
 
     def _output(self, port: int) -> None:
         if port == CONTROLLER:
-            self._result.to_controller = True
+            if self._result.cookies[-1] >> 48 != _SAMPLE:
+                self._result.to_controller = True
         elif port == IN_PORT or port != self._frame.in_port:  # OVS never sends back by plain output
             self._result.ports.append(port)
             self._result.tunnel = {field: self._state[field] for field in _TUNNEL if field in self._state}

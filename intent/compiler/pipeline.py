@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from intent.compiler import fields as f
-from intent.compiler.cookie import Guard, Kind, Origin, encode
+from intent.compiler.cookie import OPENED, Guard, Kind, Origin, encode, reason
 from intent.compiler.flow import (
     CONTROLLER,
     IN_PORT,
@@ -13,6 +13,7 @@ from intent.compiler.flow import (
     Ct,
     Flow,
     Load,
+    Meter,
     Move,
     Output,
     OutputReg,
@@ -22,6 +23,7 @@ from intent.compiler.flow import (
 )
 from intent.compiler.tables import Priority, Table
 from intent.compiler.terms import ARP, IPV4, IPV6, flow, goto, guard, is_, protocol
+from intent.compiler.verdict import SAMPLE_METERS
 from topology.packet import ICMP, ICMPV6, SCTP, TCP, UDP
 
 SOLICITATION, ADVERTISEMENT = 135, 136
@@ -34,6 +36,8 @@ NA_FLAGS = 0x60000000
 TARGET_LINK_LAYER = 2
 DHCP_REPLIES = ((IPV4, 67, 68), (IPV6, 547, 546))
 PROBE_BYTES = 64
+SAMPLE_BYTES = 128
+"""Of a packet that NOTE shows: its headers, and those of a packet quoted in an ICMP error."""
 MULTICAST_BIT = 0x010000000000
 
 
@@ -45,17 +49,18 @@ def static_flows(judge: Table = Table.EGRESS) -> Iterator[Flow]:
     yield from _orient(judge)
     yield from _connection(judge)
     yield from _deliver()
+    yield from _note()
     yield flow(Table.PROBE, Priority.LAST, (), (Output(CONTROLLER, PROBE_BYTES),), encode(Origin(Kind.PROBE, 0)))
     yield from _pieces(judge)
 
 
 def _source() -> Iterator[Flow]:
     tagged = Term(f.VLAN_VID, 0x1000, 0x1000)
-    yield flow(Table.SOURCE, Priority.TAGGED, (tagged,), (), guard(Guard.TAGGED))
-    yield flow(Table.SOURCE, Priority.MISS, (ARP,), (), guard(Guard.ARP))
-    yield flow(Table.SOURCE, Priority.MISS, (IPV4,), (), guard(Guard.SOURCE))
-    yield flow(Table.SOURCE, Priority.MISS, (IPV6,), (), guard(Guard.SOURCE))
-    yield flow(Table.SOURCE, Priority.LAST, (), (), guard(Guard.ETHERTYPE))
+    yield flow(Table.SOURCE, Priority.TAGGED, (tagged,), *guard(Guard.TAGGED))
+    yield flow(Table.SOURCE, Priority.MISS, (ARP,), *guard(Guard.ARP))
+    yield flow(Table.SOURCE, Priority.MISS, (IPV4,), *guard(Guard.SOURCE))
+    yield flow(Table.SOURCE, Priority.MISS, (IPV6,), *guard(Guard.SOURCE))
+    yield flow(Table.SOURCE, Priority.LAST, (), *guard(Guard.ETHERTYPE))
 
 
 def _neighbour() -> Iterator[Flow]:
@@ -78,12 +83,12 @@ def _neighbour() -> Iterator[Flow]:
     )
     solicit = (IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, SOLICITATION))
     # A solicitation from :: asks whether the address is free (RFC 4862); silence says yes.
-    yield flow(Table.NEIGHBOUR, 20, (*solicit, exact(f.IPV6_SRC, 0)), (), guard(Guard.NEIGHBOUR))
+    yield flow(Table.NEIGHBOUR, 20, (*solicit, exact(f.IPV6_SRC, 0)), *guard(Guard.NEIGHBOUR))
     yield flow(Table.NEIGHBOUR, 10, (ARP,), goto(Table.ANSWER, *answer_arp))
     yield flow(Table.NEIGHBOUR, 10, solicit, goto(Table.ANSWER, *answer_nd))
-    yield flow(Table.NEIGHBOUR, Priority.LAST, (), (), guard(Guard.NEIGHBOUR))
-    yield flow(Table.ANSWER, Priority.MISS, (ARP,), (), guard(Guard.ARP))
-    yield flow(Table.ANSWER, Priority.LAST, (), (), guard(Guard.NEIGHBOUR))
+    yield flow(Table.NEIGHBOUR, Priority.LAST, (), *guard(Guard.NEIGHBOUR))
+    yield flow(Table.ANSWER, Priority.MISS, (ARP,), *guard(Guard.ARP))
+    yield flow(Table.ANSWER, Priority.LAST, (), *guard(Guard.NEIGHBOUR))
 
 
 def answer_actions(table_mac: int, mac_field: f.Field) -> tuple[Act, ...]:
@@ -93,26 +98,28 @@ def answer_actions(table_mac: int, mac_field: f.Field) -> tuple[Act, ...]:
 
 def _guard() -> Iterator[Flow]:
     group = Term(f.ETH_DST, MULTICAST_BIT, MULTICAST_BIT)
-    yield flow(Table.GUARD, Priority.FORBIDDEN + 5, (group,), (), guard(Guard.MULTICAST))
-    yield flow(Table.GUARD, Priority.FORBIDDEN, (IPV4, Term(f.IPV4_DST, 0xE0000000, 0xF0000000)), (),
-               guard(Guard.MULTICAST))  # fmt: skip
-    yield flow(Table.GUARD, Priority.FORBIDDEN, (IPV4, exact(f.IPV4_DST, 0xFFFFFFFF)), (), guard(Guard.MULTICAST))
-    yield flow(Table.GUARD, Priority.FORBIDDEN - 1, (IPV6, Term(f.IPV6_DST, 0xFF << 120, 0xFF << 120)), (),
-               guard(Guard.MULTICAST))  # fmt: skip
+    yield flow(Table.GUARD, Priority.FORBIDDEN + 5, (group,), *guard(Guard.MULTICAST))
+    yield flow(
+        Table.GUARD, Priority.FORBIDDEN, (IPV4, Term(f.IPV4_DST, 0xE0000000, 0xF0000000)), *guard(Guard.MULTICAST)
+    )
+    yield flow(Table.GUARD, Priority.FORBIDDEN, (IPV4, exact(f.IPV4_DST, 0xFFFFFFFF)), *guard(Guard.MULTICAST))
+    yield flow(
+        Table.GUARD, Priority.FORBIDDEN - 1, (IPV6, Term(f.IPV6_DST, 0xFF << 120, 0xFF << 120)), *guard(Guard.MULTICAST)
+    )
     redirect = (IPV4, protocol(ICMP), exact(f.ICMPV4_TYPE, ICMP_REDIRECT))
-    yield flow(Table.GUARD, Priority.FORBIDDEN + 1, redirect, (), guard(Guard.ROUTER))
+    yield flow(Table.GUARD, Priority.FORBIDDEN + 1, redirect, *guard(Guard.ROUTER))
     for kind in (*ROUTER_TYPES, SOLICITATION, ADVERTISEMENT):
         which = Guard.ROUTER if kind in ROUTER_TYPES else Guard.NEIGHBOUR
         terms = (IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, kind))
-        yield flow(Table.GUARD, Priority.FORBIDDEN + 6, terms, (), guard(which))
+        yield flow(Table.GUARD, Priority.FORBIDDEN + 6, terms, *guard(which))
     for family, source, destination in DHCP_REPLIES:
         pair = (exact(f.UDP_SRC, source), exact(f.UDP_DST, destination))
-        yield flow(Table.GUARD, Priority.FORBIDDEN + 2, (family, protocol(UDP), *pair), (), guard(Guard.DHCP))
+        yield flow(Table.GUARD, Priority.FORBIDDEN + 2, (family, protocol(UDP), *pair), *guard(Guard.DHCP))
     for family, foreign in ((IPV4, ICMPV6), (IPV6, ICMP)):  # conntrack would take them for what they are not
-        yield flow(Table.GUARD, Priority.FORBIDDEN + 3, (family, protocol(foreign)), (), guard(Guard.INVALID))
+        yield flow(Table.GUARD, Priority.FORBIDDEN + 3, (family, protocol(foreign)), *guard(Guard.INVALID))
     for family in (IPV4, IPV6):
         yield flow(Table.GUARD, Priority.LAST, (family,), (TRACK,))
-    yield flow(Table.DESTINATION, Priority.LAST, (), (), guard(Guard.DESTINATION))
+    yield flow(Table.DESTINATION, Priority.LAST, (), *guard(Guard.DESTINATION))
 
 
 FRAGMENT, LATER = Term(f.IP_FRAG, 1, 1), Term(f.IP_FRAG, 2, 2)
@@ -152,21 +159,21 @@ def _orient(judge: Table) -> Iterator[Flow]:
         Move(f.FOUND_ID, f.SERVER_ID),
     )
     orient, connection = Table.ORIENT, Table.CONNECTION
-    yield flow(orient, 50, (_state(plus=f.CS_INV),), (), guard(Guard.INVALID))
+    yield flow(orient, 50, (_state(plus=f.CS_INV),), *guard(Guard.INVALID))
     for family in (IPV4, IPV6):  # conntrack does not keep the ports of SCTP, so nobody can judge its errors
         quoted = (_state(plus=f.CS_REL), family, exact(f.CT_NW_PROTO, SCTP))
-        yield flow(orient, 45, quoted, (), guard(Guard.INVALID))
+        yield flow(orient, 45, quoted, *guard(Guard.INVALID))
     yield from _impossible()
     yield flow(orient, 40, (_state(plus=f.CS_REL),), goto(connection, *related))
     yield flow(orient, 30, (_state(plus=f.CS_NEW),), goto(judge, *forward, Load(f.COMMIT, 1)))
     yield flow(orient, 20, (_state(plus=f.CS_RPL),), goto(connection, *reply, *compare))
     yield flow(orient, 10, (_state(plus=0),), goto(connection, *forward, *compare))
-    yield flow(orient, Priority.LAST, (), (), guard(Guard.INVALID))
+    yield flow(orient, Priority.LAST, (), *guard(Guard.INVALID))
 
 
 def _impossible() -> Iterator[Flow]:
     """Yield the drops of what conntrack takes for possible, and no stack sends or nobody can judge."""
-    by, drop = (Table.ORIENT, 45), ((), guard(Guard.INVALID))
+    by, drop = (Table.ORIENT, 45), guard(Guard.INVALID)
     tracked = Term(f.CT_STATE, f.CS_TRK, f.CS_TRK | f.CS_INV)
     for family in (IPV4, IPV6):
         # A SYN opens: it is no reply, though conntrack may find a place for it in a connection.
@@ -182,7 +189,7 @@ def _impossible() -> Iterator[Flow]:
         for ports in ((server, client), (client, server)):
             pair = (exact(f.CT_TP_SRC, ports[0]), exact(f.CT_TP_DST, ports[1]))
             terms = (tracked, family, FRAGMENT, exact(f.CT_NW_PROTO, UDP), *pair)
-            yield flow(*by, terms, (), guard(Guard.DHCP))
+            yield flow(*by, terms, *guard(Guard.DHCP))
 
 
 BOTH_SAME = 3
@@ -198,7 +205,7 @@ def _connection(judge: Table) -> Iterator[Flow]:
     yield flow(table, 20, (is_(f.SAME, BOTH_SAME),), goto(judge))
     # The side that opens is judged by what it is now; what it sends is an opening in its own right.
     yield flow(table, 10, (is_(f.DIRECTION, f.FORWARD),), goto(judge, Load(f.COMMIT, 1)))
-    yield flow(table, Priority.LAST, (), (), guard(Guard.CHANGED_HANDS))
+    yield flow(table, Priority.LAST, (), *guard(Guard.CHANGED_HANDS))
 
 
 COMMIT = Ct(
@@ -211,8 +218,22 @@ COMMIT = Ct(
 def _deliver() -> Iterator[Flow]:
     for family in (IPV4, IPV6):
         # Output first: behind a ct() anybody's complete fragments may follow, and nothing would judge them.
-        yield flow(Table.DELIVER, 10, (family, is_(f.COMMIT, 1)), (OutputReg(f.OUT_PORT), COMMIT))
+        opened = (OutputReg(f.OUT_PORT), COMMIT, Load(f.REASON, reason(OPENED)))
+        yield flow(Table.DELIVER, 10, (family, is_(f.COMMIT, 1)), goto(Table.NOTE, *opened))
     yield flow(Table.DELIVER, Priority.LAST, (), (OutputReg(f.OUT_PORT),))
+
+
+def _note() -> Iterator[Flow]:
+    """Yield what counts, and shows some of, the packets that were dropped or opened a connection.
+
+    Nothing is forwarded from here, and the drops are no flows with a meter: who deletes a meter deletes its flows,
+    and a guard must not vanish so.
+    """
+    for kind, meter in SAMPLE_METERS.items():
+        told = is_(f.REASON_KIND, kind)
+        show = (Meter(meter), Output(CONTROLLER, SAMPLE_BYTES))
+        terms, priority = ((told,), 10) if kind else ((), Priority.LAST)
+        yield flow(Table.NOTE, priority, terms, show, encode(Origin(Kind.SAMPLE, kind)))
 
 
 def _pieces(judge: Table) -> Iterator[Flow]:
@@ -235,4 +256,4 @@ def _pieces(judge: Table) -> Iterator[Flow]:
         whole = (*piece, Term(f.CT_STATE, f.CS_TRK, f.CS_TRK | f.CS_INV), exact(f.CT_ZONE, f.PIECES_ZONE))
         yield flow(Table.RELEASE, 10, whole, (Load(f.RELEASED, 1), Resubmit(int(Table.SOURCE))))
         yield flow(Table.ORIENT, 60, (*piece, is_(f.RELEASED, 1)), goto(Table.DELIVER))
-    yield flow(Table.RELEASE, Priority.LAST, (), (), guard(Guard.INVALID))
+    yield flow(Table.RELEASE, Priority.LAST, (), *guard(Guard.INVALID))

@@ -142,12 +142,13 @@ class PolicyTables:
     def _decision(self, decision: Decision) -> Flow:
         placed, direction = decision.placed, decision.direction
         number = self._ids.number("rule", rule_key(decision.policy, decision.rule))
+        origin = origin_of(self._lane, Kind.RULE, number, direction)
         if decision.rule.action is Action.PASS:
             actions = goto(after_tier(self._lane, direction, self._used_by(direction), placed.table))
         else:
-            actions = self._verdicts.of(decision.rule.action, direction, number)
+            actions = self._verdicts.of(decision.rule.action, direction, origin)
         key = FlowKey(placed.table, placed.priority, (exact(f.CONJ_ID, placed.conjunction),))
-        return Flow(key, FlowBody(actions, origin_of(self._lane, Kind.RULE, number, direction), 0, placed.expires_at))
+        return Flow(key, FlowBody(actions, origin, 0, placed.expires_at))
 
     def _used_by(self, direction: Direction) -> set[int]:
         return {tier for d, tier in self._used if d is direction}
@@ -202,7 +203,7 @@ def isolation_flow(verdicts: Verdicts, direction: Direction, tier: int, identity
     lane = verdicts.lane
     side = f.CLIENT_ID if direction is Direction.EGRESS else f.SERVER_ID
     origin = origin_of(lane, Kind.ISOLATION, tier, direction)
-    denied = verdicts.of(Action.DENY, direction)
+    denied = verdicts.of(Action.DENY, direction, origin)
     return flow(lane.tier(direction, tier), Priority.ISOLATION, (is_(side, identity),), denied, origin)
 
 
@@ -210,7 +211,8 @@ def entry_flows(verdicts: Verdicts, direction: Direction) -> Iterator[Flow]:
     """Yield what a judgement begins and ends with: world has none, and who has no network is denied."""
     world = f.CLIENT_WORLD if direction is Direction.EGRESS else f.SERVER_WORLD
     yield flow(verdicts.lane.entry(direction), 10, (is_(world, 1),), verdicts.skip(direction))
-    yield flow(verdicts.lane.posture(direction), Priority.LAST, (), verdicts.of(Action.DENY, direction))
+    nobody = verdicts.of(Action.DENY, direction, cookie.PIPELINE)
+    yield flow(verdicts.lane.posture(direction), Priority.LAST, (), nobody)
 
 
 def miss_flows(lane: Lane, direction: Direction, used: Collection[int]) -> Iterator[Flow]:
@@ -228,8 +230,8 @@ class Posed(NamedTuple):
 
 def posture_flow(verdicts: Verdicts, direction: Direction, posed: Posed, identity: int | None = None) -> Flow:
     """Return what a network says when no rule decides; of one in a router, about each of its identities."""
-    actions = verdicts.of(Action.ALLOW if posed.posture is Posture.ALLOW else Action.DENY, direction)
     origin = origin_of(verdicts.lane, Kind.POSTURE, posed.network, direction)
+    actions = verdicts.of(Action.ALLOW if posed.posture is Posture.ALLOW else Action.DENY, direction, origin)
     side = f.CLIENT_ID if direction is Direction.EGRESS else f.SERVER_ID
     where = is_(f.NETWORK, posed.network) if identity is None else is_(side, identity)
     return flow(verdicts.lane.posture(direction), 10, (where,), actions, origin)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, ip_network
 
 from intent.compiler import fields as f
-from intent.compiler.cookie import Guard, Kind, Origin, encode
+from intent.compiler.cookie import OPENED, PIPELINE, Guard, Kind, Origin, encode, reason
 from intent.compiler.fields import WORLD_BIT, Field, Slice
-from intent.compiler.flow import IN_PORT, Act, DecTtl, Flow, Load, Move, Output, Resubmit, Term, exact
+from intent.compiler.flow import IN_PORT, Act, Actions, DecTtl, Flow, Load, Move, Output, Resubmit, Term, exact
 from intent.compiler.pipeline import ADVERTISEMENT, ARP_REQUEST, COMMIT, SOLICITATION, answer_actions, same_actions
 from intent.compiler.tables import Priority, Routed, Table
 from intent.compiler.terms import (
@@ -173,9 +173,10 @@ def _domain_flows(domain: Domain, number: int) -> Iterator[Flow]:
         family = ETHERTYPE[version]
         for ttl in (0, 1):
             used_up = (*ours, family, exact(f.IP_TTL, ttl))
-            yield flow(Table.DESTINATION, Routed.TTL, used_up, (), guard(Guard.TTL))
+            yield flow(Table.DESTINATION, Routed.TTL, used_up, *guard(Guard.TTL))
         hop = Resubmit(int(Table.ROUTE))
-        yield flow(Table.DELIVER, Routed.COMMIT, (*ours, family, is_(f.COMMIT, 1)), (hop, COMMIT))
+        opened = goto(Table.NOTE, hop, COMMIT, Load(f.REASON, reason(OPENED)))
+        yield flow(Table.DELIVER, Routed.COMMIT, (*ours, family, is_(f.COMMIT, 1)), opened)
         yield flow(Table.DELIVER, Routed.PLAIN, (*ours, family), (hop,))
 
 
@@ -235,7 +236,8 @@ def hop_flows(endpoint: Endpoint, address: IPAddress, via: Via, numbers: tuple[i
     family, origin = ETHERTYPE[address.version], encode(Origin(Kind.ENDPOINT, attachment))
     ours = is_(f.NETWORK, via.domain)
     target = (ours, exact(f.ETH_DST, via.mac), family, dst_address(address))
-    located = goto(Table.ORIENT, Load(f.DST_ID, identity), Load(f.DST_ATT, attachment))
+    out = Load(f.OUT_PORT, endpoint.location.ofport)  # ROUTE outputs; NOTE is told whose it was
+    located = goto(Table.ORIENT, Load(f.DST_ID, identity), Load(f.DST_ATT, attachment), out)
     yield flow(Table.DESTINATION, Routed.HOP, target, located, origin)
     hop = _hop(via.mac, mac(endpoint.mac), endpoint.location.ofport)
     yield flow(Table.ROUTE, Priority.ADDRESS, (ours, is_(f.DST_ATT, attachment), family), hop, origin)
@@ -271,9 +273,9 @@ def uplink_flows(port: UplinkPort, uplink: int, attachment: int) -> Iterator[Flo
     for martian in MARTIANS:
         beyond = (ETHERTYPE[martian.version],)
         source, destination = _ADDRESSES[martian.version]
-        yield flow(Table.WORLD_SOURCE, Routed.OURS + 10, (*beyond, *inside(source, martian)), (), guard(Guard.SPOOFED))
+        yield flow(Table.WORLD_SOURCE, Routed.OURS + 10, (*beyond, *inside(source, martian)), *guard(Guard.SPOOFED))
         terms = (*beyond, *inside(destination, martian))
-        yield flow(Table.WORLD_DESTINATION, Routed.OURS + 10, terms, (), guard(Guard.DESTINATION))
+        yield flow(Table.WORLD_DESTINATION, Routed.OURS + 10, terms, *guard(Guard.DESTINATION))
 
 
 def way_flows(domain: Domain, port: UplinkPort, numbers: Numbers) -> Iterator[Flow]:
@@ -311,8 +313,8 @@ def _ours(subnet: IPNetwork, domain: Term) -> Iterator[Flow]:
     family = ETHERTYPE[subnet.version]
     for lookup in _LOOKUPS:
         terms = (domain, *lookup.when, family, *inside(lookup.fields[subnet.version], subnet))
-        actions = () if lookup.refusal else (Load(f.SAME_FIRST, 0),)
-        yield flow(lookup.table, Routed.OURS, terms, actions, lookup.refusal or encode(Origin(Kind.PIPELINE, 0)))
+        actions, origin = lookup.refusal or ((Load(f.SAME_FIRST, 0),), PIPELINE)
+        yield flow(lookup.table, Routed.OURS, terms, actions, origin)
 
 
 def _proxy(hardware: int, subnet: IPNetwork, uplink: int) -> Flow:
@@ -337,8 +339,8 @@ class _Lookup:
     into: Slice
     then: tuple[Resubmit, ...] = ()
     when: tuple[Term, ...] = ()
-    refusal: int = 0
-    """Cookie of the drop of addresses that are not the world's; 0 where they merely are not found."""
+    refusal: tuple[Actions, int] | None = None
+    """The drop of addresses that are not the world's, with its cookie; None where they merely are not found."""
 
 
 _QUOTED = Term(f.CT_STATE, f.CS_REL | f.CS_TRK, f.CS_REL | f.CS_TRK)

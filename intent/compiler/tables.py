@@ -52,6 +52,7 @@ class Table(enum.IntEnum):
     DEPART = 105
     RESTORE = 106
     HAND_OVER = 107
+    NOTE = 109
     PROBE = 110
 
 
@@ -66,25 +67,28 @@ class Stage:
 STAGES: dict[Table, Stage] = {
     Table.SOURCE: Stage(
         "Who sends this? Port, MAC and source address must be one endpoint's; loads its identity.",
-        (Table.NEIGHBOUR, Table.GUARD, Table.WORLD_SOURCE, Table.ARRIVED),
+        (Table.NEIGHBOUR, Table.GUARD, Table.WORLD_SOURCE, Table.ARRIVED, Table.NOTE),
     ),
-    Table.NEIGHBOUR: Stage("Turns an ARP request or neighbour solicitation into its answer.", (Table.ANSWER,)),
-    Table.ANSWER: Stage("Fills in the MAC of the address that was asked for and sends the answer back.", ()),
-    Table.GUARD: Stage("Drops what is never judged, then tracks the connection.", (Table.DESTINATION,)),
+    Table.NEIGHBOUR: Stage(
+        "Turns an ARP request or neighbour solicitation into its answer.", (Table.ANSWER, Table.NOTE)
+    ),
+    Table.ANSWER: Stage("Fills in the MAC of the address that was asked for and sends the answer back.", (Table.NOTE,)),
+    Table.GUARD: Stage("Drops what is never judged, then tracks the connection.", (Table.DESTINATION, Table.NOTE)),
     Table.DESTINATION: Stage(
         "Whom is this for? Loads identity and port of the destination. A fragment goes through SOURCE once more.",
-        (Table.SOURCE, Table.ORIENT, Table.WORLD_DESTINATION),
+        (Table.SOURCE, Table.ORIENT, Table.WORLD_DESTINATION, Table.NOTE),
     ),
     Table.ORIENT: Stage(
         "Turns the packet into the orientation of its connection: who opened it, to whom.",
-        (Table.SAME, Table.CONNECTION, Table.CANDIDATE_EGRESS, Table.EGRESS, Table.DELIVER),
+        (Table.SAME, Table.CONNECTION, Table.CANDIDATE_EGRESS, Table.EGRESS, Table.DELIVER, Table.NOTE),
     ),
     Table.SAME: Stage(
         "Equality of two registers: one flow for each attachment number in use.",
         (Table.WORLD_CLIENT, Table.WORLD_SERVER),
     ),
     Table.CONNECTION: Stage(
-        "A reply must belong to the two attachments that are here now.", (Table.CANDIDATE_EGRESS, Table.EGRESS)
+        "A reply must belong to the two attachments that are here now.",
+        (Table.CANDIDATE_EGRESS, Table.EGRESS, Table.NOTE),
     ),
     Table.CANDIDATE_EGRESS: Stage(
         "As EGRESS, over the enforced and the observed policies; only notes what it would do.",
@@ -96,38 +100,45 @@ STAGES: dict[Table, Stage] = {
     Table.EGRESS: Stage(
         "Begins the egress judgement; world has none.", (Table.EGRESS_POSTURE, Table.INGRESS, Table.DELIVER)
     ),
-    Table.EGRESS_POSTURE: Stage("No egress rule decided: the network's posture does.", (Table.INGRESS, Table.TALLY)),
+    Table.EGRESS_POSTURE: Stage(
+        "No egress rule decided: the network's posture does.", (Table.INGRESS, Table.TALLY, Table.NOTE)
+    ),
     Table.INGRESS: Stage(
         "Begins the ingress judgement; world has none.", (Table.INGRESS_POSTURE, Table.TALLY, Table.DELIVER)
     ),
-    Table.INGRESS_POSTURE: Stage("No ingress rule decided: the network's posture does.", (Table.TALLY, Table.DELIVER)),
+    Table.INGRESS_POSTURE: Stage(
+        "No ingress rule decided: the network's posture does.", (Table.TALLY, Table.DELIVER, Table.NOTE)
+    ),
     Table.TALLY: Stage("Counts for the observed rule that decided in the candidate set.", (Table.TALLY_SET,)),
     Table.TALLY_SET: Stage("Counts for the whole candidate set.", (Table.REJECT, Table.DELIVER)),
     Table.REJECT: Stage(
-        "Only what would open a connection is answered, at most 10 a second a port.", (Table.REJECT_SWITCH,)
+        "Only what would open a connection is answered, at most 10 a second a port.", (Table.REJECT_SWITCH, Table.NOTE)
     ),
-    Table.REJECT_SWITCH: Stage("At most 100 a second a switch; the controller writes the answer.", ()),
+    Table.REJECT_SWITCH: Stage("At most 100 a second a switch; the controller writes the answer.", (Table.NOTE,)),
     Table.DELIVER: Stage(
         "Outputs; writes the connection's label if it is new or changed hands. Fragments first wait for each other.",
-        (Table.RELEASE, Table.ROUTE, Table.DEPART, Table.RESTORE),
+        (Table.RELEASE, Table.ROUTE, Table.DEPART, Table.RESTORE, Table.NOTE),
     ),
     Table.ROUTE: Stage("What was sent to a router: takes a hop, and goes on with the MACs of the next one.", ()),
     Table.WORLD_SOURCE: Stage(
         "From an uplink: the longest prefix that policy names says by what identity a world address goes.",
-        (Table.GUARD,),
+        (Table.GUARD, Table.NOTE),
     ),
-    Table.WORLD_DESTINATION: Stage("As WORLD_SOURCE, of a destination beyond an uplink.", (Table.ORIENT,)),
+    Table.WORLD_DESTINATION: Stage("As WORLD_SOURCE, of a destination beyond an uplink.", (Table.ORIENT, Table.NOTE)),
     Table.WORLD_CLIENT: Stage("As WORLD_SOURCE, of the address that opened the connection an ICMP error quotes.", ()),
     Table.WORLD_SERVER: Stage("Likewise, of the address it was opened to.", ()),
     Table.ARRIVED: Stage(
         "Who sent what came from another switch? Network, sender's switch and address must be one endpoint's.",
-        (Table.GUARD,),
+        (Table.GUARD, Table.NOTE),
     ),
-    Table.DEPART: Stage("To another switch: writes into the MACs where to, and sends it on its way.", ()),
-    Table.RESTORE: Stage("From another switch: writes the sender's own MAC again.", (Table.HAND_OVER,)),
-    Table.HAND_OVER: Stage("Writes the receiver's own MAC again, and outputs.", ()),
+    Table.DEPART: Stage("To another switch: writes into the MACs where to, and sends it on its way.", (Table.NOTE,)),
+    Table.RESTORE: Stage("From another switch: writes the sender's own MAC again.", (Table.HAND_OVER, Table.NOTE)),
+    Table.HAND_OVER: Stage("Writes the receiver's own MAC again, and outputs.", (Table.NOTE,)),
+    Table.NOTE: Stage("Counts what was dropped, or opened a connection, and shows the controller some of it.", ()),
     Table.PROBE: Stage("Shows the controller what conntrack says of a packet that it made itself.", ()),
-    Table.RELEASE: Stage("All fragments of a datagram were let through: to their destination.", (Table.SOURCE,)),
+    Table.RELEASE: Stage(
+        "All fragments of a datagram were let through: to their destination.", (Table.SOURCE, Table.NOTE)
+    ),
 }
 
 _TIERS = {

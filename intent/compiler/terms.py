@@ -8,7 +8,8 @@ from ipaddress import IPv4Address
 from intent.compiler import cookie
 from intent.compiler import fields as f
 from intent.compiler.cookie import Guard, Kind, Origin
-from intent.compiler.flow import Act, Actions, Flow, FlowBody, FlowKey, Goto, Term, exact, match_of
+from intent.compiler.flow import Act, Actions, Flow, FlowBody, FlowKey, Goto, Load, Term, exact, match_of
+from intent.compiler.tables import Table
 from topology.model import IPAddress
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, SCTP, TCP, UDP
 
@@ -64,9 +65,16 @@ def _goto(table: int) -> Goto:
     return Goto(int(table))
 
 
-def guard(which: Guard) -> int:
-    """Return the cookie of a guard's drop."""
-    return cookie.encode(Origin(Kind.GUARD, which))
+def guard(which: Guard) -> tuple[Actions, int]:
+    """Return the actions and the cookie of a guard's drop."""
+    origin = cookie.encode(Origin(Kind.GUARD, which))
+    return dropped(origin), origin
+
+
+@lru_cache(maxsize=65536)
+def dropped(origin: int) -> Actions:
+    """Return the actions of a drop in the name of a cookie: NOTE is told, and forwards nothing."""
+    return (Load(f.REASON, cookie.reason(origin)), Goto(int(Table.NOTE)))
 
 
 def masks(first: int, last: int, bits: int = 16) -> list[tuple[int, int]]:

@@ -36,7 +36,7 @@ class Path:
 
 def tunnel_flow(tunnel: Tunnel) -> Flow:
     """Return the drop of what comes from a tunnel and from no known endpoint."""
-    return flow(Table.SOURCE, Priority.TUNNEL, (exact(f.IN_PORT, tunnel.ofport),), (), guard(Guard.TUNNEL))
+    return flow(Table.SOURCE, Priority.TUNNEL, (exact(f.IN_PORT, tunnel.ofport),), *guard(Guard.TUNNEL))
 
 
 def remote_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers, path: Path) -> Iterator[Flow]:

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 from intent.compiler import fields as f
-from intent.compiler.cookie import Kind, Origin, encode
+from intent.compiler.cookie import Kind, Origin, encode, reason
 from intent.compiler.flow import CONTROLLER, Act, Actions, Flow, Load, Meter, Output, Program, Term, exact
 from intent.compiler.tables import Lane, Priority, Table
-from intent.compiler.terms import flow, goto, is_
+from intent.compiler.terms import dropped, flow, goto, is_
 from intent.model import Action, Direction
 
 REJECT_BYTES = 1500
@@ -18,6 +18,10 @@ SWITCH_METER = 1
 """Limits the answers of a switch; a port has its number and this, for learning from it too."""
 SWITCH_REJECTS, PORT_REJECTS = 100, 10
 """Packets a second that the controller is shown (DESIGN, "Reject")."""
+SAMPLE_METERS = {Kind.GUARD: 65301, Kind.OPENED: 65302, 0: 65303}
+"""What limits the samples of guards' drops, of opened connections, and of all else; above those of all ports."""
+SAMPLES = 50
+"""Packets a second that each of them shows the controller."""
 
 
 def meters(program: Program) -> dict[int, int]:
@@ -28,6 +32,8 @@ def meters(program: Program) -> dict[int, int]:
 
 def meter_rate(number: int) -> int:
     """Return what a meter lets through, in packets a second."""
+    if number in SAMPLE_METERS.values():
+        return SAMPLES
     return SWITCH_REJECTS if number == SWITCH_METER else PORT_REJECTS
 
 
@@ -38,16 +44,17 @@ class Verdicts:
     lane: Lane
     observing: bool = False
 
-    def of(self, action: Action, direction: Direction, rule: int = 0) -> Actions:
-        """Return what a packet goes through that was decided upon; `rule` 0 for isolation and postures."""
+    def of(self, action: Action, direction: Direction, origin: int) -> Actions:
+        """Return what a packet goes through that was decided upon, in the name of a cookie of this lane."""
         if self.lane is Lane.CANDIDATE:
-            return self._noted(action, direction, rule)
+            return self._noted(action, direction, origin & 0xFFFFFFFF)
         if action is Action.ALLOW:
             return self._allowed(direction)
         told = action is Action.REJECT
         if self.observing:
-            return goto(Table.TALLY, Load(f.VERDICT, f.DENIED), *((Load(f.REJECTING, 1),) if told else ()))
-        return goto(Table.REJECT) if told else ()
+            rejecting = (Load(f.REJECTING, 1),) if told else ()
+            return goto(Table.TALLY, Load(f.VERDICT, f.DENIED), *rejecting, Load(f.REASON, reason(origin)))
+        return goto(Table.REJECT, Load(f.REASON, reason(origin))) if told else dropped(origin)
 
     def skip(self, direction: Direction) -> Actions:
         """Return where a packet goes whose side is no endpoint: it has no judgement."""
@@ -121,6 +128,11 @@ def tally_flows(rules: Iterable[tuple[int, Action]]) -> Iterator[Flow]:
 # -- telling the sender ------------------------------------------------------------------------------
 
 
+def silent_flow() -> Flow:
+    """Return the flow that drops what is denied, or rejected and opens nothing, behind the tally."""
+    return flow(Table.REJECT, Priority.LAST, (), goto(Table.NOTE))
+
+
 def reject_flows(ofports: Iterable[int], *, observing: bool) -> Iterator[Flow]:
     """Yield the flows that show the controller which packet to answer, through two meters."""
     opens: tuple[Term, ...] = (Term(f.CT_STATE, f.CS_NEW | f.CS_TRK, f.CS_NEW | f.CS_TRK),)
@@ -130,6 +142,6 @@ def reject_flows(ofports: Iterable[int], *, observing: bool) -> Iterator[Flow]:
     for ofport in ofports:
         limited: tuple[Act, ...] = (Meter(SWITCH_METER + ofport),)
         yield flow(Table.REJECT, 10, (*opens, exact(f.IN_PORT, ofport)), goto(Table.REJECT_SWITCH, *limited), origin)
-    yield flow(Table.REJECT, Priority.LAST, (), ())
-    show = (Meter(SWITCH_METER), Output(CONTROLLER, REJECT_BYTES))
+    yield silent_flow()
+    show = goto(Table.NOTE, Meter(SWITCH_METER), Output(CONTROLLER, REJECT_BYTES))
     yield flow(Table.REJECT_SWITCH, Priority.LAST, (), show, origin)

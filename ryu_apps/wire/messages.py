@@ -275,6 +275,11 @@ def _selection(table: int, cookie: int, cookie_mask: int) -> bytes:
     return struct.pack("!B3xII4xQQ", table, ANY, ANY, cookie, cookie_mask) + _EVERY_MATCH
 
 
+def port_stats_request(xid: int, ofport: int = ANY) -> bytes:
+    """Ask what a port counted, or every port."""
+    return multipart_request(xid, Multipart.PORT_STATS, struct.pack("!I4x", ofport))
+
+
 def meter_config_request(xid: int, meter_id: int = ANY) -> bytes:
     """Ask what meters there are."""
     return multipart_request(xid, Multipart.METER_CONFIG, struct.pack("!I4x", meter_id))

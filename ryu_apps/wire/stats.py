@@ -98,6 +98,18 @@ class TableStats(NamedTuple):
     matched: int
 
 
+class PortStats(NamedTuple):
+    """What a port counted; `rx` is what came from the endpoint, `tx` what went to it. 0 for what it does not count."""
+
+    ofport: int
+    rx_packets: int
+    tx_packets: int
+    rx_bytes: int
+    tx_bytes: int
+    rx_dropped: int
+    tx_dropped: int
+
+
 def decode_flow_stats(body: bytes) -> Iterator[FlowStats | ForeignFlow]:
     """Yield the flows of one flow-stats reply; `body` is what follows its multipart header.
 
@@ -231,3 +243,25 @@ def decode_table_stats(body: bytes) -> list[TableStats]:
     if len(body) % _TABLE.size:
         raise WireError(f"table stats: {len(body)} bytes are no multiple of {_TABLE.size}")
     return [TableStats(*entry) for entry in _TABLE.iter_unpack(body)]
+
+
+_PORT_STATS = struct.Struct("!H2xIII8Q")
+ABSENT = (1 << 64) - 1
+"""What a switch says of a counter that it does not have (OpenFlow 1.4, 7.3.5.6)."""
+
+
+def decode_port_stats(body: bytes) -> Iterator[PortStats]:
+    """Yield the ports of one port-stats reply; what follows the counters of one is passed over.
+
+    Raises:
+        WireError: a length that cannot be.
+    """
+    at = 0
+    while at < len(body):
+        if len(body) - at < _PORT_STATS.size:
+            raise WireError(f"port stats at {at}: {len(body) - at} bytes left, {_PORT_STATS.size} needed")
+        size, ofport, _, _, *counters = _PORT_STATS.unpack_from(body, at)
+        if size < _PORT_STATS.size or at + size > len(body):
+            raise WireError(f"port stats at {at}: length {size}")
+        yield PortStats(ofport, *(0 if counter == ABSENT else counter for counter in counters[:6]))
+        at += size

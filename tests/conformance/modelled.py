@@ -54,7 +54,7 @@ class _Compiled:
         if self._arrives(result.ports, frame):
             return "AAA"
         assert not result.ports, result
-        origin = cookie.decode(result.cookies[-1])
+        origin = cookie.decode(result.reason)
         assert origin is not None
         if origin.direction is Direction.INGRESS:
             return "BAB"

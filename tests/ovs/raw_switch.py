@@ -12,6 +12,7 @@ from intent.compiler import diff
 from intent.compiler import fields as f
 from intent.compiler.flow import IN_PORT, Flow, FlowBody
 from intent.compiler.interpreter import View
+from intent.compiler.verdict import meters
 from ryu_apps import wire
 from ryu_apps.wire import BundleStep, Command, Kind
 from topology.packet import ETH_ARP, ETH_IPV6, ICMP, ICMPV6, SCTP, TCP, UDP, Frame
@@ -43,6 +44,7 @@ class RawSwitch:
         self._socket = _connect(ovs.directory / f"{bridge}.mgmt")
         self._control = _connect(ovs.directory / "ovs-vswitchd.ctl")
         self._buffer = b""
+        self._meters: dict[int, int] = {}
         self._send(wire.hello(0))
 
     def close(self) -> None:
@@ -51,6 +53,9 @@ class RawSwitch:
 
     def install(self, desired: Program) -> None:
         """Bring the bridge to a program by one atomic bundle of the difference."""
+        new = [wire.MeterSpec(n, rate, rate) for n, rate in meters(desired).items() if n not in self._meters]
+        self._send(b"".join(wire.meter_mod(2, wire.MeterCommand.ADD, meter) for meter in new))
+        self._meters |= meters(desired)
         delta = diff(self.dump(), desired)
         gone = FlowBody((), 0)
         changes = [(Command.DELETE_STRICT, Flow(key, gone)) for key in delta.deletes]

@@ -116,10 +116,10 @@ class World:
 class Api:
     """A client with the token, the store behind it and the world around it."""
 
-    def __init__(self, path, limits=None):
+    def __init__(self, path, limits=None, **ports):
         self.store = Store(path / "store.db")
         self.world = World()
-        ports = Ports(self.store, *(self.world,) * 6)
+        ports = Ports(self.store, *(self.world,) * 6, **ports)
         self.app = make_app(ports, token=TOKEN, limits=limits or Limits(), version="1.2.3")
         self.client = falcon.testing.TestClient(self.app, headers={"Authorization": f"Bearer {TOKEN}"})
 

@@ -25,7 +25,7 @@ from cli.parser import build, commands_of, kind
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
     *("run", "docker-driver", "apply", "import", "get", "delete", "status", "endpoints", "switches", "topology"),
-    *("events", "counters", "observed", "verdict", "matrix", "revisions", "ovsdb"),
+    *("events", "counters", "observed", "top", "verdict", "matrix", "revisions", "ovsdb"),
 ]
 
 

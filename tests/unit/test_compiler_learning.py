@@ -5,7 +5,7 @@ from __future__ import annotations
 from intent.compiler import IdMap, allocate, compile_program, cookie
 from intent.compiler.cookie import Kind
 from intent.compiler.flow import Meter
-from intent.compiler.verdict import PORT_REJECTS, SWITCH_METER, meters
+from intent.compiler.verdict import PORT_REJECTS, SAMPLE_METERS, SAMPLES, SWITCH_METER, meters
 from intent.model import Intents, Network
 from topology.model import Inventory, Location, UnaddressedPort
 
@@ -21,4 +21,5 @@ def test_every_flow_to_learn_from_goes_through_its_ports_meter() -> None:
     shown = [actions for origin, actions in origins if origin is not None and origin.kind is Kind.LEARN]
     assert len(shown) == 3
     assert {actions[0] for actions in shown} == {Meter(SWITCH_METER + OFPORT)}
-    assert meters(program) == {SWITCH_METER + OFPORT: PORT_REJECTS}
+    samples = dict.fromkeys(SAMPLE_METERS.values(), SAMPLES)
+    assert meters(program) == {SWITCH_METER + OFPORT: PORT_REJECTS, **samples}

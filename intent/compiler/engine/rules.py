@@ -144,8 +144,8 @@ class Unit:
         for verdicts in layout.verdicts if policy.mode is Mode.ENFORCE else layout.verdicts[1:]:
             for direction in plan.directions:
                 table = verdicts.lane.tier(direction, tier)
-                actions = () if action is Action.PASS else verdicts.of(action, direction, number)
                 origin = origin_of(verdicts.lane, Kind.RULE, number, direction)
+                actions = () if action is Action.PASS else verdicts.of(action, direction, origin)
                 key = FlowKey(table, self.priority, (exact(f.CONJ_ID, self.number),))
                 decision = Flow(key, FlowBody(actions, origin, 0, plan.expires_at))
                 spots.append(Spot(verdicts.lane, direction, tier, table, decision))

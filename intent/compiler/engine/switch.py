@@ -12,9 +12,8 @@ from intent.compiler.engine.policies import Policies
 from intent.compiler.engine.rules import Layout
 from intent.compiler.flow import Flow, FlowBody, FlowKey
 from intent.compiler.pipeline import static_flows
-from intent.compiler.tables import Priority, Table
-from intent.compiler.terms import flow
-from intent.compiler.verdict import reject_flows, tally_flows
+from intent.compiler.tables import Table
+from intent.compiler.verdict import reject_flows, silent_flow, tally_flows
 
 
 class Switch:
@@ -58,4 +57,4 @@ def _fixed_flows(policies: Policies, layout: Layout) -> Iterator[Flow]:
     if policies.rejecting:
         yield from reject_flows((), observing=observing)
     elif observing:
-        yield flow(Table.REJECT, Priority.LAST, (), ())
+        yield silent_flow()

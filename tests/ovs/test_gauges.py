@@ -1,0 +1,205 @@
+"""Counters of endpoints beside the kernel's own: equal within one polling interval, and they only grow."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from controller_bench import BRIDGE, THREE, ControllerBench, until
+
+from mininet_scenarios import namespaces
+from mininet_scenarios.namespaces import Nic
+from mininet_scenarios.private_ovs import Daemon
+from ryu_apps.polling import INTERVAL_S, KEEP_S
+
+ANSWER = b"y" * 4000
+KERNEL = {"rxBytes": 0, "rxPackets": 1, "txBytes": 8, "txPackets": 9}
+"""Columns of /proc/net/dev (proc(5))."""
+
+
+class Workloads:
+    """Endpoints in namespaces of their own behind one controller; `a` may open tcp/80 to `b`, and nothing else may."""
+
+    def __init__(self, janitor, ovs) -> None:
+        self.bench = ControllerBench(janitor, ovs).start()
+        self.janitor = janitor
+        self.netns: dict[str, str] = {}
+        self.outer: dict[str, str] = {}
+        assert until(lambda: BRIDGE in ovs.vsctl("list-br"))
+
+    def plug(self, name: str, number: int) -> None:
+        netns, outer = self.netns.setdefault(name, self.janitor.netns()), self.janitor.fresh("g")
+        mac = f"02:00:00:00:00:{number:02x}"
+        namespaces.plug([Nic(netns, outer, mac, (f"10.0.0.{number}",))], self.bench.ovs.netns)
+        ids = {"iface-id": name, "attached-mac": mac, "ringfence:ip": f"10.0.0.{number}"}
+        ids |= {"ringfence:network": "lan", "ringfence:label/app": name}
+        words = [f'external_ids:"{key}"="{value}"' for key, value in ids.items()]
+        self.bench.ovs.vsctl("add-port", BRIDGE, outer, "--", "set", "interface", outer, *words, wait=True)
+        self.outer[name] = outer
+
+    def unplug(self, name: str) -> None:
+        self.bench.ovs.vsctl("del-port", BRIDGE, self.outer[name], wait=True)
+        namespaces.unplug([self.outer[name]], self.bench.ovs.netns)
+
+    def settle(self) -> None:
+        assert until(lambda: self.bench.apply(THREE)["realized"]["phase"] == "realized", 20)
+        assert until(lambda: len(self.bench.ask("GET", "/v1/live/endpoints")[1]["items"]) == len(self.netns))
+
+    # -- traffic -------------------------------------------------------------------------------
+
+    def socket(self, name: str, *kind: int) -> socket.socket:
+        with namespaces.entered(self.netns[name]):
+            made = socket.socket(*kind)
+        made.settimeout(10)
+        return made
+
+    def talk(self, connections: int) -> None:
+        """Let `a` open connections to `b` that carry something both ways."""
+        with self.socket("b") as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("10.0.0.2", 80))
+            listener.listen()
+            for _ in range(connections):
+                with self.socket("a") as client:
+                    client.connect(("10.0.0.2", 80))
+                    served, _ = listener.accept()
+                    with served:
+                        client.sendall(b"x" * 1000)
+                        assert served.recv(1000)
+                        served.sendall(ANSWER)
+                        got = 0
+                        while got < len(ANSWER):
+                            got += len(client.recv(4096))
+
+    def knock(self, packets: int) -> None:
+        """Let `a` send datagrams to `b` that no rule allows."""
+        with self.socket("a", socket.AF_INET, socket.SOCK_DGRAM) as client:
+            for _ in range(packets):
+                client.sendto(b"z", ("10.0.0.2", 9))
+                time.sleep(0.01)
+
+    def forge(self, name: str, packets: int) -> None:
+        """Let an endpoint send what is not from its own address."""
+        addresses = socket.inet_aton("10.9.9.9") + socket.inet_aton("10.0.0.2")
+        header = bytes((0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0)) + addresses
+        frame = bytes.fromhex("020000000002") + bytes.fromhex("020000000003") + b"\x08\x00" + header + bytes(8)
+        with self.socket(name, socket.AF_PACKET, socket.SOCK_RAW) as raw:
+            with namespaces.entered(self.netns[name]):
+                raw.bind(("eth0", 0))
+            for _ in range(packets):
+                raw.send(frame)
+
+    # -- figures -------------------------------------------------------------------------------
+
+    def kernel(self, name: str) -> dict[str, int]:
+        """Return what the container's own interface counted."""
+        with namespaces.entered(self.netns[name]):
+            lines = Path("/proc/thread-self/net/dev").read_text().splitlines()
+        words = next(line for line in lines if "eth0:" in line).split(":")[1].split()
+        return {figure: int(words[column]) for figure, column in KERNEL.items()}
+
+    def counters(self, name: str, **query: str) -> dict:
+        words = "&".join(f"{key}={value}" for key, value in query.items())
+        status, answer = self.bench.ask("GET", f"/v1/endpoints/{name}/counters?{words}")
+        return answer if status == 200 else {"totals": {}, "reasons": []}
+
+    def totals(self, name: str) -> dict[str, int]:
+        return self.counters(name)["totals"]
+
+    def agrees(self, name: str) -> bool:
+        totals = self.totals(name)
+        return {figure: totals.get(figure) for figure in KERNEL} == self.kernel(name)
+
+    def reasons(self, name: str) -> dict[tuple[str, str], int]:
+        return {(r["figure"], r["reason"]): r["packets"] for r in self.counters(name)["reasons"]}
+
+
+@pytest.fixture
+def workloads(janitor, ovs):
+    made = Workloads(janitor, ovs)
+    for number, name in enumerate("abc", 1):
+        made.plug(name, number)
+    made.settle()
+    yield made
+    if made.bench.process and made.bench.process.poll() is None:
+        made.bench.process.kill()
+
+
+def test_figures_are_the_containers_own_and_every_drop_has_its_sender_and_its_reason(workloads):
+    workloads.talk(5)
+    workloads.knock(7)
+    workloads.forge("c", 4)
+    quiet_at = time.monotonic()
+    assert until(lambda: all(map(workloads.agrees, "abc")), 3 * INTERVAL_S), {n: workloads.totals(n) for n in "abc"}
+    print(f"equal {time.monotonic() - quiet_at:.2f} s after the last packet")
+    time.sleep(2 * INTERVAL_S)  # flows count late: now what they say must not be taken for more
+    a, b, c = map(workloads.totals, "abc")
+    assert (a["opened"], b["accepted"]) == (5, 5)
+    assert (a["dropped"], b["kept"], c["dropped"]) == (7, 7, 4)
+    assert workloads.reasons("a") == {("dropped", "posture lan"): 7}
+    assert workloads.reasons("b") == {("kept", "posture lan"): 7}
+    assert workloads.reasons("c") == {("dropped", "guard source"): 4}
+    assert (b["dropped"], c["opened"], a["rxLost"]) == (0, 0, 0)
+    past = workloads.counters("a", history="seconds")["history"]
+    assert all(x["totals"]["rxBytes"] <= y["totals"]["rxBytes"] for x, y in itertools.pairwise(past))
+    assert past[-1]["totals"] == a
+
+
+def test_a_flood_of_drops_is_counted_whole_though_few_are_shown(workloads):
+    sent = 3000
+    with workloads.socket("a", socket.AF_INET, socket.SOCK_DGRAM) as client:
+        for _ in range(sent):
+            client.sendto(b"z", ("10.0.0.2", 9))
+            time.sleep(0.0005)
+    lost = workloads.totals("a")["txLost"]
+    assert until(lambda: workloads.totals("a")["dropped"] >= sent - lost, 10), workloads.totals("a")
+    assert workloads.totals("a")["dropped"] <= sent
+    assert sum(workloads.reasons("a").values()) == workloads.totals("a")["dropped"]
+
+
+def test_totals_only_grow_over_moves_restarts_and_reconnects(workloads):
+    bench = workloads.bench
+    seen: list[dict[str, int]] = []
+
+    def check(step: str) -> None:
+        workloads.talk(1)
+        before = seen[-1] if seen else {}
+        assert until(lambda: workloads.totals("a").get("opened", 0) > before.get("opened", 0), 15), step
+        seen.append(workloads.totals("a"))
+        assert all(seen[-1][figure] >= count for figure, count in before.items()), (step, before, seen[-1])
+
+    workloads.knock(3)
+    assert until(lambda: workloads.totals("a").get("dropped") == 3)
+    check("at first")
+    assert bench.stop() == 0
+    bench.start()
+    assert until(lambda: workloads.totals("a").get("dropped") == 3, 20), "what only the controller knew is kept"
+    workloads.settle()
+    check("after a restart")
+    assert until(lambda: workloads.agrees("a"), 5)
+    time.sleep(KEEP_S + INTERVAL_S)  # so old at most is what a controller forgets that is killed
+    bench.stop(signal.SIGKILL)
+    workloads.talk(1)  # nobody looks
+    bench.start()
+    workloads.settle()
+    assert until(lambda: workloads.agrees("a"), 10), "what interfaces count is not lost with the controller"
+    check("after being killed")
+    bench.ovs.restart(Daemon.SWITCH, gently=False)
+    assert until(lambda: any(s["connected"] for s in bench.switch()["items"]), 30)
+    workloads.settle()
+    check("after the switch began anew")
+    assert until(lambda: workloads.agrees("a"), 5)
+    workloads.unplug("a")
+    workloads.plug("a", 1)
+    assert until(lambda: workloads.totals("a")["rxPackets"] >= seen[-1]["rxPackets"])
+    workloads.settle()
+    check("after a move to another port, which counts from 0")
+    assert workloads.kernel("a")["rxPackets"] < seen[-1]["rxPackets"]
