@@ -155,7 +155,7 @@ class Site:
             dataclasses.replace(frame, in_port=FIRST_LINK_PORT - 1),
         ):
             result = far.interpreter.run(lie, far.conntrack)
-            assert (result.ports, result.group, result.cookies[-1]) == ([], None, LINK_GUARD)
+            assert (result.ports, result.group, result.reason) == ([], None, LINK_GUARD)
 
     @property
     def frame(self) -> Frame:
