@@ -77,7 +77,7 @@ class Pair:
         landed = dataclasses.replace(frame, dpid=dpid, in_port=there.ofport)
         far = self.switches[dpid]
         result = far.interpreter.run(landed, far.conntrack, None, brought)
-        assert (result.ports, result.cookies[-1]) == ([], DHCP_GUARD)
+        assert (result.ports, result.reason) == ([], DHCP_GUARD)
 
     def _forge(self, frame: Frame, brought: State, dpid: int) -> None:
         """Whatever of the claim is another's, the packet ends at the guard."""
