@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from intent.api.answers import DeciderAnswer, OpeningAnswer, PartyAnswer, RulingAnswer, VerdictAnswer
 from intent.api.requests import unprocessable
 from intent.api.scene import Scene
-from intent.meaning.places import domain_of, holder
+from intent.meaning.places import domain_of, holder, router_of
 from intent.model import Action, Intents, PortName, ServiceMatch, ServiceName
 from intent.schema.problems import did_you_mean, echo
 from intent.schema.services import match_text, parse_match
@@ -239,7 +239,7 @@ def _answer(scene: Scene, opening: Opening, match: ServiceMatch) -> OpeningAnswe
     if judgement is None:
         reason = "no packet of this kind opens a connection"
     else:
-        reason = "" if judgement.deciding else "neither address is that of an endpoint"
+        reason = _no_way(scene, opening) if judgement.deciding else "neither address is that of an endpoint"
     return OpeningAnswer(
         network=opening.network,
         from_=_party_answer(scene, opening.network, opening.src),
@@ -251,6 +251,15 @@ def _answer(scene: Scene, opening: Opening, match: ServiceMatch) -> OpeningAnswe
         ingress=None if judgement is None else _ruling(scene.intents, judgement.ingress),
         reason=reason,
     )
+
+
+def _no_way(scene: Scene, opening: Opening) -> str:
+    """Say why no packet gets there whatever policy says, if so."""
+    ends = (holder(scene.intents, scene.inventory, opening.network, a) for a in (opening.src, opening.dst))
+    router = router_of(scene.intents, opening.network)
+    if None not in ends or (router is not None and router.uplink is not None):
+        return ""
+    return f"by policy; but no router leads network {opening.network} to the world"
 
 
 def _decided_by(judgement: Judgement | None) -> Literal["egress", "ingress"] | None:

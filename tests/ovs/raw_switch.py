@@ -160,7 +160,7 @@ def _ip_words(frame: Frame) -> list[str]:
     words = (
         [f"ipv6_src={frame.src}", f"ipv6_dst={frame.dst}"] if six else [f"nw_src={frame.src}", f"nw_dst={frame.dst}"]
     )
-    words.append(f"nw_proto={frame.protocol}")
+    words += [f"nw_proto={frame.protocol}", f"nw_ttl={frame.ttl}"]
     if frame.protocol in _NAMES:
         words += [f"{_NAMES[frame.protocol]}_src={frame.sport}", f"{_NAMES[frame.protocol]}_dst={frame.dport}"]
     elif frame.protocol == (ICMPV6 if six else ICMP):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from intent.compiler.flow import IN_PORT
 from intent.semantics import Verdict, admit
 from tests.ovs.raw_switch import RawSwitch
-from tests.property.cases import NAMES, change_case, make_case
+from tests.property.cases import BASIC, NAMES, change_case, make_case
 from tests.property.choice import Seeded
 from tests.property.frames import make_frames, reply_to
+from tests.property.routed import UPLINKS
 from tests.property.routed_frames import router_of
 from tests.property.world import Switch
 from topology.packet import Outcome
@@ -21,14 +23,15 @@ if TYPE_CHECKING:
 
     from topology.packet import Frame
 
+ROUTED = dataclasses.replace(BASIC, routing=True)
 SEEDS = 120
 SLICE = 40
 
 
 @pytest.fixture
 def switch(session_ovs, unique_bridge) -> Iterator[RawSwitch]:
-    """A bridge with a port for each endpoint that a random case may have."""
-    raw = RawSwitch(session_ovs, unique_bridge, len(NAMES))
+    """A bridge with a port for each endpoint and uplink that a random case may have."""
+    raw = RawSwitch(session_ovs, unique_bridge, len(NAMES) + len(UPLINKS))
     yield raw
     raw.close()
 
@@ -39,7 +42,7 @@ def test_the_switch_holds_the_program_and_traces_as_the_semantics_says(switch: R
     delivered = 0
     for seed in range(first, first + SLICE):
         choice = Seeded(f"ovs {seed}")
-        model = Switch(make_case(choice))
+        model = Switch(make_case(choice, (BASIC, ROUTED)[seed % 2]))
         for _ in range(2):
             switch.install(model.program)
             assert switch.dump() == model.program

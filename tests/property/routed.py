@@ -20,6 +20,8 @@ MARTIANS: tuple[IPAddress, ...] = tuple(map(ip_address, ("127.0.0.1", "0.0.0.1",
 NEXT_HOP = "02:aa:00:00:00:01"
 ROUTER_MACS = ("02:52:00:00:00:01", "02:52:00:00:00:02")
 UPLINKS = ("up", "side")
+FIRST_OFPORT = 9
+"""Of the uplinks; endpoints have those below."""
 PER_NETWORK = 29
 TTLS = (64, 64, 64, 64, 2, 1, 0)
 
@@ -55,7 +57,7 @@ def make_uplinks(choice: Choice, dpids: tuple[int, ...]) -> tuple[UplinkPort, ..
         for number, name in enumerate(sorted(UPLINKS)):
             if choice.chance(75):
                 uid = choice.pick(("", "+"))
-                location = Location(dpid, 60 + number, f"{name}0", f"row-{name}-{dpid}{uid}")
+                location = Location(dpid, FIRST_OFPORT + number, f"{name}0", f"row-{name}-{dpid}{uid}")
                 found.append(UplinkPort(name, location, NEXT_HOP))
     return tuple(found)
 

@@ -199,6 +199,18 @@ def test_nothing_passes_between_networks(api):
     assert "different networks" in answer["reason"]
 
 
+def test_a_router_lets_policy_decide_between_networks(api):
+    api.apply(
+        "{kind: Network, name: shop, subnets: [10.1.0.0/24], gateways: [10.1.0.254]}\n---\n"
+        "{kind: Network, name: office, subnets: [10.9.0.0/24], gateways: [10.9.0.254]}\n---\n"
+        "{kind: Router, name: edge, networks: [shop, office]}"
+    )
+    (opening,) = verdict(api, "web-1", "pc-1", "tcp/80")["openings"]
+    assert (opening["verdict"], opening["decidedBy"], opening["egress"]["network"]) == ("deny", "egress", "shop")
+    assert api.get("/v1/matrix", service="tcp/8080").json["verdicts"][2][1] == "deny"
+    assert [item["document"]["name"] for item in api.get("/v1/routers").json["items"]] == ["edge"]
+
+
 def test_the_network_settles_an_ambiguous_pair_of_addresses(api):
     (opening,) = verdict(api, "10.1.0.1", "10.1.0.3", "tcp/80", network="shop")["openings"]
     assert (opening["from"]["endpoint"], opening["to"]["endpoint"]) == ("web-1", None)

@@ -1,0 +1,121 @@
+"""What routers and uplinks do with frames, in words and values: the compiler is held to the same by random cases."""
+
+import dataclasses
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, ip_network
+
+import pytest
+
+from intent.model import Intents, Network, Posture, Router
+from intent.semantics import Reason, Verdict, admit, evaluate
+from topology.model import Endpoint, Inventory, Location, UplinkPort
+from topology.packet import (
+    ETH_ARP,
+    ETH_IPV4,
+    ICMP,
+    TCP,
+    Connection,
+    ConnectionRole,
+    Fate,
+    Frame,
+    Hop,
+    Opening,
+    Outcome,
+    Tracked,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EDGE = "02:52:00:00:00:01"
+NEXT = "02:aa:00:00:00:01"
+WEB, DB, FAR = (IPv4Address(text) for text in ("10.1.0.5", "10.2.0.5", "8.8.8.8"))
+
+
+def endpoint(name, network, address, ofport):
+    return Endpoint(name, network, {}, f"02:00:00:00:00:0{ofport}", (address,), (), Location(1, ofport, name, name))
+
+
+def network(name, number):
+    return Network(
+        name, Posture.ALLOW, (ip_network(f"10.{number}.0.0/24"),), gateways=(IPv4Address(f"10.{number}.0.1"),)
+    )
+
+
+INTENTS = Intents(
+    {"front": network("front", 1), "back": network("back", 2)},
+    routers={"edge": Router("edge", ("front", "back"), EDGE, "up")},
+)
+UPLINK = UplinkPort("up", Location(1, 9, "up0", "row-up"), NEXT)
+INVENTORY = Inventory({"web": endpoint("web", "front", WEB, 1), "db": endpoint("db", "back", DB, 2)}, uplinks=(UPLINK,))
+BASE = Frame(1, 1, "02:00:00:00:00:01", EDGE, ETH_IPV4, src=WEB, dst=DB, protocol=TCP, sport=4000, dport=80)
+OUT = dataclasses.replace(BASE, dst=FAR)
+IN = dataclasses.replace(BASE, in_port=9, eth_src=NEXT, src=FAR, dst=WEB)
+
+
+def fate(frame, tracked=None, inventory=INVENTORY):
+    return evaluate(INTENTS, inventory, frame, tracked or Tracked(ConnectionRole.NEW), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("frame", "location", "mac"),
+    [
+        (BASE, INVENTORY.endpoints["db"].location, "02:00:00:00:00:02"),
+        (OUT, UPLINK.location, NEXT),
+        (IN, INVENTORY.endpoints["web"].location, "02:00:00:00:00:01"),
+    ],
+)
+def test_a_router_passes_on_with_its_own_mac_and_one_hop_less(frame, location, mac):
+    assert fate(frame).fate == Fate(Outcome.DELIVER, location, Hop(EDGE, mac, 63))
+
+
+def test_each_side_is_judged_by_its_own_network():
+    judgement = fate(BASE).judgement
+    assert [side.because.network for side in (judgement.egress, judgement.ingress)] == ["front", "back"]
+    assert fate(OUT).judgement.ingress is None
+    assert fate(IN).judgement.egress is None
+
+
+DROPPED = {
+    "straight to an endpoint of another network": ({"eth_dst": "02:00:00:00:00:02"}, Reason.DESTINATION),
+    "with no hop left": ({"ttl": 1}, Reason.TTL),
+    "to nobody in the subnets": ({"dst": IPv4Address("10.2.0.99")}, Reason.DESTINATION),
+    "to an address of no host": ({"dst": IPv4Address("127.0.0.1")}, Reason.DESTINATION),
+    "from the world with an address of the domain": ({"in_port": 9, "dst": WEB, "src": DB}, Reason.SPOOFED),
+    "from the world with an address of no host": ({"in_port": 9, "src": IPv4Address("0.0.0.9")}, Reason.SPOOFED),
+    "from the world to the world": ({"in_port": 9, "src": FAR, "dst": IPv4Address("9.9.9.9")}, Reason.DESTINATION),
+    "from the world past the router": ({"in_port": 9, "src": FAR, "eth_dst": "02:00:00:00:00:01"}, Reason.SOURCE),
+}
+
+
+@pytest.mark.parametrize(("parts", "reason"), DROPPED.values(), ids=DROPPED)
+def test_what_no_router_passes_on(parts, reason):
+    assert admit(INTENTS, INVENTORY, dataclasses.replace(BASE, **parts)) == Verdict(Fate(Outcome.DROP), reason)
+
+
+def ask(port, mac, src, target):
+    return Frame(1, port, mac, "ff:ff:ff:ff:ff:ff", ETH_ARP, arp_op=1, arp_spa=src, arp_tpa=target, arp_sha=mac)
+
+
+def test_queries_for_the_gateway_are_answered_and_those_into_other_networks_are_not():
+    web = ("02:00:00:00:00:01", WEB)
+    gateway = IPv4Address("10.1.0.1")
+    assert admit(INTENTS, INVENTORY, ask(1, *web, gateway)).reason is Reason.ANSWERED
+    assert admit(INTENTS, INVENTORY, ask(1, *web, DB)).reason is Reason.ARP
+    assert admit(INTENTS, INVENTORY, ask(9, NEXT, FAR, DB)).reason is Reason.ANSWERED
+    assert admit(INTENTS, INVENTORY, ask(9, NEXT, FAR, IPv4Address("9.9.9.9"))).reason is Reason.ARP
+
+
+def test_the_gateway_of_ones_own_network_answers_a_ping():
+    ping = dataclasses.replace(BASE, protocol=ICMP, sport=None, dport=None, icmp_type=8, icmp_code=0)
+    own, other = (dataclasses.replace(ping, dst=IPv4Address(f"10.{n}.0.1")) for n in (1, 2))
+    assert admit(INTENTS, INVENTORY, own).fate.outcome is Outcome.ANSWER
+    assert admit(INTENTS, INVENTORY, other).reason is Reason.DESTINATION
+
+
+def test_a_reply_from_the_world_belongs_to_the_uplink_that_the_connection_left_by():
+    opening = Opening("front", WEB, FAR, TCP, 4000, 80)
+    web = INVENTORY.endpoints["web"].attachment
+    reply = Tracked(ConnectionRole.REPLY, Connection(opening, web, UPLINK.attachment))
+    frame = dataclasses.replace(IN, sport=80, dport=4000)
+    assert fate(frame, reply).fate.outcome is Outcome.DELIVER
+    again = dataclasses.replace(UPLINK, location=dataclasses.replace(UPLINK.location, uid="row-up-2"))
+    assert fate(frame, reply, dataclasses.replace(INVENTORY, uplinks=(again,))).reason is Reason.CHANGED_HANDS
