@@ -18,6 +18,7 @@ from benchmarks.rows.restart_row import restart
 from benchmarks.rows.scale_row import scale
 from benchmarks.rows.stalls import commit_stall
 from benchmarks.rows.storms import churn_storm
+from benchmarks.rows.top_row import top
 from benchmarks.rows.wire_row import wire
 
 ROWS: Mapping[str, Callable[[], Iterator[Result]]] = {
@@ -35,5 +36,6 @@ ROWS: Mapping[str, Callable[[], Iterator[Result]]] = {
     "churn_storm": churn_storm,
     "scale": scale,
     "packet_in": packet_in,
+    "top": top,
     "hosts": hosts,
 }
