@@ -226,6 +226,8 @@ def explain(verdict: Verdict) -> str:
 
 
 def _parts(step: Step) -> Iterator[Step]:
+    if step.stale:
+        yield Step(step.name, stale=step.stale)
     if step.apply:
         yield Step(step.name, apply=step.apply)
     for document in step.delete:

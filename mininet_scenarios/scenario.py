@@ -129,7 +129,9 @@ class Step:
     move: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Plugged workloads that go to other hosts: name and host."""
     fault: tuple[str, str] | None = None
-    """What breaks and is mended again before anything is measured: kind and host (`sites.FAULTS`)."""
+    """What breaks and is mended again before anything is measured: kind and host (`FAULTS`)."""
+    stale: str = ""
+    """A host that does not reach the controller from before this step until after its measurement."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -285,6 +287,7 @@ def _step(place: str, data: object) -> Step:
         relabel=reader.take("relabel", values.map_of(values.map_of(values.text)), {}),
         move=reader.take("move", values.map_of(values.text), {}),
         fault=_fault(f"{place}.fault", reader.take("fault", values.text, None)),
+        stale=reader.take("stale", values.text, ""),
     )
     reader.done()
     return step
@@ -358,6 +361,7 @@ def _check_hosts(scenario: Scenario) -> None:
     for number, step in enumerate(scenario.steps):
         named += [(f"steps[{number}].move", host) for host in step.move.values()]
         named += [(f"steps[{number}].fault", step.fault[1])] if step.fault else []
+        named += [(f"steps[{number}].stale", step.stale)] if step.stale else []
     for place, host in named:
         if host not in scenario.hosts:
             raise ScenarioError(f"{scenario.name}.{place}: there is no host {host!r}")

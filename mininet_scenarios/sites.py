@@ -21,6 +21,7 @@ from mininet_scenarios.namespaces import Nic
 from mininet_scenarios.network import ScenarioNetwork
 from mininet_scenarios.nodes import ANYWHERE, strangers
 from mininet_scenarios.private_ovs import Daemon
+from mininet_scenarios.rest import RestError
 from mininet_scenarios.routes import Routes
 from mininet_scenarios.scenario import Scenario, Step
 from mininet_scenarios.settling import settle
@@ -28,6 +29,7 @@ from mininet_scenarios.site_host import CONTROLLER, SiteHost
 
 WORKLOAD_MTU = 1400
 """Leaves room for any tunnel's header in the underlay."""
+STALE_S = 1.0
 FAULT_S = 2.0
 """How long what is broken stays so."""
 
@@ -49,6 +51,7 @@ class SiteNetwork:
         self.places = {name: self.janitor.netns() for name in scenario.workloads}
         """Namespaces of the workloads."""
         self.controller = Controller(self.janitor, self._settings())
+        self._stale = self._stale_step = ""
 
     def _settings(self) -> Settings:
         targets = [host.ovs.db_target for host in self.hosts.values()]
@@ -134,6 +137,13 @@ class SiteNetwork:
     def perform(self, part: Step, after: World) -> None:
         """Make one part of a step happen, and return when the switches have it."""
         before, self.world = self.world, after
+        if part.stale:
+            self._stale = part.stale
+            self.hosts[part.stale].cut(underlay=False)
+        elif self._stale and part.name != self._stale_step:
+            self.hosts[self._stale].mend(underlay=False)
+            self._stale = ""
+        self._stale_step = part.name
         if part.apply:
             self.controller.rest.apply(part.apply)
         for kind, name in part.delete:
@@ -168,11 +178,36 @@ class SiteNetwork:
             host.cut(underlay=kind == "cut-tunnel")
             time.sleep(FAULT_S)
             host.mend(underlay=kind == "cut-tunnel")
+        elif kind == "rival":
+            self._claim(host)
         elif kind == "restart-database":
             host.ovs.restart(Daemon.DATABASE)
         elif kind == "restart-switch":
             host.ovs.restart(Daemon.SWITCH)
             host.make_address()
+
+    def _claim(self, host: SiteHost) -> None:
+        """Let a host claim an endpoint of another, see that it gets it and the other is reported, and give it back.
+
+        Raises:
+            RestError: the newest claim did not win, or nobody was told.
+        """
+        name = next(n for n, w in self.world.workloads.items() if w.host != host.name and n in self.world.plugged)
+        namespaces.batch((f"link add {name} type veth peer name rival", f"link set {name} up"), host.ovs.netns)
+        host.plug({name: self.world.workloads[name].external_ids()})
+        deadline = time.monotonic() + FAULT_S
+        while not self._has_moved(name, host):
+            if time.monotonic() > deadline:
+                raise RestError(f"{name} is not on {host.name}, which claimed it last, or the other is not reported")
+            time.sleep(0.02)
+        host.unplug([name])
+        namespaces.batch((f"link del {name}",), host.ovs.netns)
+
+    def _has_moved(self, name: str, host: SiteHost) -> bool:
+        listed = self.controller.rest.call("GET", "/v1/live/endpoints")
+        told = any(report["subject"] == f"endpoint {name}" for report in listed["reports"])
+        place = next((item["location"] for item in listed["items"] if item["name"] == name), {})
+        return told and place.get("dpid") in {host.number, f"{host.number:016x}"}
 
     def settle(self) -> None:
         """Return when the controller knows this state and all flows have come to rest.
@@ -180,7 +215,10 @@ class SiteNetwork:
         Raises:
             RestError: not in time; the message says what is missing.
         """
-        settle(self.controller, self.world, self._flows)
+        if self._stale:
+            time.sleep(STALE_S)  # nobody can say when a host that is out of reach has nothing more to learn
+        else:
+            settle(self.controller, self.world, self._flows)
         # The datapath may go on with older verdicts until its revalidators have seen the change.
         for host in self.hosts.values():
             host.ovs.appctl("revalidator/wait")
