@@ -206,8 +206,8 @@ class SiteNetwork:
     def _has_moved(self, name: str, host: SiteHost) -> bool:
         listed = self.controller.rest.call("GET", "/v1/live/endpoints")
         told = any(report["subject"] == f"endpoint {name}" for report in listed["reports"])
-        place = next((item["location"] for item in listed["items"] if item["name"] == name), {})
-        return told and place.get("dpid") in {host.number, f"{host.number:016x}"}
+        places = [item["location"]["dpid"] for item in listed["items"] if item["name"] == name]
+        return told and places == [f"{host.number:016x}"]
 
     def settle(self) -> None:
         """Return when the controller knows this state and all flows have come to rest.

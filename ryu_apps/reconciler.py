@@ -21,6 +21,7 @@ from ryu_apps.conversation import Disconnected, SessionError
 from ryu_apps.grouping import Groups
 from ryu_apps.precedence import Behind, Gate
 from ryu_apps.session import Dump, Role, Session, StaleGeneration
+from ryu_apps.strangers import Strangers
 from ryu_apps.telemetry import Counters
 from ryu_apps.timers import Actual, Held
 from ryu_apps.wire import ForeignFlow, WireError
@@ -212,6 +213,7 @@ class Worker:
         self._progress = Progress()
         self._groups = Groups(session)
         self._withheld = Withheld()
+        self._strangers = Strangers()
         self._actual: Actual = FrozenMap()
         """What the switch holds; after a write it is the object that was wanted, so the next is compared quickly."""
         self._foreign: Dump = Dump([], [])
@@ -280,6 +282,7 @@ class Worker:
         dump = self.session.dump()
         self._groups.doubt()
         self._reconciler.counters.take(self._dpid, dump.flows)
+        self._strangers.look(self._dpid, self._reconciler.counters)
         now_s = time.time()
         actual = {s.flow.key: timers.from_wire(s.flow.body, s.remaining_s, now_s) for s in dump.flows}
         if self._progress.known:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from intent.inventory import Built
 from ovsdb import Client, TunnelWish, ensure_tunnel, remove_port
 from topology import overlay
-from topology.model import Report
 from topology.overlay import TUNNEL_MARK, End, TunnelPlan
 from topology.site import Site, SiteInterface
 
@@ -117,9 +116,3 @@ class TunnelKeeper:
 
 def _is_right(row: SiteInterface | None, end: End) -> bool:
     return row is not None and row.type == end.kind and row.external_ids.get(TUNNEL_MARK) == end.mark
-
-
-def stranger_report(host: str, packets: int) -> Report:
-    """Return what is said of packets from a tunnel that no known endpoint sent."""
-    problem = f"{packets} packets came out of its tunnel that no endpoint of the host they came from may have sent"
-    return Report(f"host {host}", problem, "look for a host that lies, or for one that is no longer managed")

@@ -1,0 +1,53 @@
+"""Several hosts: nothing allowed is lost while policies change, moves are quick, lies change nothing and are told once.
+
+Forbidden packets never arrive, whatever happens.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mininet_scenarios import private_ovs, system_mininet
+
+PROJECT = Path(__file__).parents[2]
+FIRST_PACKET_MS = 100
+
+
+@pytest.fixture(scope="module")
+def seen():
+    why = private_ovs.missing() or system_mininet.missing()
+    if why is not None:
+        pytest.skip(why)
+    done = subprocess.run(
+        [sys.executable, "-m", "mininet_scenarios.sandbox", "tests.mininet.site_inside"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_what_the_policies_before_and_after_allow_loses_nothing_over_two_hosts(seen):
+    found = seen["changing"]
+    assert found["sent"] > 500
+    assert found["forbidden"] > 500
+    assert (found["lost"], found["leaked"]) == (0, 0)
+
+
+def test_a_workload_that_moves_is_reached_at_once_and_nothing_is_left_behind(seen):
+    found = seen["moving"]
+    assert found["leaked"] == 0
+    assert sorted(found["delays_ms"])[len(found["delays_ms"]) // 2] < FIRST_PACKET_MS
+
+
+def test_packets_from_nobody_end_at_the_guard_and_are_told_once(seen):
+    found = seen["lying"]
+    assert found["guarded"] > 0
+    assert not found["changed"]
+    assert found["told"] == 1
