@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import time
 
-from intent.compiler.cookie import Guard
-from intent.compiler.terms import guard
+from intent.compiler.cookie import Guard, Kind, Origin, encode
 from ryu_apps.telemetry import Count, Counters
 
 log = logging.getLogger("ringfence.strangers")
 
 SILENCE_S = 600.0
 """Once said, nothing more is said of a switch for so long; the counter goes on."""
-COOKIE = guard(Guard.TUNNEL)
+COOKIE = encode(Origin(Kind.GUARD, Guard.TUNNEL))
 
 
 class Strangers:
