@@ -23,6 +23,8 @@ PYTEST = (sys.executable, "-m", "pytest")
 ENGINE = "tests/property/test_engine_agrees.py::test_"
 SLICE = (
     "tests/property/test_compiler_parts.py",
+    "tests/property/test_fabric_parts.py",
+    "tests/property/test_fabric_agree.py::test_an_engine_that_follows_wires_equals_a_compilation_of_everything",
     "tests/property/test_compiler_agrees.py::test_program_and_semantics_agree_on_seeded_cases[0]",
     f"{ENGINE}changes_split_to_single_things_equal_a_compilation_of_everything",
     f"{ENGINE}bands_that_are_split_equal_a_compilation_of_everything",

@@ -39,8 +39,6 @@ class Way:
     detours: tuple[int, ...] = ()
     """The best first; none of them among the shortest."""
 
-    length: int = 0
-    """Links on a shortest way."""
     back: bool = False
     """Last of all: back by the port it came in by, whose switch then knows better."""
 
@@ -49,7 +47,7 @@ class Way:
         if port not in self.shortest and port not in self.detours:
             return self
         left = tuple(p for p in self.shortest if p != port), tuple(p for p in self.detours if p != port)
-        return Way(*left, length=self.length, back=True)
+        return Way(*left, back=True)
 
 
 def graph(links: Collection[tuple[LinkEnd, LinkEnd]]) -> Graph:
@@ -91,10 +89,10 @@ def _way(wired: Graph, here: int, target: int, reach: Mapping[int, int]) -> Way:
     shortest = tuple(sorted(p for p, next_ in ports.items() if reach[next_] < reach[here]))[:MAX_SPREAD]
     others = [port for port in sorted(ports) if port not in shortest]
     if not others:
-        return Way(shortest, length=reach[here])
+        return Way(shortest)
     around = distances(wired, target, without=here)
     usable = sorted((around[ports[p]], p) for p in others if ports[p] in around)
-    return Way(shortest, tuple(port for _, port in usable), reach[here])
+    return Way(shortest, tuple(port for _, port in usable))
 
 
 def reachable(wired: Graph, start: int) -> frozenset[int]:

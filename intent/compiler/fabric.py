@@ -46,7 +46,6 @@ MARK = 0x06
 """First octet of the MACs between switches: locally administered, and of no multicast."""
 HOPS = 16
 """How many switches may pass a packet on: each shifts a 1 out, so a loop ends by itself."""
-MAX_TURNS = 4
 MAX_DETOURS = 4
 """Of one group: the fifth best way is not worth a bucket."""
 
@@ -145,16 +144,15 @@ class Wiring:
     def _spread(self, way: Way) -> Bucket | None:
         """Return the bucket of all shortest ways together.
 
-        All switches hash alike. What comes here was sorted by the switch before, in turns; so every second switch
-        on the way gives several turns to each port, else it would use only some of them.
+        Open vSwitch hashes MACs, addresses, and the ports of TCP and SCTP. The hops that are left stand in a MAC, so
+        each switch on the way spreads anew what the one before sorted.
         """
         ports = way.shortest
         if not ports:
             return None
         if len(ports) == 1:
             return Bucket(ports[0], ports[0])
-        turns = min(len(ports), MAX_TURNS) if way.length % 2 else 1
-        buckets = tuple(Bucket(port, port) for port in ports for _ in range(turns))
+        buckets = tuple(Bucket(port, port) for port in ports)
         return Bucket(0, group=self._group(GroupSpec(spread=True, buckets=buckets)).id)
 
     def _group(self, spec: GroupSpec) -> Group:

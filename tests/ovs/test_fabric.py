@@ -147,6 +147,24 @@ def test_a_restarted_controller_sends_nothing_and_loses_nothing(janitor):
     assert stream.silence_s() < 0.5
 
 
+def test_connections_between_two_hosts_are_spread_over_the_shortest_ways(janitor):
+    site = up(FabricSite(janitor, ring(4), (1, 3)))
+
+    def sent() -> list[int]:
+        said = [site.switches[1].ofctl("dump-ports", BRIDGE, site.port(1, n)) for n in (2, 4)]
+        return [int(re.search(r"tx pkts=(\d+)", text)[1]) for text in said]
+
+    before = sent()
+    for port in range(7000, 7064):
+        with namespaces.entered(site.hosts["h1"].netns):
+            client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        client.settimeout(1.0)
+        with client, contextlib.suppress(ConnectionRefusedError):
+            client.connect((site.hosts["h3"].address, port))
+    spread = [now - then for then, now in zip(before, sent(), strict=True)]
+    assert min(spread) >= 12, spread
+
+
 def test_a_ring_turns_the_other_way_when_a_wire_breaks_and_back(janitor, figure):
     site = up(FabricSite(janitor, ring(4), (1, 2, 3, 4)))
     with Stream(site, "h1", "h2", 5000) as stream:
