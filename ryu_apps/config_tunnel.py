@@ -40,6 +40,12 @@ class TunnelSection(BaseModel):
         "other.",
     )
     port: Port | None = Field(default=None, description="UDP port. null: 6081 for geneve, 4789 for vxlan.")
+    underlay_mtu: int = Field(
+        default=1500,
+        ge=1342,
+        le=65535,
+        description="Largest IP packet of the underlay; an endpoint's is this less the tunnel's header.",
+    )
     local_ips: dict[HostName, HostAddress] = Field(
         default_factory=dict,
         max_length=MAX_SWITCHES,
@@ -64,4 +70,4 @@ class TunnelSection(BaseModel):
         """The same as a value of the topology."""
         addresses = {host: ipaddress.IPv4Address(address) for host, address in self.local_ips.items()}
         kinds = {host: TunnelKind(kind) for host, kind in self.types.items()}
-        return TunnelPlan(TunnelKind(self.type), self.port, addresses, kinds)
+        return TunnelPlan(TunnelKind(self.type), self.port, addresses, kinds, self.underlay_mtu)

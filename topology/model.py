@@ -111,6 +111,14 @@ class TunnelKind(enum.StrEnum):
     GRE = "gre"
 
 
+TUNNEL_OVERHEAD = {
+    TunnelKind.GENEVE: 20 + 8 + 8 + 4 + 8 + 14,
+    TunnelKind.VXLAN: 20 + 8 + 8 + 14,
+    TunnelKind.GRE: 20 + 4 + 4 + 14,
+}
+"""Bytes before an inner IP packet: outer IPv4, UDP, the tunnel's header (Geneve's with our option), inner Ethernet."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tunnel:
     """A switch's end of all its tunnels: one port, whose flows say where each packet goes."""
@@ -123,6 +131,8 @@ class Tunnel:
     ofport: int
     """OpenFlow port number of the interface."""
     interface: str
+    mtu: int | None = None
+    """Largest IP packet that an endpoint may send through it."""
 
     def reaches(self, other: Tunnel) -> bool:
         """Whether the two ends speak the same."""

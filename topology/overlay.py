@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from ipaddress import AddressValueError, IPv4Address
 
-from topology.model import Inventory, Report, Tunnel, TunnelKind
+from topology.model import TUNNEL_OVERHEAD, Inventory, Report, Tunnel, TunnelKind
 from topology.site import Host, Site, SiteBridge
 
 TUNNEL_IP_KEY = "ringfence-tunnel-ip"
@@ -34,6 +34,7 @@ class TunnelPlan:
     """By host; they win over what hosts say."""
     kinds: Mapping[str, TunnelKind] = dataclasses.field(default_factory=dict)
     """By host, where it is another."""
+    underlay_mtu: int = 1500
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class End:
     kind: TunnelKind
     address: IPv4Address
     port: int
+    mtu: int = dataclasses.field(default=0, compare=False)
+    """Of endpoints: the underlay's less the header."""
 
     @property
     def interface(self) -> str:
@@ -85,7 +88,7 @@ def find_ends(site: Site, plan: TunnelPlan, before: Mapping[str, End]) -> Ends:
         if winner is not None:
             kind = plan.kinds.get(winner, plan.kind)
             port = plan.port if plan.port is not None and kind is plan.kind and USUAL_PORT[kind] else USUAL_PORT[kind]
-            ends[winner] = End(kind, address, port)
+            ends[winner] = End(kind, address, port, plan.underlay_mtu - TUNNEL_OVERHEAD[kind])
         reports += (_dispute(name, address) for name in names if name != winner)
     return Ends(dict(sorted(ends.items())), tuple(sorted(reports)))
 
@@ -147,5 +150,5 @@ def realized(site: Site, bridges: Iterable[SiteBridge], wanted: Mapping[str, End
         for row in site.interfaces_of(bridge.host):
             is_it = (row.bridge, row.name, row.type) == (bridge.name, end.interface, end.kind)
             if is_it and row.external_ids.get(TUNNEL_MARK) == end.mark and 1 <= (row.ofport or 0) <= MAX_OFPORT:
-                found[bridge.dpid] = Tunnel(end.kind, end.address, end.port, row.ofport or 0, row.name)
+                found[bridge.dpid] = Tunnel(end.kind, end.address, end.port, row.ofport or 0, row.name, end.mtu)
     return found

@@ -157,6 +157,8 @@ class LiveEndpointAnswer(Answer):
     ports: dict[str, list[str]]
     """What its named ports mean: `http: [tcp/80]`."""
     location: LocationAnswer
+    mtu: int | None = None
+    """Largest IP packet that reaches other hosts; null where its host has no tunnel."""
 
 
 class ReportAnswer(Answer):

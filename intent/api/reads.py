@@ -83,7 +83,9 @@ class LiveEndpoints:
         """List what is plugged in, those without an address too."""
         inventory, network = self._ports.inventory.current(), requests.text(req, "network")
         verdicts.require_network(self._ports.store.intents(), network)
-        items = [_live(e) for e in inventory.endpoints.values()] + [_unaddressed(p) for p in inventory.unaddressed]
+        items = [_live(e, inventory) for e in inventory.endpoints.values()] + [
+            _unaddressed(p) for p in inventory.unaddressed
+        ]
         chosen = [item for item in sorted(items, key=lambda i: i.name) if network in ("", item.network)]
         send(resp, LiveEndpointsAnswer(items=chosen, reports=_reports(inventory)))
 
@@ -145,7 +147,8 @@ def _location(location: Location) -> LocationAnswer:
     return LocationAnswer(dpid=_hex(location.dpid), ofport=location.ofport, interface=location.interface)
 
 
-def _live(endpoint: Endpoint) -> LiveEndpointAnswer:
+def _live(endpoint: Endpoint, inventory: Inventory) -> LiveEndpointAnswer:
+    tunnel = inventory.tunnels.get(endpoint.location.dpid)
     ports: dict[str, list[str]] = {}
     for port in endpoint.ports:
         match = ServiceMatch(port.protocol, PortRange(port.number, port.number))
@@ -158,6 +161,7 @@ def _live(endpoint: Endpoint) -> LiveEndpointAnswer:
         addresses=[str(address) for address in endpoint.addresses],
         ports=ports,
         location=_location(endpoint.location),
+        mtu=tunnel.mtu if tunnel else None,
     )
 
 

@@ -21,10 +21,6 @@ from topology.model import Endpoint, IPAddress, Tunnel, TunnelKind
 OPTION_CLASS, OPTION_TYPE, OPTION_BYTES = 0xFF52, 0x01, 8
 """Of the Geneve option, from the range for experiments (RFC 8926, 7); what does not know it ignores it."""
 
-OVERHEAD = {TunnelKind.GENEVE: 20 + 8 + 8 + 4 + OPTION_BYTES + 14, TunnelKind.VXLAN: 20 + 8 + 8 + 14,
-            TunnelKind.GRE: 20 + 4 + 4 + 14}  # fmt: skip
-"""Bytes that a tunnel puts before an inner packet: IPv4, UDP, its own header with our option, inner Ethernet."""
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Path:

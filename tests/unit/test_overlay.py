@@ -77,6 +77,13 @@ def test_an_end_is_there_when_it_is_as_wanted_and_has_a_port():
         assert (realized(here, here.bridges(), {ONE: end}) != {}) is there
 
 
+def test_endpoints_are_told_what_the_header_leaves_of_the_underlay():
+    kinds = {ONE: TunnelKind.VXLAN, TWO: TunnelKind.GRE}
+    plan = TunnelPlan(kinds=kinds, underlay_mtu=9000)
+    ends = find_ends(site(one="192.0.2.1", two="192.0.2.2", three="192.0.2.3"), plan, {}).ends
+    assert [ends[host].mtu for host in (ONE, TWO, THREE)] == [8950, 8958, 8938]
+
+
 def test_the_option_table_is_read_as_it_is_written():
     maps = (tlv.OptionMap(0xFF52, 1, 8, 0), tlv.OptionMap(1, 2, 4, 63))
     mod = tlv.option_mod(7, tlv.OptionCommand.ADD, maps)
