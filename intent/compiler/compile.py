@@ -168,11 +168,10 @@ class _Switch:
             yield endpoints.solicit_flow(endpoint, self._numbers(endpoint, endpoint.addresses[-1]))
 
     def _remote_answers(self) -> Iterator[Flow]:
-        """Yield the answers for addresses of the same networks that are plugged in elsewhere."""
-        for endpoint in self._inventory.endpoints.values():
-            if endpoint.location.dpid != self._dpid and endpoint.network in self._networks:
-                number = self._ids.number("network", endpoint.network)
-                yield from (endpoints.answer_flow(endpoint, a, number) for a in endpoint.addresses)
+        """Yield the answers for addresses that are plugged in elsewhere and can be reached from here."""
+        for endpoint in self._remote:
+            number = self._ids.number("network", endpoint.network)
+            yield from (endpoints.answer_flow(endpoint, a, number) for a in endpoint.addresses)
 
     def _tunnels(self) -> Iterator[Flow]:
         """Yield the guards of tunnels and wires, and the ways from and to endpoints of other switches."""

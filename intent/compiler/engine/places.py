@@ -116,7 +116,7 @@ class Places:
         if viewer is not None:
             for plug in plugs:
                 self._sights.blind(viewer, plug.endpoint.name)
-                self._sights.find(viewer, (plug,), answered=True)
+                self._sights.find(viewer, (plug,))
 
     def _new_switches(self) -> Iterator[Switch]:
         return (switch for switch in self._switches.values() if switch.is_new)
@@ -147,7 +147,7 @@ class Places:
                 switch.ports.unplug(endpoint.name)
             for viewer in self._answering(plug):
                 if self._sights.blind(viewer, endpoint.name):
-                    self._sights.find(viewer, (plug,), answered=True)
+                    self._sights.find(viewer, (plug,))
 
     def _unplug(self, plug: Plug) -> None:
         name, location = plug.endpoint.name, plug.endpoint.location
@@ -183,6 +183,12 @@ class Places:
     def _of_network(self, network: str) -> Iterable[Plug]:
         return (plug for plugs in self._roster.places.get(network, {}).values() for plug in plugs.values())
 
+    def _joined_to(self, dpid: int, network: str) -> Iterator[Plug]:
+        """Yield who is in a network on switches that a way leads to: most pairs of switches may have none."""
+        for there, plugs in self._roster.places.get(network, {}).items():
+            if self._sights.is_joined(dpid, there):
+                yield from plugs.values()
+
     def _look_around(self) -> None:
         """Show newcomers to those who answer in their network, and all others to whoever begins to."""
         for plug in self._come:
@@ -197,7 +203,7 @@ class Places:
             if found is not None and network not in found.ports.answering:
                 found.ports.answering.add(network)
                 self._answering_in.setdefault(network, {})[dpid] = None
-                self._sights.find(found, self._of_network(network))
+                self._sights.find(found, self._joined_to(dpid, network))
                 self._joining[dpid, network] = None
 
     # -- identities -----------------------------------------------------------------------------

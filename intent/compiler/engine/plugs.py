@@ -89,9 +89,9 @@ class Ports:
         self._held: dict[str, tuple[FlowKey, ...]] = {}
         """By endpoint."""
         self.answering: set[str] = set()
-        """Networks with an endpoint here: their other endpoints are answered for."""
+        """Networks with an endpoint here: their other endpoints are answered for, if a way leads there."""
         self.seen: dict[str, tuple[Party, ...]] = {}
-        """Endpoints of other switches that a tunnel leads to, each with what it goes by."""
+        """Endpoints of other switches that a way leads to, each with what it goes by."""
         self._ways: dict[str, tuple[FlowKey, ...]] = {}
         """By endpoint: the flows of those."""
         self._guard: tuple[FlowKey, ...] = ()
@@ -123,26 +123,15 @@ class Ports:
                 self._flows.put(Flow(key, body))
         self._wiring = new
 
-    def answer(self, plugs: Iterable[Plug]) -> None:
-        """Answer for endpoints of other switches."""
-        for plug in plugs:
-            if plug.endpoint.location.dpid != self.dpid:
-                self._flows.claim(plug.answers)
-
-    def hush(self, plugs: Iterable[Plug]) -> None:
-        """Answer for them no more."""
-        for plug in plugs:
-            if plug.endpoint.location.dpid != self.dpid:
-                self._flows.disclaim(flow.key for flow in plug.answers)
-
     def blind(self, name: str) -> tuple[Party, ...] | None:
         """Take out the way to an endpoint of another switch; return what it went by, None if there was no way."""
         self._flows.disclaim(self._ways.pop(name, ()))
         return self.seen.pop(name, None)
 
     def reach(self, plug: Plug, path: Path | Toward, attachments: Mapping[str, int]) -> None:
-        """Put the way to an endpoint of another switch, and from it."""
-        self._ways[plug.endpoint.name] = self._flows.claim(plug.flows_from(path, attachments))
+        """Put the way to an endpoint of another switch, and from it, and answer for it."""
+        flows = (*plug.flows_from(path, attachments), *plug.answers)
+        self._ways[plug.endpoint.name] = self._flows.claim(flows)
 
     def guard(self, tunnel: Tunnel | None) -> None:
         """Drop what comes from the tunnel port and from nobody known."""

@@ -1,7 +1,7 @@
-"""Whom a switch knows of other switches: all endpoints of the networks that it has endpoints of.
+"""Whom a switch knows of other switches: endpoints of the networks that it has endpoints of, if a way leads to them.
 
-It answers for them; those that a tunnel leads to it also judges, sends to and hears from. `lose` and `find` change
-the model, before numbers are settled; `arrive` puts the flows in.
+It answers for them, judges them, sends to them and hears from them. `lose` and `find` change the model, before
+numbers are settled; `arrive` puts the flows in.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Sights:
         self._inputs = inputs
         self._switches = switches
         self._touch = touch
-        self._found: dict[tuple[int, str], tuple[Plug, bool]] = {}
-        """By viewer and endpoint; whether it is to be answered for, too."""
+        self._found: dict[tuple[int, str], Plug] = {}
+        """By viewer and endpoint."""
         self._guards: dict[int, None] = {}
 
     # -- the model ------------------------------------------------------------------------------
@@ -31,7 +31,6 @@ class Sights:
     def lose(self, viewer: Switch, plugs: Iterable[Plug]) -> None:
         """Know endpoints of other switches no more."""
         for plug in plugs:
-            viewer.ports.hush((plug,))
             self._found.pop((viewer.ports.dpid, plug.endpoint.name), None)
             self.blind(viewer, plug.endpoint.name)
 
@@ -43,20 +42,22 @@ class Sights:
             self._touch(viewer.ports.dpid, party)
         return parties is not None
 
-    def find(self, viewer: Switch, plugs: Iterable[Plug], *, answered: bool = False) -> None:
-        """Know endpoints of other switches from now on; `answered` if it answers for them already."""
+    def find(self, viewer: Switch, plugs: Iterable[Plug]) -> None:
+        """Know those endpoints from now on that a way leads to."""
         dpid = viewer.ports.dpid
         for plug in plugs:
-            key = dpid, plug.endpoint.name
-            there = plug.endpoint.location.dpid
-            if there == dpid:
+            if not self.is_joined(dpid, plug.endpoint.location.dpid):
                 continue
-            self._found[key] = plug, not answered or self._found.get(key, (plug, False))[1]
-            if plug.endpoint.name not in viewer.ports.seen and self._inputs.path(dpid, there):
+            self._found[dpid, plug.endpoint.name] = plug
+            if plug.endpoint.name not in viewer.ports.seen:
                 viewer.ports.seen[plug.endpoint.name] = tuple(plug.parties)
                 for party in plug.parties:
                     _count(party, dpid, 1)
                     self._touch(dpid, party)
+
+    def is_joined(self, one: int, other: int) -> bool:
+        """Whether a way leads from one switch to another."""
+        return one != other and self._inputs.path(one, other) is not None
 
     def forget(self, viewer: Switch) -> None:
         """Let a switch go for good."""
@@ -76,14 +77,11 @@ class Sights:
         for dpid in self._guards:
             if dpid in self._switches:
                 self._switches[dpid].ports.guard(tunnels.get(dpid))
-        for (dpid, _), (plug, is_new) in self._found.items():
+        for (dpid, name), plug in self._found.items():
             ports = self._switches[dpid].ports
-            if is_new:
-                ports.answer((plug,))
-            if plug.endpoint.name in ports.seen:
-                path = self._inputs.path(dpid, plug.endpoint.location.dpid)
-                if path is not None:
-                    ports.reach(plug, path, attachments)
+            path = self._inputs.path(dpid, plug.endpoint.location.dpid)
+            if name in ports.seen and path is not None:
+                ports.reach(plug, path, attachments)
         self._found, self._guards = {}, {}
 
 
