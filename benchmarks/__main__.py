@@ -11,6 +11,9 @@ from benchmarks import page
 from benchmarks.harness import IS_WHOLE, emit
 from benchmarks.rows import ROWS
 
+LONGEST = 2000
+"""Characters of an error that are shown."""
+
 
 def main(names: list[str]) -> int:
     """Measure, print one JSON line a result, and rewrite the page; return 1 if a row did not count."""
@@ -25,11 +28,16 @@ def main(names: list[str]) -> int:
             if IS_WHOLE:
                 page.keep(name, lines)
         except (AssertionError, OSError, RuntimeError) as error:
-            print(f"{name}: does not count: {type(error).__name__}: {error}", file=sys.stderr)
+            print(f"{name}: does not count: {type(error).__name__}: {_short(str(error))}", file=sys.stderr)
             failed = True
     if IS_WHOLE:
         page.write()
     return int(failed)
+
+
+def _short(text: str) -> str:
+    """Return both ends of a long text: what was tried, and what came of it."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks.harness import Result
+from benchmarks.page import ORDER
 from benchmarks.rows.attach import new_endpoint
 from benchmarks.rows.builds import cold_build, three_tiers
 from benchmarks.rows.datapath_row import datapath
@@ -21,7 +22,7 @@ from benchmarks.rows.storms import churn_storm
 from benchmarks.rows.top_row import top
 from benchmarks.rows.wire_row import wire
 
-ROWS: Mapping[str, Callable[[], Iterator[Result]]] = {
+_ROWS: Mapping[str, Callable[[], Iterator[Result]]] = {
     "wire": wire,
     "three_tier": three_tiers,
     "cold_build": cold_build,
@@ -39,3 +40,5 @@ ROWS: Mapping[str, Callable[[], Iterator[Result]]] = {
     "top": top,
     "hosts": hosts,
 }
+
+ROWS = {name: _ROWS[name] for name in ORDER}

@@ -105,8 +105,10 @@ def _fill(ovs: PrivateOvs, prober: Prober, world: World, level: int) -> int:
     """
     members = [world.endpoints[f"e{n}"] for n in WIRES[CROWD_FIRST:]]
     frames = crowd_frames(members, CROWD_FIRST)
-    give_up_at, at, step = time.monotonic() + FILL_S, 0, 512
-    while megaflows(ovs) < level:
+    give_up_at, at = time.monotonic() + FILL_S, 0
+    while (cached := megaflows(ovs)) < level:
+        # A frame needs up to three of them, one for each pass through conntrack.
+        step = max(1, min(512, (level - cached) // (3 * CROWD_SIDES)))
         for wire, made in frames.items():
             prober.ask("send", interface=wire, frames=made[at : at + step], pause_s=0.001)
         at = (at + step) % len(next(iter(frames.values())))

@@ -6,16 +6,18 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
 
 from benchmarks.harness import REPEATS, Bound, Result
 from benchmarks.product import BRIDGE, Product, fresh_product
 from benchmarks.rows.probed import plug, probe_frame, probed_world, wired
 from benchmarks.wires import lost
-from benchmarks.workloads import three_tier
+from benchmarks.workloads import World, three_tier
 from mininet_scenarios import shell
 
-ENDPOINTS = 14_800
-"""Of a three-tier world with about 100,000 flows."""
+ENDPOINTS, ADDRESSES = 2000, 9
+"""Of a three-tier world with about 100,000 flows; Open vSwitch takes minutes to plug as many ports as addresses."""
+MORE = IPv4Address("10.64.0.0")
 PROBER, PROBED = 20_000, 20_001
 ROGUE, MISSING = 50, 50
 _COMMITTED = re.compile(r"ringfence.reconciler: [0-9a-f]{16}: (\d+) changes in")
@@ -23,7 +25,7 @@ _COMMITTED = re.compile(r"ringfence.reconciler: [0-9a-f]{16}: (\d+) changes in")
 
 def restart() -> Iterator[Result]:
     """Measure restarts with nothing changed, then with 100 rogue or missing flows, beside `ovs-ofctl diff-flows`."""
-    world = probed_world(three_tier(ENDPOINTS), PROBER)
+    world = probed_world(_large(), PROBER)
     numbers = (PROBER, PROBED)
     with fresh_product(ENDPOINTS) as product, wired(product.janitor, product.ovs, numbers) as prober:
         plug(product.ovs, numbers, BRIDGE)
@@ -54,6 +56,16 @@ def restart() -> Iterator[Result]:
             memory,
             note=f"{gone} packets lost",
         )
+
+
+def _large() -> World:
+    """Return a three-tier world whose endpoints have further addresses."""
+    world = three_tier(ENDPOINTS)
+    wider = {}
+    for number, (name, document) in enumerate(world.endpoints.items()):
+        more = [str(MORE + number * ADDRESSES + n) for n in range(ADDRESSES - 1)]
+        wider[name] = document | {"addresses": [*document["addresses"], *more]}
+    return world.but(endpoints=wider)
 
 
 def _restart(product: Product, spoil: Callable[[], None], expected: int) -> float:

@@ -8,6 +8,8 @@ from benchmarks.harness import Bound, Result, quantile, rounded
 from benchmarks.ovn_words import EVERYBODY, Words
 from benchmarks.workloads import three_tier, w
 
+PLOTS = ("performance-ratios.svg", "performance-times.svg")
+
 
 def test_a_result_has_medians_p99_and_their_ratio():
     line = Result("r", "w", "ms", [3, 1, 2], [10, 30, 20], "peer", [Bound("ratio", "<=", 0.1)]).line()
@@ -66,7 +68,7 @@ def test_a_rule_in_ovns_words_is_judged_on_both_sides():
 
 def test_the_page_says_what_was_not_kept_and_keeps_what_people_wrote(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "DOCS", tmp_path)
-    monkeypatch.setattr(page, "DATA", tmp_path / "performance.json")
+    monkeypatch.setattr(page, "DATA", tmp_path / "performance.jsonl")
     monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
     page.PAGE.write_text(f"# P\n\n{page.BEGIN}\nold\n{page.END}\n\nwritten\n")
     page.keep("r", [Result("r", "w|x", "ms", [3], [1], "peer", [Bound("ratio", "<=", 0.1)]).line()])
@@ -77,6 +79,25 @@ def test_the_page_says_what_was_not_kept_and_keeps_what_people_wrote(tmp_path, m
     assert "old" not in text
     assert text.endswith("\n\nwritten\n")
     assert (tmp_path / "performance-ratios.svg").read_text().startswith("<svg")
+
+
+def test_the_page_and_its_plots_are_made_from_the_results_on_file(tmp_path, monkeypatch):
+    """Who measures commits results, page and plots together."""
+    made = [page.PAGE.read_text()] + [(page.DOCS / name).read_text() for name in PLOTS]
+    for name in ("performance.md", "performance.jsonl"):
+        (tmp_path / name).write_text((page.DOCS / name).read_text())
+    monkeypatch.setattr(page, "DOCS", tmp_path)
+    monkeypatch.setattr(page, "DATA", tmp_path / "performance.jsonl")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
+    page.write()
+    assert [(tmp_path / name).read_text() for name in ("performance.md", *PLOTS)] == made
+
+
+def test_every_row_there_is_was_measured_and_stands_on_the_page_once():
+    measured = page.load()
+    assert set(measured) == set(page.ORDER)
+    works = [(line["row"], line["work"], line["peer_name"]) for lines in measured.values() for line in lines]
+    assert len(works) == len(set(works))
 
 
 def test_plots_of_nothing_are_plots():
