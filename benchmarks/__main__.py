@@ -27,11 +27,10 @@ def main(names: list[str]) -> int:
             lines = [emit(result) for result in ROWS[name]()]
             if IS_WHOLE:
                 page.keep(name, lines)
+                page.write()
         except (AssertionError, OSError, RuntimeError) as error:
             print(f"{name}: does not count: {type(error).__name__}: {_short(str(error))}", file=sys.stderr)
             failed = True
-    if IS_WHOLE:
-        page.write()
     return int(failed)
 
 

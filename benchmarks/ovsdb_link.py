@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 Operation: TypeAlias = dict[str, Any]
 """One operation of a transaction (RFC 7047, 5.2)."""
 
-TIMEOUT_S = 300
+TIMEOUT_S = 180
+"""OVN needs a minute for the largest build here."""
 
 
 class OvsdbError(RuntimeError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from benchmarks import ovn as peer
@@ -12,6 +14,7 @@ from benchmarks.ovn import Ovn, fresh_ovn
 from benchmarks.product import BRIDGE, Product, fresh_product
 from benchmarks.switches import control
 from benchmarks.workloads import World
+from mininet_scenarios.private_ovs import SwitchCrashedError
 
 SPARE = 40
 """Ports plugged for endpoints that join later."""
@@ -22,16 +25,20 @@ class Sides:
     """Seconds of each step by side, and what else is reported."""
 
     ours: dict[str, list[float]] = dataclasses.field(default_factory=dict)
-    theirs: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    theirs: dict[str, list[float]] = dataclasses.field(default_factory=lambda: defaultdict(list))
     memory_mb: float = 0.0
     peer_memory_mb: float = 0.0
     agreed: int = 0
     flows: int = 0
     peer_flows: int = 0
 
+    unfinished: int = 0
+    """Turns that the peer did not finish."""
+
     def note(self) -> str:
-        """Say how many flows each side holds."""
-        return f"{self.flows} flows, the peer {self.peer_flows}"
+        """Say how many flows each side holds, and what the peer did not do."""
+        failed = f"; the peer did not finish {self.unfinished} turns, which is no win" if self.unfinished else ""
+        return f"{self.flows} flows, the peer {self.peer_flows}{failed}"
 
 
 def beside_ovn(
@@ -57,6 +64,13 @@ def beside_ovn(
                     sides.agreed = check_openings(samples(world, 0.0), ask, BRIDGE)
 
     def one_of_theirs() -> None:
+        try:
+            turn_of_theirs()
+        except (peer.PeerCrashedError, SwitchCrashedError, OSError) as error:
+            sides.unfinished += 1
+            print(f"the peer does not finish a turn: {type(error).__name__} {str(error)[-700:]}", file=sys.stderr)
+
+    def turn_of_theirs() -> None:
         with fresh_ovn(ports) as ovn:
             build = ovn.build(world)
             ovn.settle()
