@@ -101,8 +101,8 @@ def _is(world: World, peer: Document, endpoint: Endpoint) -> bool:
 class _Judge:
     """Asks the semantics, with what cannot matter left out: it looks at every policy and endpoint it is given.
 
-    Rules of a workload allow or deny TCP ports, so a policy that names none of a packet's ports cannot match it;
-    and who is neither its sender nor its receiver has no part in it.
+    Rules of a workload allow or deny TCP ports, so a policy that names none of a packet's ports cannot match it, nor
+    can one whose rules are to nobody who is its server; and who is neither its sender nor its receiver has no part.
     """
 
     def __init__(self, world: World) -> None:
@@ -112,7 +112,21 @@ class _Judge:
             for rule in policy["rules"]:
                 for service in rule["services"]:
                     self._speaking.setdefault(_port(service), set()).add(name)
-        self._intents: dict[int | None, Intents] = {}
+        self._to: dict[str, set[str]] = {}
+        """Policies by the name of an endpoint that a rule of theirs is to."""
+        self._labelled: dict[tuple[str, str], set[str]] = {}
+        for endpoint in world.inventory.endpoints.values():
+            for label in endpoint.labels.items():
+                self._labelled.setdefault(label, set()).add(endpoint.name)
+        for name, policy in world.policies.items():
+            for member in {m for rule in policy["rules"] for peer in rule["to"] for m in self._members(peer)}:
+                self._to.setdefault(member, set()).add(name)
+        self._intents: dict[frozenset[str], Intents] = {}
+
+    def _members(self, peer: Document) -> set[str]:
+        if "group" in peer:
+            return set().union(*(self._members(member) for member in self._world.groups[peer["group"]]["members"]))
+        return set.intersection(*(self._labelled.get(label, set()) for label in peer["labels"].items()))
 
     def sample(self, client: Endpoint, server: Endpoint, protocol: int, port: int, *, is_reply: bool) -> Sample:
         frame = _frame(self._world.dpid, (client, server), protocol, (CLIENT_PORT, port))
@@ -122,16 +136,17 @@ class _Judge:
             tracked = Tracked(ConnectionRole.REPLY, Connection(opening, client.attachment, server.attachment))
             frame = _frame(self._world.dpid, (server, client), protocol, (port, CLIENT_PORT))
         both = Inventory({e.name: e for e in (client, server)})
-        fate = evaluate(self._about(port if protocol == TCP else None), both, frame, tracked, now=NOW).fate
+        fate = evaluate(self._about(port if protocol == TCP else None, server.name), both, frame, tracked, now=NOW).fate
         out = fate.location.ofport if fate.outcome is Outcome.DELIVER and fate.location else None
         return Sample(frame, client, server, is_reply, out)
 
-    def _about(self, port: int | None) -> Intents:
-        if port not in self._intents:
-            whole, names = self._world.intents, self._speaking.get(port, set())
+    def _about(self, port: int | None, server: str) -> Intents:
+        names = frozenset(self._speaking.get(port, set()) & self._to.get(server, set()))
+        if names not in self._intents:
+            whole = self._world.intents
             policies = {name: policy for name, policy in whole.policies.items() if name in names}
-            self._intents[port] = dataclasses.replace(whole, policies=policies)
-        return self._intents[port]
+            self._intents[names] = dataclasses.replace(whole, policies=policies)
+        return self._intents[names]
 
 
 def _frame(dpid: int, ends: tuple[Endpoint, Endpoint], protocol: int, ports: tuple[int, int]) -> Frame:
