@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -24,6 +25,7 @@ EVERY_S = 0.001
 QUIET_S = 0.3
 LIMIT_MS = 15
 PROBER, PROBED = 20_000, 20_001
+_idents = itertools.count(1)
 
 
 def commit_stall() -> Iterator[Result]:
@@ -76,13 +78,14 @@ def _probe_during(
         plug(ovs, (PROBER, PROBED))
         channel.commit(start)
         frame = probe_frame(world, PROBER, PROBED)
-        stream = {"id": 1, "from": f"w{PROBER}", "frame": frame, "every_s": EVERY_S}
+        ident = next(_idents)  # a late frame of the turn before is none of this one
+        stream = {"id": ident, "from": f"w{PROBER}", "frame": frame, "every_s": EVERY_S}
         prober.ask("probe", streams=[stream], listen=[f"w{PROBED}"])
         time.sleep(QUIET_S)
         with undisturbed():
             act(channel)
         time.sleep(QUIET_S)
-        notes = prober.ask("stop")["1"]
+        notes = prober.ask("stop")[str(ident)]
     if not notes["got"]:
         raise AssertionError("no probe arrived: the bridge does not forward what is allowed")
     return longest_gap_ms(notes), lost(notes)
