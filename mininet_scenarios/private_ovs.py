@@ -199,6 +199,15 @@ class PrivateOvs:
             self.kill(daemon)
         self.start_daemon(daemon)
 
+    def replace_database(self) -> None:
+        """Give the running switch an empty database instead of its own."""
+        self.stop_daemon(Daemon.DATABASE)
+        database = self.directory / "conf.db"
+        database.unlink()
+        self._tool(["ovsdb-tool", "create", str(database), str(SCHEMA)])
+        self.start_daemon(Daemon.DATABASE)
+        self.vsctl("--", "init", wait=False)
+
     def stop(self) -> None:
         """Stop whatever runs. The directory stays until the janitor closes."""
         for daemon in (Daemon.SWITCH, Daemon.DATABASE):

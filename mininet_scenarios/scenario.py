@@ -26,7 +26,7 @@ SCENARIOS = Path(__file__).with_name("scenarios")
 MAX_BYTES = 1 << 20
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
 TUNNELS = ("geneve", "vxlan", "gre")
-FAULTS = ("kill-host", "cut-tunnel", "restart-database", "restart-switch", "split", "rival")
+FAULTS = ("kill-host", "cut-tunnel", "restart-database", "restart-switch", "empty-database", "split", "rival")
 """What may befall a host."""
 SOURCES = ("ovsdb", "api", "none", "world")
 FORGERIES = ("honest", "mac", "address", "both")

@@ -132,6 +132,11 @@ class SiteHost:
             self.ovs.start_daemon(daemon)
         self.make_address()
 
+    def empty(self) -> None:
+        """Replace the database by an empty one, and make again what an administrator makes."""
+        self.ovs.replace_database()
+        self.make_bridges()
+
     def make_address(self) -> None:
         """Give the underlay bridge its address: its device is another one since the switch restarted."""
         namespaces.batch(

@@ -180,6 +180,9 @@ class SiteNetwork:
             host.mend(underlay=kind == "cut-tunnel")
         elif kind == "rival":
             self._claim(host)
+        elif kind == "empty-database":
+            host.empty()
+            self._plug(n for n, w in self.world.workloads.items() if w.host == name)
         elif kind == "restart-database":
             host.ovs.restart(Daemon.DATABASE)
         elif kind == "restart-switch":
