@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mininet_scenarios import private_ovs, scenario, system_mininet
+from mininet_scenarios import failover, private_ovs, scenario, system_mininet
 
 PROJECT = Path(__file__).parents[2]
 TIMEOUT_S = 120
@@ -48,6 +48,16 @@ def test_packets_do_what_the_intents_say(name):
         assert 0 < result["frames"]["arrived"] < result["frames"]["sent"]
     if name == "churn":
         assert {one["expected"] for one in result["streams"]} == {"open", "blocked", "changing"}
+
+
+def test_a_wire_of_a_fat_tree_breaks_and_next_to_nothing_is_lost():
+    done = demo("--scenario", failover.NAME, "--json")
+    assert done.stdout, done.stderr
+    result = json.loads(done.stdout)
+    assert result["unintended"] == []
+    assert result["cells"] == result["as_intended"] == 3 * 8 * 7 * len(failover.PORTS)
+    assert max(result["silences_ms"]) <= failover.ALLOWED_S * 1000
+    assert done.returncode == 0
 
 
 def test_the_demo_tells_what_it_does():

@@ -180,7 +180,7 @@ def test_a_ring_turns_the_other_way_when_a_wire_breaks_and_back(janitor, figure)
     assert [pair for pair in site.pairs() if not site.reaches(*pair)] == []
 
 
-@pytest.mark.parametrize("wire", [(5, 7), (1, 5)], ids=["edge", "core"])
+@pytest.mark.parametrize("wire", [(1, 5)], ids=["core"])
 def test_a_fat_tree_loses_next_to_nothing_when_a_wire_breaks(janitor, figure, wire):
     """What is not lost was turned by the switches themselves: the controller computes later."""
     site = up(FabricSite(janitor, fat_tree(), FAT_TREE_EDGES))
