@@ -1,19 +1,15 @@
 """Inside a sandbox, against a real dockerd: what the driver promises, one by one."""
 
 import json
-import os
 import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
-from pathlib import PurePath
 
 import pytest
 
-from mininet_scenarios.controller import PROJECT
-from mininet_scenarios.docker_host import CLIENT, DRIVER
+from mininet_scenarios.docker_host import DRIVER
 from mininet_scenarios.shell import CommandError
 from tests.docker.inside_kit import arrived, until
 
@@ -154,36 +150,6 @@ def test_while_the_controller_is_away_containers_start_cut_off_or_not_at_all(hos
     host.restart_driver()
     host.plugged("web.lan", "db.lan")
     assert until(lambda: host.reaches("web", address))
-
-
-def test_the_first_five_minutes_of_the_manual(host, tmp_path):
-    """The lines of docs/docker.md, as they stand there; the driver runs already."""
-    page = (PROJECT / "docs/docker.md").read_text()
-    lines = page[page.index("```sh\n") + 6 :].partition("```")[0].splitlines()
-    assert lines.pop(0) == "ringfence docker-driver &"
-    host.make_image("busybox")
-    environment = {
-        **os.environ,
-        "PATH": f"{PurePath(CLIENT).parent}:{PurePath(sys.executable).parent}:{os.environ['PATH']}",
-        "DOCKER_HOST": f"unix://{host.socket}",
-        "DOCKER_CONFIG": "/run/none",
-        "RINGFENCE_TOKEN_FILE": str(host.controller.state_dir / "token"),
-        "PYTHONPATH": str(PROJECT),
-    }
-    script = 'set -e\nwget() { until timeout 2 busybox wget "$@" 2>/dev/null; do sleep 0.1; done; }\n' + "\n".join(
-        lines
-    )
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    try:
-        assert done.returncode == 0, done.stderr
-        said = [line for line in done.stdout.splitlines() if line in {"denied", "ready", "hello"}]
-        assert said == ["denied", "ready", "hello"]
-        assert "allow" in done.stdout[done.stdout.index("ready") : done.stdout.index("hello")]
-    finally:
-        host.remove("web", "db")
-        host.docker("network", "rm", "shop")
 
 
 def test_the_driver_stops_when_asked_and_leaves_traffic_alone(host):

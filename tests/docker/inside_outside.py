@@ -4,16 +4,19 @@ The world is a namespace behind the host, with three addresses and no route to c
 """
 
 import json
+import os
 import socket
 import struct
 import subprocess
 import sys
+from pathlib import PurePath
 
 import pytest
 
-from mininet_scenarios.docker_host import DRIVER
+from mininet_scenarios.controller import PROJECT
+from mininet_scenarios.docker_host import CLIENT, DRIVER
 from mininet_scenarios.shell import CommandError
-from tests.docker.inside_kit import arrived, until
+from tests.docker.inside_kit import ALLOW, arrived, until
 
 HOST, HOST6 = "192.0.2.1", "2001:db8::1"
 WORLD, OTHER, WORLD6 = "192.0.2.2", "192.0.2.3", "2001:db8::2"
@@ -318,6 +321,37 @@ def test_published_ports_outlive_the_driver_and_come_back_with_it(host, world):
     host.docker("rm", "-f", "web")
     assert until(lambda: not policies(host))
     assert wait(lambda: world.from_world(HOST, 8080), REFUSED) == REFUSED
+
+
+def test_the_first_five_minutes_of_the_manual(host, world, tmp_path):
+    """The lines of docs/docker.md, as they stand there; the driver runs already."""
+    page = (PROJECT / "docs/docker.md").read_text()
+    lines = page[page.index("```sh\n") + 6 :].partition("```")[0].splitlines()
+    assert lines.pop(0) == "ringfence docker-driver &"
+    host.make_image("busybox")
+    environment = {
+        **os.environ,
+        "PATH": f"{PurePath(CLIENT).parent}:{PurePath(sys.executable).parent}:{os.environ['PATH']}",
+        "DOCKER_HOST": f"unix://{host.socket}",
+        "DOCKER_CONFIG": "/run/none",
+        "RINGFENCE_TOKEN_FILE": str(host.controller.state_dir / "token"),
+        "PYTHONPATH": str(PROJECT),
+    }
+    script = 'set -e\nwget() { until timeout 2 busybox wget "$@" 2>/dev/null; do sleep 0.1; done; }\n' + "\n".join(
+        lines
+    )
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    try:
+        assert done.returncode == 0, done.stderr
+        said = [line for line in done.stdout.splitlines() if line in {"denied", "ready", "hello"}]
+        assert said == ["denied", "ready", "hello"]
+        assert "allow" in done.stdout[done.stdout.index("ready") : done.stdout.index("hello")]
+    finally:
+        host.remove("web", "db")
+        host.docker("network", "rm", "shop")
+        host.apply(ALLOW)  # the page has a policy of the same name
 
 
 def test_the_last_network_takes_it_all_along(host):
