@@ -190,11 +190,13 @@ def _answered_by_dhcp(
 
 
 def _neighbour(intents: Intents, inventory: Inventory, frame: Frame, sender: Endpoint) -> Verdict:
-    """Answer a query for any address that an endpoint of the network holds, on this switch or not, or its router."""
+    """Answer a query for an address that an endpoint of the network holds which can be reached, or its router."""
     asked = _asked(frame)
     if asked is not None:
         is_gateway = router_of(intents, sender.network) is not None and asked in _network(intents, sender).gateways
-        if is_gateway or neighbour(inventory, sender.network, asked) is not None:
+        found = neighbour(inventory, sender.network, asked)
+        place = found.location.dpid if found is not None else None
+        if is_gateway or place == frame.dpid or (place is not None and inventory.linked(frame.dpid, place)):
             return Verdict(Fate(Outcome.ANSWER, sender.location), Reason.ANSWERED)
     return drop(Reason.ARP if frame.eth_type == ETH_ARP else Reason.NEIGHBOUR)
 
