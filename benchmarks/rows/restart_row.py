@@ -20,6 +20,8 @@ ENDPOINTS, ADDRESSES = 2000, 9
 MORE = IPv4Address("10.64.0.0")
 PROBER, PROBED = 20_000, 20_001
 ROGUE, MISSING = 50, 50
+LOOK_S = 0.1
+"""Between two questions whether it is in sync: to ask all the time takes from its one core."""
 _COMMITTED = re.compile(r"ringfence.reconciler: [0-9a-f]{16}: (\d+) changes in")
 
 
@@ -79,7 +81,7 @@ def _restart(product: Product, spoil: Callable[[], None], expected: int) -> floa
     said = product.log.stat().st_size
     begin = time.perf_counter()
     product.start()
-    product.until("the switch to be in sync", product.realized, 300, 0.01)
+    product.until("the switch to be in sync", product.realized, 300, LOOK_S)
     took = time.perf_counter() - begin
     sent = sum(int(n) for n in _COMMITTED.findall(product.log.read_bytes()[said:].decode()))
     if sent != expected:
