@@ -18,7 +18,7 @@ from tests.docker.inside_kit import arrived, until
 
 FORGED_PORT = 4999
 FORGE = f"""
-import socket, struct, sys
+import socket, struct, sys, time
 us, them, source, target = sys.argv[1:5]
 def mac(text): return bytes.fromhex(text.replace(':', ''))
 data = struct.pack('!HHHH4s', 5555, {FORGED_PORT}, 12, 0, b'mark')
@@ -27,14 +27,17 @@ total = sum(struct.unpack('!10H', head)); total = (total & 65535) + (total >> 16
 packet = head[:10] + struct.pack('!H', ~(total + (total >> 16)) & 65535) + head[12:] + data
 own = mac(open('/sys/class/net/eth0/address').read().strip())
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('eth0', 0))
-for sender in (mac(us), own):
-    for _ in range(3): s.send(mac(them) + sender + b'\\x08\\x00' + packet)
+for _ in range(10):
+    for sender in (mac(us), own): s.send(mac(them) + sender + b'\\x08\\x00' + packet)
+    time.sleep(0.02)
 """
 """Frames of another, allowed container: with its MAC and address, then with its address alone."""
 PYTHON = ("-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro")
 """The machine's Python in a container whose image has none."""
+ACT_S = 0.2
+"""So long a container tries: longer than it takes to be plugged in."""
 ACTS = (
-    "ping -c1 -W1 {db}",
+    "ping -c9 -i0.02 -W1 {db}",
     "echo x | nc -u -w1 {db} 53",
     "nc -w1 {db} 80 </dev/null",
     "arping -c1 -w1 {db}",
@@ -45,7 +48,7 @@ ACTS = (
 def first_acts(places):
     """The words of `docker run` for one container after the other, each with its first act."""
     raw = ("/usr/bin/python3", "-I", "-S", "-c", FORGE, *(places[k] for k in ("web_mac", "db_mac", "web", "db")))
-    plain = [((), ("sh", "-c", f"{act.format(**places)}; true")) for act in ACTS]
+    plain = [((), ("sh", "-c", f"({act.format(**places)}) & sleep {ACT_S}")) for act in ACTS]
     yield from itertools.cycle([(PYTHON, raw), *plain])
 
 
