@@ -114,8 +114,10 @@ _SIMPLE: dict[Field, tuple[bytes, int, int]] = {
     field: (plain, size, 0 if field in _NEVER_ZERO else ones) for field, (plain, _, size, ones) in _LAYOUT.items()
 }
 """Header, bytes of the value, and the mask (never 0) that makes a term whole and without conditions."""
-_PAYLOAD: dict[int, int] = {int.from_bytes(plain, "big") >> 9: plain[3] for plain in _PLAIN}
-"""Class and field -> bytes of the value."""
+_PAYLOAD: dict[int, int] = {
+    int.from_bytes(plain, "big") >> 9: plain[3] for plain, field in _PLAIN.items() if field is not f.TUN_OPTION
+}
+"""Class and field -> bytes of the value; a tunnel option has as many as whoever mapped it gave it."""
 
 _NXM_IN_PORT = _TLV.pack(_NXM_OF, 0, 2)
 """The 16-bit port number of OpenFlow 1.0; only actions use it, as the low half of `in_port`."""
@@ -199,7 +201,7 @@ def writable(field: Field) -> bool:
 
 
 def payload_size(class_and_field: int) -> int | None:
-    """Return how many bytes the value of a field of ours has; None for any other."""
+    """Return how many bytes the value of a field of ours has; None for any other, and where that may differ."""
     return _PAYLOAD.get(class_and_field)
 
 

@@ -260,7 +260,7 @@ FOREIGN = (
     "table=3,priority=15,importance=3,actions=output:2",
     "table=3,priority=16,actions=push_vlan:0x8100,set_field:4097->vlan_vid,enqueue:1:2",
     "table=3,priority=17,mpls,mpls_label=5,actions=write_actions(output:1)",
-    "table=3,priority=18,actions=group:5",
+    "table=3,priority=18,actions=set_queue:7,normal",
     "table=3,priority=19,actions=resubmit:5,bundle(eth_src,0,hrw,ofport,members:4,8)",
     "table=3,priority=20,actions=write_metadata:0x5,goto_table:4",
     "table=3,priority=21,tcp,tcp_dst=80,actions=multipath(symmetric_l4,1024,hrw,4,0,NXM_NX_REG0[0..1])",
@@ -269,7 +269,6 @@ FOREIGN = (
 
 def test_foreign_flows_do_not_break_a_dump_and_can_be_deleted_strictly(channel, session_ovs, unique_bridge) -> None:
     ours = _flow(1)
-    session_ovs.ofctl("add-group", unique_bridge, "group_id=5,type=all,bucket=output:1")
     session_ovs.ofctl("add-tlv-map", unique_bridge, "{class=0xffff,type=0,len=4}->tun_metadata0")
     session_ovs.ofctl("add-flows", unique_bridge, "-", text="\n".join(FOREIGN))
     assert channel.commit([(Command.ADD, ours)]) == []
