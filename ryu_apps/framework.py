@@ -29,7 +29,7 @@ from ryu.ofproto import ofproto_parser, ofproto_v1_4  # noqa: E402
 from ryu_apps import frames  # noqa: E402
 from ryu_apps.link import Listen, Refused, Switchboard, TlsFiles  # noqa: E402
 from ryu_apps.logs import Limited  # noqa: E402
-from ryu_apps.wire import WireError  # noqa: E402
+from ryu_apps.wire import WireError, is_flow_stats  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +149,7 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
         for frame in whole:
             if self.state == handler.DEAD_DISPATCHER:
                 return
-            frames.check(frame)
+            (frames.check_version if is_flow_stats(frame) else frames.check)(frame)
             self._take(frame)
 
     def _read(self) -> bytes | None:

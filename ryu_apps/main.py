@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ def print_config() -> int:
 
 def run() -> int:
     """Run the application as `ryu-manager` would."""
+    gc.disable()  # a start makes much and drops little; the application lets the collector go on
     from ryu_apps import eventlet_hook  # noqa: PLC0415 - as below
 
     eventlet_hook.quiet()

@@ -123,7 +123,7 @@ class Tracker:
         Raises:
             CompileError, OutOfNumbers: it cannot be; nothing changed then.
         """
-        with _uncollected():
+        with uncollected():
             update = self._engine.update(intents, inventory, dpids, now_s)
             outlines = {dpid: outline for dpid, outline in self.outlines.items() if dpid in self._engine.dpids}
             outlines |= {dpid: Outline.of(self._engine.program(dpid)) for dpid in update.whole}
@@ -138,7 +138,7 @@ class Tracker:
 
 
 @contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Let the garbage collector wait, and afterwards pass by what was made.
 
     What is made here is long, stays, and is in no cycle once it goes; looking at it takes longer than making it.

@@ -24,7 +24,7 @@ from intent.model import Intents
 from intent.store.zones import offsets
 from ryu_apps.convergence import Desired
 from ryu_apps.memory import Draft, Memory
-from ryu_apps.outline import Outline, Tracker
+from ryu_apps.outline import Outline, Tracker, uncollected
 from ryu_apps.precedence import behind
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.whereabouts import Whereabouts
@@ -215,6 +215,7 @@ class Planner:
         memory, site, links, now = self._memory, self._site, self._links, datetime.now(UTC)
         dpids = frozenset(b.dpid for b in self.bridges() if b.dpid is not None)
 
+        @uncollected()
         def work() -> tuple[Work, Draft]:
             effective = self._effective(intents, now)
             built = self.extend(site, self._follower.build(site, effective, memory.claims, learned, self.grants))

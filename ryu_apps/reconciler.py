@@ -23,9 +23,9 @@ from ryu_apps.precedence import Behind, Gate
 from ryu_apps.session import Dump, Role, Session, StaleGeneration
 from ryu_apps.strangers import Strangers
 from ryu_apps.telemetry import Counters
-from ryu_apps.timers import Actual, Held
+from ryu_apps.timers import Actual
 from ryu_apps.wire import ForeignFlow, WireError
-from topology.frozen import FrozenMap
+from topology.frozen import FrozenMap, differing
 
 log = logging.getLogger("ringfence.reconciler")
 
@@ -269,34 +269,34 @@ class Worker:
         held, held_s = self._reconciler.held(self._dpid)
         goal = Goal(desired.epoch, self._withheld.follow(desired.ports, ports) | held) if desired else None
         step, wait_s = self._progress.next_step(goal, time.monotonic())
-        if step is Step.READ:
-            self._read()
+        if step is Step.READ and desired:
+            self._read(self._actual if self._progress.known else desired.program)
         elif step is Step.WRITE and desired and goal:
             self._write(desired, goal)
         else:
             self._woken.wait(wait_s if held_s is None or wait_s is None else min(wait_s, held_s))
             self._woken.clear()
 
-    def _read(self) -> None:
+    def _read(self, expected: Actual) -> None:
         """Read the tables. After the first time, what differs from what we wrote was done by others."""
-        dump = self.session.dump()
+        dump = self.session.dump(expected)
         self._groups.doubt()
         self._reconciler.counters.take(self._dpid, dump.flows)
         self._strangers.look(self._dpid, self._reconciler.counters)
-        now_s = time.time()
-        actual = {s.flow.key: timers.from_wire(s.flow.body, s.remaining_s, now_s) for s in dump.flows}
+        actual = dump.held(time.time())
         if self._progress.known:
             self._report(actual, dump)
         elif dump.foreign:
             log.warning("%016x: %d foreign flows%s", self._dpid, len(dump.foreign), _some(dump.foreign))
-        self._actual = self._actual.but(actual, [key for key in self._actual if key not in actual])
-        self._foreign = dump
+        self._actual = actual
+        self._foreign = Dump([], dump.foreign)
         self._progress.read(time.monotonic(), self._reconciler.verify_interval_s)
         self._reconciler.note(self._dpid, flows=len(actual) + len(dump.foreign))
 
-    def _report(self, actual: Held, dump: Dump) -> None:
-        extra: list[FlowKey | ForeignFlow] = [*(key for key in actual if key not in self._actual), *dump.foreign]
-        lost = [key for key, body in self._actual.items() if not _is_still(body, actual.get(key))]
+    def _report(self, actual: Actual, dump: Dump) -> None:
+        before, others = self._actual, list(differing(self._actual, actual))
+        extra: list[FlowKey | ForeignFlow] = [*(key for key in others if key not in before), *dump.foreign]
+        lost = [key for key in others if key in before and not _is_still(before[key], actual.get(key))]
         if not extra and not lost:
             return
         log.warning("%016x: %d foreign flows, %d missing or changed%s", self._dpid, len(extra), len(lost), _some(extra))

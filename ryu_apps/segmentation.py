@@ -6,6 +6,7 @@ It only starts and stops the controller. The configuration comes from RINGFENCE_
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import os
@@ -48,6 +49,8 @@ class Segmentation(framework.App):
             _refuse(BAD_CONFIG, f"ovsdb.targets: {error}")
         except OSError as error:
             _refuse(NO_ADDRESS, f"cannot listen ({error}): is another instance running? Change the port, or stop it")
+        gc.freeze()  # modules and documents stay: no need to look at them again and again
+        gc.enable()
         log.info("switches connect to %s port %d", listen.host, listen.port)
 
     def start(self) -> None:

@@ -14,8 +14,8 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from intent.compiler.flow import CONTROLLER, Actions
-from ryu_apps import wire
+from intent.compiler.flow import CONTROLLER, Actions, FlowBody, FlowKey
+from ryu_apps import timers, wire
 from ryu_apps.conversation import Conversation, Exchange, SessionError
 from ryu_apps.link import Link
 from ryu_apps.wire import Kind
@@ -61,10 +61,22 @@ class Role(enum.Enum):
 
 @dataclasses.dataclass(slots=True)
 class Dump:
-    """What a switch holds."""
+    """What a switch holds, beside a program that it was expected to hold."""
 
     flows: list[wire.FlowStats]
+    """All that could be ours."""
     foreign: list[wire.ForeignFlow]
+    program: FrozenMap[FlowKey, FlowBody] = dataclasses.field(default_factory=FrozenMap)
+    """What was expected."""
+    missing: list[FlowKey] = dataclasses.field(default_factory=list)
+    """Flows of the program that were not recognized: they are not there, or had to be decoded."""
+
+    def held(self, now_s: float) -> FrozenMap[FlowKey, FlowBody]:
+        """Return the flows as a program; it shares with the expected one all that is the same."""
+        decoded = {
+            s.flow.key: timers.from_wire(s.flow.body, s.remaining_s, now_s) for s in self.flows if not s.expected
+        }
+        return self.program.but(decoded, [key for key in self.missing if key not in decoded])
 
 
 class Listener:
@@ -258,24 +270,29 @@ class Session:
         xid = self.exchange.take_xids()
         self.link.write(wire.packet_out(xid, CONTROLLER, actions, frame))
 
-    def dump(self) -> Dump:
+    def dump(self, program: FrozenMap[FlowKey, FlowBody] | None = None) -> Dump:
         """Read every flow of every table, and doubt the meters: who deletes one deletes the flows that use it.
+
+        The flows that the switch probably holds, `program`, are told by their bytes, which is many times faster.
 
         Raises:
             SessionError: it does not answer, or with an error.
         """
         self._meters, self.option_doubted = None, True
-        dump = Dump([], [])
+        dump = Dump([], [], program or FrozenMap())
         xid = self.exchange.take_xids()
         with Conversation(self.exchange, xid) as talk:
             talk.say(wire.flow_stats_request(xid))
+            time.sleep(0)  # the switch answers while we think of what it may say
+            expected = wire.Expected(dump.program.items())
             for body in bodies(talk, wire.Multipart.FLOW, "flow dump"):
-                for flow in wire.decode_flow_stats(body):
+                for flow in wire.decode_flow_stats(body, expected):
                     if isinstance(flow, wire.ForeignFlow):
                         dump.foreign.append(flow)
                     else:
                         dump.flows.append(flow)
                 time.sleep(0)  # other switches and echoes come first
+        dump.missing = expected.missing()
         return dump
 
 

@@ -28,8 +28,11 @@ class Counters:
         sums: dict[int, Count] = {}
         for stats in flows:
             cookie = stats.flow.body.cookie
-            before = sums.get(cookie, Count(0, 0))
-            sums[cookie] = Count(before.packets + stats.packets, before.bytes + stats.bytes)
+            before = sums.get(cookie)
+            if before is None:
+                sums[cookie] = Count(stats.packets, stats.bytes)
+            elif stats.packets or stats.bytes:  # most of a large table met no packet
+                sums[cookie] = Count(before.packets + stats.packets, before.bytes + stats.bytes)
         with self._lock:
             self._switches[dpid] = sums
 

@@ -97,6 +97,8 @@ class FrozenMap(Mapping[K, V_co]):
 
         A value that equals the one there is not put in its place.
         """
+        if not self.size and put:
+            return FrozenMap(put)
         draft = _Draft(self)
         for key in gone:
             draft.remove(key)

@@ -76,12 +76,13 @@ def _restart(product: Product, spoil: Callable[[], None], expected: int) -> floa
     Raises:
         AssertionError: it sent more or less than `expected` changes.
     """
+    revision = product.revision()
     product.kill()
     spoil()
     said = product.log.stat().st_size
     begin = time.perf_counter()
     product.start()
-    product.until("the switch to be in sync", product.realized, 300, LOOK_S)
+    product.until("the switch to be in sync", lambda: product.realized(revision), 300, LOOK_S)
     took = time.perf_counter() - begin
     sent = sum(int(n) for n in _COMMITTED.findall(product.log.read_bytes()[said:].decode()))
     if sent != expected:

@@ -15,7 +15,7 @@ from ryu_apps.frames.multipart import check_multipart
 from ryu_apps.frames.span import BadFrame, Span
 from ryu_apps.wire.messages import VERSION, Kind
 
-__all__ = ["HEADER_SIZE", "MAX_FRAME", "BadFrame", "check", "split"]
+__all__ = ["HEADER_SIZE", "MAX_FRAME", "BadFrame", "check", "check_version", "split"]
 
 HEADER_SIZE = 8
 MAX_FRAME = 0xFFFF
@@ -63,14 +63,26 @@ def check(frame: bytes) -> None:
     if kind == Kind.HELLO:
         _check_hello(Span(frame, HEADER_SIZE, size, "Hello"), version)
         return
-    if version != VERSION:
-        raise BadFrame(
-            f"version {version}: only OpenFlow 1.4 (version {VERSION}) is spoken here; add it to the bridge's protocols"
-        )
+    check_version(frame)
     checker = _CHECKERS.get(kind)
     if checker is None:
         raise BadFrame(f"type {kind}: not for a switch to send")
     checker(Span(frame, HEADER_SIZE, size, Kind(kind).name.lower().replace("_", " ")))
+
+
+def check_version(frame: bytes) -> None:
+    """Make sure that a message is one of OpenFlow 1.4. Enough for flow statistics, which Ryu never sees.
+
+    Our own decoder refuses what is broken in them, and to look at each part of 100,000 flows twice takes a second.
+
+    Raises:
+        BadFrame: it is of another version.
+    """
+    if frame[0] != VERSION:
+        raise BadFrame(
+            f"version {frame[0]}: only OpenFlow 1.4 (version {VERSION}) is spoken here; "
+            "add it to the bridge's protocols"
+        )
 
 
 def _check_hello(body: Span, version: int) -> None:

@@ -7,6 +7,7 @@ raises `WireError`; what is well formed but none of ours becomes a `ForeignFlow`
 """
 
 from ryu_apps.wire.errors import ForeignError, WireError
+from ryu_apps.wire.expected import Expected
 from ryu_apps.wire.flow_mod import (
     Command,
     FlowFlag,
@@ -90,6 +91,7 @@ __all__ = [
     "BundleReply",
     "BundleStep",
     "Command",
+    "Expected",
     "Features",
     "FlowChange",
     "FlowFlag",

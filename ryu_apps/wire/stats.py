@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from intent.compiler.flow import Flow, FlowBody, FlowKey
 from ryu_apps.wire.errors import ForeignError, WireError
+from ryu_apps.wire.expected import Expected
 from ryu_apps.wire.instructions import decode_instructions
 from ryu_apps.wire.oxm import decode_match, decode_terms, match_extent
 
@@ -33,6 +34,8 @@ class FlowStats(NamedTuple):
     """Since it was added, or added again."""
     flags: int
     """OFPFF_*."""
+    expected: bool = False
+    """It was recognized: `flow` is the very object that was expected."""
 
     @property
     def remaining_s(self) -> float | None:
@@ -110,8 +113,10 @@ class PortStats(NamedTuple):
     tx_dropped: int
 
 
-def decode_flow_stats(body: bytes) -> Iterator[FlowStats | ForeignFlow]:
+def decode_flow_stats(body: bytes, expected: Expected | None = None) -> Iterator[FlowStats | ForeignFlow]:
     """Yield the flows of one flow-stats reply; `body` is what follows its multipart header.
+
+    Those that are `expected` come with its objects, and are not decoded.
 
     Raises:
         WireError: broken framing.
@@ -124,7 +129,11 @@ def decode_flow_stats(body: bytes) -> Iterator[FlowStats | ForeignFlow]:
         size = head[0]
         if size < _MIN_ENTRY or size & 7 or at + size > end:
             raise WireError(f"flow stats: entry of {size} bytes at {at} of {end}")
-        yield _entry(body, at, head)
+        flow = expected.take(body, at, size) if expected else None
+        if flow is None:
+            yield _entry(body, at, head)
+        else:
+            yield FlowStats(flow, head[10], head[11], head[2] + head[3] * _NS, head[7], expected=True)
         at += size
 
 

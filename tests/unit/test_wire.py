@@ -289,3 +289,41 @@ def test_messages_that_do_not_fit_are_refused() -> None:
         wire.packet_out(1, 1, (), bytes(65_530))
     with pytest.raises(WireError, match="Goto last"):
         wire.packet_out(1, 1, (Goto(1),), b"")
+
+
+def test_an_expected_flow_is_recognized_once_with_its_own_objects_and_its_counters() -> None:
+    ours = flow((exact(f.REG[1], 5), exact(f.CONJ_ID, 9)), (Output(7), Goto(9)))
+    expected = wire.Expected([ours])
+    said = _as_dumped(ours)
+    first, second = wire.decode_flow_stats(said * 2, expected)
+    assert isinstance(first, wire.FlowStats)
+    assert isinstance(second, wire.FlowStats)
+    assert (first.expected, first.packets, first.bytes, first.age_s) == (True, 7, 700, 3.5)
+    assert first.flow.key is ours.key
+    assert first.flow.body is ours.body
+    assert not second.expected, "a second of the kind is decoded"
+    assert second.flow == ours
+    assert expected.missing() == []
+
+
+@pytest.mark.parametrize("at", [2, 13, 15, 17, 21, 31, 56, -4])
+def test_a_flow_that_differs_in_any_byte_that_counts_is_not_the_expected_one(at: int) -> None:
+    ours = flow((exact(f.REG[1], 5),), (Output(7), Goto(9)))
+    bent = bytearray(_as_dumped(ours))
+    bent[at] ^= 1
+    expected = wire.Expected([ours])
+    (found,) = wire.decode_flow_stats(bytes(bent), expected)
+    assert isinstance(found, ForeignFlow) or (not found.expected and found.flow != ours)
+    assert expected.missing() == [ours.key]
+
+
+def test_what_ends_by_itself_or_has_no_form_is_never_expected() -> None:
+    ends, formless = flow((exact(f.REG[1], 5),)), flow((exact(f.CT_NW_PROTO, 0),))
+    ends = ends._replace(body=ends.body._replace(expires_at=99))
+    assert wire.Expected([ends, formless]).missing() == [ends.key, formless.key]
+
+
+def _as_dumped(ours: Flow) -> bytes:
+    """An entry whose match stands in the order of Open vSwitch: conj_id before registers."""
+    terms = tuple(sorted(ours.key.match, key=lambda term: term.field is not f.CONJ_ID))
+    return entry(ours._replace(key=ours.key._replace(match=terms)))
