@@ -6,6 +6,7 @@ brackets, and leaves the reading to the standard library's json once an object i
 
 from __future__ import annotations
 
+import enum
 import itertools
 import json
 import re
@@ -25,6 +26,13 @@ _NO_SPACE = re.compile(rb"[^ \t\r\n]")
 _OPENING, _CLOSING, _QUOTE = b"{[", b"}]", b'"'
 _STEPS = {**dict.fromkeys(_OPENING, 1), **dict.fromkeys(_CLOSING, -1)}
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
+
+
+class _Skimmed(enum.Enum):
+    """What came is a part of an object, or with what was before a whole one."""
+
+    PART = enum.auto()
+    WHOLE = enum.auto()
 
 
 class Splitter:
@@ -50,8 +58,14 @@ class Splitter:
             ProtocolError: not JSON objects, nested too deeply, or one larger than the bound.
         """
         self._buffer += data
-        if self._skim():
+        skimmed = self._skim()
+        if skimmed is not None:
             self._check_size(len(self._buffer))
+            if skimmed is _Skimmed.WHOLE:
+                text = bytes(self._buffer)
+                self._buffer.clear()
+                self._at = self._depth = 0
+                yield _decode(text)
             return
         while (end := self._scan()) is not None:
             text = bytes(self._buffer[:end])
@@ -60,24 +74,26 @@ class Splitter:
             yield _decode(text)
         self._check_size(len(self._buffer))
 
-    def _skim(self) -> bool:
-        """Step over all that has come, if no object ends in it: what most of a large message is.
+    def _skim(self) -> _Skimmed | None:
+        """Step over all that has come, if no object ends in it, or one with its last byte; None: it is to be scanned.
 
         The work is done by a few calls over the whole piece; `_scan` gives the same, token by token.
         """
         self._begin()
         if self._in_string and not self._close_string():
-            return True
+            return _Skimmed.PART
         unescaped = self._buffer[self._at :].replace(b"\\\\", b"").replace(b'\\"', b"")
         parts = unescaped.split(_QUOTE)  # outside and inside of strings in turn
         brackets = b"".join(parts[::2]).translate(None, _NOT_BRACKETS)
         depths = list(itertools.accumulate(map(_STEPS.__getitem__, brackets), initial=self._depth))
-        if min(depths[1:], default=self._depth) <= 0 or max(depths) > MAX_DEPTH:
-            return False
+        if min(depths[1:-1], default=self._depth or 1) <= 0 or max(depths) > MAX_DEPTH:
+            return None
+        if len(depths) > 1 and not depths[-1]:
+            return _Skimmed.WHOLE if self._buffer[-1] in _CLOSING else None
         self._depth = depths[-1]
         self._in_string = len(parts) % 2 == 0
         self._at = len(self._buffer) - (self._in_string and parts[-1].endswith(b"\\"))
-        return True
+        return _Skimmed.PART
 
     def _scan(self) -> int | None:
         """Scan on; return where the first object ends, None if it is not whole yet."""

@@ -8,7 +8,7 @@ from ovsdb.columns import DEFAULTS, TABLES, UUID, Columns, decode, patch, weight
 from ovsdb.errors import ProtocolError
 from ovsdb.rows import typed_row
 from ovsdb.session import Limits
-from topology.events import HostResynced, Row, RowsChanged
+from topology.events import HostResynced, RefusedRow, Row, RowsChanged
 
 MONITOR_REQUESTS: dict[str, object] = {table: [{"columns": list(columns)}] for table, columns in TABLES.items()}
 """The <monitor-cond-requests> of our monitor (ovsdb-server(7), 4.1.12)."""
@@ -20,8 +20,8 @@ class Mirror:
     def __init__(self, host: str, limits: Limits) -> None:
         self._host = host
         self._limits = limits
-        self._rows: dict[str, tuple[str, Columns]] = {}
-        """By UUID: table and columns."""
+        self._rows: dict[str, tuple[str, Columns, Row]] = {}
+        """By UUID: table, columns, and what they say."""
         self._weights: dict[str, int] = {}
         self._weight = 0
 
@@ -39,7 +39,7 @@ class Mirror:
 
     def whole(self) -> HostResynced:
         """Return everything we hold."""
-        return HostResynced(self._host, tuple(typed_row(t, uid, columns) for uid, (t, columns) in self._rows.items()))
+        return HostResynced(self._host, tuple(row for _, _, row in self._rows.values()))
 
     def change(self, tables: object) -> RowsChanged:
         """Take an `update2`: one transaction.
@@ -51,7 +51,7 @@ class Mirror:
         gone: list[str] = []
         for table, uid, update in _updates(tables):
             if self._apply(table, uid, update):
-                rows.append(typed_row(table, uid, self._rows[uid][1]))
+                rows.append(self._rows[uid][2])
             else:
                 gone.append(uid)
         return RowsChanged(self._host, tuple(rows), tuple(gone))
@@ -77,25 +77,32 @@ class Mirror:
         self._keep(table, uid, columns)
 
     def _modify(self, table: str, uid: str, row: object) -> None:
-        columns = self._held(table, uid)
+        columns, said = self._held(table, uid)
         changes = {name: patch(columns[name], value) for name, value in _decoded(table, row).items()}
-        self._keep(table, uid, columns | changes)
+        # Open vSwitch rewrites one column of every row when one port comes: the others were judged before.
+        self._keep(table, uid, columns | changes, None if isinstance(said, RefusedRow) else changes)
 
     def _delete(self, table: str, uid: str) -> None:
         self._held(table, uid)
         del self._rows[uid]
         self._weight -= self._weights.pop(uid)
 
-    def _held(self, table: str, uid: str) -> Columns:
+    def _held(self, table: str, uid: str) -> tuple[Columns, Row]:
         held = self._rows.get(uid)
         if held is None or held[0] != table:
             raise ProtocolError(f"a change of row {uid} of {table}, which we never saw")
-        return held[1]
+        return held[1:]
 
-    def _keep(self, table: str, uid: str, columns: Columns) -> None:
-        self._weight += (heavy := weight(columns)) - self._weights.get(uid, 0)
-        self._weights[uid] = heavy
-        self._rows[uid] = (table, columns)
+    def _keep(self, table: str, uid: str, columns: Columns, changes: Columns | None = None) -> None:
+        """Hold a row; `changes` are the columns that are not as they were, None for all."""
+        if changes is None:
+            heavier = weight(columns) - self._weights.get(uid, 0)
+        else:
+            before = self._rows[uid][1]
+            heavier = weight(changes) - weight({name: before[name] for name in changes})
+        self._weight += heavier
+        self._weights[uid] = self._weights.get(uid, 0) + heavier
+        self._rows[uid] = (table, columns, typed_row(table, uid, columns, changes))
         if len(self._rows) > self._limits.rows or self._weight > self._limits.state_chars:
             raise ProtocolError(f"over {self._limits.rows} rows or {self._limits.state_chars} characters in them")
 

@@ -36,10 +36,17 @@ class _Bound(Exception):
     """A value is of the right kind but too large or not fit to be shown."""
 
 
-def typed_row(table: str, uid: str, columns: Columns) -> Row:
-    """Return the row, or a `RefusedRow` that says which bound it breaks."""
+def typed_row(table: str, uid: str, columns: Columns, news: Columns | None = None) -> Row:
+    """Return the row, or a `RefusedRow` that says which bound it breaks.
+
+    Args:
+        table: that of the row.
+        uid: its UUID.
+        columns: all of it.
+        news: those of `columns` that may break a bound; None for all.
+    """
     try:
-        for column, value in columns.items():
+        for column, value in (columns if news is None else news).items():
             _check(column, value)
         return _MAKERS[table](uid, dict(columns))
     except _Bound as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -44,6 +45,7 @@ log = logging.getLogger("ringfence")
 T = TypeVar("T")
 
 tpool.set_num_threads(1)  # one compilation at a time
+sys.setswitchinterval(0.0005)  # seconds; with Python's 5 ms each answer of a switch waits so long for a compilation
 
 
 class _WatchedStore(Store):

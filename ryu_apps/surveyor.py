@@ -31,7 +31,9 @@ BATCH = 256
 POLL_S = 1.0
 """Longest time after which somebody looks, even if nobody said that something changed."""
 PAUSE_S = 0.05
-"""Shortest time between two surveys."""
+"""Shortest time between two surveys, and how long nothing must have changed before one."""
+REST_S = 0.5
+"""Longest wait for that: a change does not wait for the picture of the one before, the picture waits for both."""
 SHARE = 5
 """After a survey others get at least so many times the time that it took."""
 MAX_APPLIED = 256
@@ -82,7 +84,17 @@ class Surveyor:
             began = time.monotonic()
             self.look_now()
             time.sleep(max(PAUSE_S, SHARE * (time.monotonic() - began)))
-            self._reconciler.wait(lambda: self.stopped or self._differs(self._look()), POLL_S)
+            if self._reconciler.wait(lambda: self.stopped or self._differs(self._look()), POLL_S):
+                self._let_rest()
+
+    def _let_rest(self) -> None:
+        """Wait until nothing changes for a while."""
+        give_up_at, sight = time.monotonic() + REST_S, self._look()
+        while not self.stopped and time.monotonic() < give_up_at:
+            time.sleep(PAUSE_S)
+            before, sight = sight, self._look()
+            if _same(before, sight):
+                return
 
     def stop(self) -> None:
         """End the thread soon, and every reader."""
@@ -128,11 +140,7 @@ class Surveyor:
         )
 
     def _differs(self, sight: Sight) -> bool:
-        before = self._sight
-        if before is None or not _same_things(before, sight):
-            return True
-        told = (before.revision, before.realized, before.reports)
-        return told != (sight.revision, sight.realized, sight.reports)
+        return self._sight is None or not _same(self._sight, sight)
 
     # -- TopologyPort --------------------------------------------------------------------------
 
@@ -204,6 +212,12 @@ def _same_things(before: Sight, sight: Sight) -> bool:
         and before.links == sight.links
         and before.networks == sight.networks
     )
+
+
+def _same(before: Sight, sight: Sight) -> bool:
+    """Whether there is nothing to tell."""
+    told = (before.revision, before.realized, before.reports)
+    return _same_things(before, sight) and told == (sight.revision, sight.realized, sight.reports)
 
 
 def _told(before: Sight | None, sight: Sight) -> Iterator[News]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from intent.inventory import Built
 from ovsdb import Client, TunnelWish, ensure_tunnel, remove_port
 from topology import overlay
+from topology.events import InterfaceRow
 from topology.overlay import TUNNEL_MARK, End, TunnelPlan
 from topology.site import Site, SiteInterface
 
@@ -97,9 +98,15 @@ class TunnelKeeper:
             log.info("%s: tunnel %s made: %s", self.client.host, end.interface, end.mark)
 
     def _there(self) -> dict[str, SiteInterface]:
-        rows = self.site().interfaces_of(self.client.host)
+        site = self.site()
+        host = site.hosts.get(self.client.host)
+        rows = host.rows.values() if host else ()
+        if not any(isinstance(row, InterfaceRow) and TUNNEL_MARK in row.external_ids for row in rows):
+            return {}  # the usual case, asked at every event: nothing is joined for it
         return {
-            row.name: row for row in rows if row.bridge == self.bridge and row.ours and TUNNEL_MARK in row.external_ids
+            row.name: row
+            for row in site.interfaces_of(self.client.host)
+            if row.bridge == self.bridge and row.ours and TUNNEL_MARK in row.external_ids
         }
 
     def _wish(self, end: End) -> TunnelWish:

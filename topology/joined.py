@@ -2,7 +2,8 @@
 
     changes = joined.follow(site)        at every change; the two sites are compared, not the events
 
-`Site.interfaces` is its oracle.
+`Site.interfaces` is its oracle, but for the `error` of an interface that has its port: nobody who follows asks for
+it, and Open vSwitch clears and writes the errors of all interfaces anew whenever one port comes (`without_error`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,13 @@ class SiteChanges:
 
     interfaces: dict[RowId, SiteInterface | None] = dataclasses.field(default_factory=dict)
     refused: dict[RowId, RefusedRow | None] = dataclasses.field(default_factory=dict)
+
+
+def without_error(interface: SiteInterface) -> SiteInterface:
+    """Return an interface without the error that it has in spite of its port."""
+    if interface.error is None or not _has_port(interface.ofport):
+        return interface
+    return dataclasses.replace(interface, error=None)
 
 
 class Joined:
@@ -84,7 +92,7 @@ class _HostJoin:
                 moved |= _renote(self._bridges, uid, _ports(was), _ports(now))
                 if _face(owner, was) != _face(owner, now):
                     moved |= _ports(now)
-            if isinstance(was, InterfaceRow) or isinstance(now, InterfaceRow):
+            if (isinstance(was, InterfaceRow) or isinstance(now, InterfaceRow)) and not _same_but_error(was, now):
                 found.add(uid)
         # A port row that comes or goes counts its interfaces whoever lists the port.
         moved |= {uid for uid, was, now in pairs if isinstance(was, PortRow) != isinstance(now, PortRow)}
@@ -99,7 +107,7 @@ class _HostJoin:
         bridges = list(self._bridges_of(uid))
         if not isinstance(row, InterfaceRow) or len(bridges) != 1:
             return None
-        return site_interface(owner, host, bridges[0], row)
+        return without_error(site_interface(owner, host, bridges[0], row))
 
     def _bridges_of(self, uid: str) -> Iterator[BridgeRow]:
         for port in self._ports.get(uid, ()):
@@ -107,6 +115,25 @@ class _HostJoin:
                 row = self.rows.get(bridge)
                 if isinstance(row, BridgeRow):
                     yield row
+
+
+def _has_port(ofport: int | None) -> bool:
+    return ofport is not None and ofport > 0
+
+
+def _same_but_error(was: Row | None, now: Row | None) -> bool:
+    """Whether two rows are one interface that has its port, and only its error is another."""
+    return (
+        isinstance(was, InterfaceRow)
+        and isinstance(now, InterfaceRow)
+        and was.ofport == now.ofport
+        and _has_port(now.ofport)
+        and _but_error(was) == _but_error(now)
+    )
+
+
+def _but_error(row: InterfaceRow) -> tuple[object, ...]:
+    return row.name, row.type, row.ofport_request, row.mac_in_use, row.external_ids
 
 
 def _interfaces(row: Row | None) -> frozenset[str]:

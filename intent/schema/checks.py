@@ -23,6 +23,7 @@ from intent.schema.documents import (
     TiersDoc,
     UplinkDoc,
 )
+from intent.schema.holding import shared_things
 from intent.schema.problems import MAX_PROBLEMS, DocumentError, Place, Problem, did_you_mean, echo
 from intent.schema.references import reference_problems
 from intent.schema.routing import Plan, routing_problems
@@ -71,6 +72,31 @@ def after_policies(before: Intents, put: Sequence[PolicyDoc], gone: Iterable[str
     return dataclasses.replace(before, policies=policies)
 
 
+def after_endpoints(
+    before: Intents, put: Sequence[EndpointDoc], gone: Iterable[str], around: Iterable[Document]
+) -> Intents | None:
+    """Return what `to_intents` would say of all documents after only endpoints changed: nothing refers to one.
+
+    The cost follows the change; the endpoints are then a `FrozenMap`, which shares what did not change.
+
+    Args:
+        before: the meaning of all documents as they are.
+        put: the endpoints that came or changed. They share nothing with others, says `Holders.fit`.
+        gone: names of those that went.
+        around: the networks, routers and uplinks.
+
+    Returns:
+        None where something is wrong; what it is, `to_intents` says.
+    """
+    site = _Site((*around, *put))
+    plan = Plan(site.networks, site.routers, site.uplinks, site.endpoints)
+    problems = itertools.chain(*map(site.problems_of, put), routing_problems(plan))
+    if next(problems, None) is not None:
+        return None
+    endpoints = frozen(before.endpoints).but({doc.name: doc.meaning(convert.endpoint) for doc in put}, gone)
+    return dataclasses.replace(before, endpoints=endpoints)
+
+
 class _Site:
     """All documents, by kind and name."""
 
@@ -97,7 +123,7 @@ class _Site:
         for doc in self.documents:
             yield from self.problems_of(doc)
         yield from reference_problems(self.groups, self.services)
-        yield from _shared_places((*self.uplinks.values(), *self.endpoints.values()))
+        yield from shared_things((*self.uplinks.values(), *self.endpoints.values()))
         yield from routing_problems(Plan(self.networks, self.routers, self.uplinks, self.endpoints))
 
     def problems_of(self, doc: Document) -> Iterator[Problem]:
@@ -201,26 +227,3 @@ def _duplicates(documents: Iterable[Document]) -> Iterator[Problem]:
         if (doc.kind, doc.name) in seen:
             yield doc.problem(("name",), f"there are two documents {doc.kind}/{doc.name}", "keep one of them")
         seen.add((doc.kind, doc.name))
-
-
-def _shared_places(plugged: Iterable[EndpointDoc | UplinkDoc]) -> Iterator[Problem]:
-    """Two declared endpoints with one MAC or address in a network, or one binding (which may be an uplink's)."""
-    holders: dict[tuple[str | None, ...], str] = {}
-    for doc in plugged:
-        for place, key, what in _claims(doc):
-            if key in holders:
-                message = f"{what} is already that of the {holders[key]}"
-                yield doc.problem(place, message, "give each its own, once")
-            holders.setdefault(key, f"{doc.kind.lower()} `{doc.name}`")
-
-
-def _claims(doc: EndpointDoc | UplinkDoc) -> Iterator[tuple[Place, tuple[str | None, ...], str]]:
-    binding = doc.binding
-    where = binding.iface_id or f"{binding.bridge}/{binding.interface}"
-    yield ("binding",), ("binding", binding.iface_id, binding.bridge, binding.interface), f"the binding {echo(where)}"
-    if isinstance(doc, UplinkDoc) or doc.network is None:
-        return
-    if doc.mac is not None:
-        yield ("mac",), ("mac", doc.network, doc.mac), doc.mac
-    for index, text in enumerate(doc.addresses or ()):
-        yield ("addresses", index), ("address", doc.network, text), text

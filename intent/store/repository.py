@@ -29,9 +29,10 @@ from intent.schema.changes import (
     UnknownDocumentError,
     Wanted,
 )
-from intent.schema.checks import after_policies, to_intents
-from intent.schema.documents import Document, PolicyDoc
+from intent.schema.checks import after_endpoints, after_policies, to_intents
+from intent.schema.documents import Document, EndpointDoc, PolicyDoc
 from intent.schema.dump import document_text
+from intent.schema.holding import Holders
 from intent.schema.loading import Raw
 from intent.schema.problems import DocumentError, Problem
 from intent.schema.reading import read_document
@@ -59,6 +60,8 @@ class Store:
         """
         self._lock = InstanceLock(path.with_name(path.name + ".lock"))
         self._mutex = threading.RLock()
+        self._holders: Holders | None = None
+        """None until somebody asks: reading all documents for it takes long where there are many."""
         try:
             self._database = open_database(path)
             self._load(path)
@@ -146,11 +149,12 @@ class Store:
             applied, changed, after = self._outcome(changes, expected_revision)
             if not changed:
                 return applied
-            intents = _checked(self._intents, changed, after)
+            intents = self._checked(changed, after)
             self._commit(Revision(applied.revision, at, author, message, self._diff(changed)))
             for key in map(_key, changed):
                 if key in after:
                     after[key] = dataclasses.replace(after[key], document=after[key].document.detached())
+            self._follow(map(_key, changed), after)
             self._remember(after, dataclasses.replace(intents, revision=applied.revision))
             return dataclasses.replace(applied, committed=True)
 
@@ -159,7 +163,7 @@ class Store:
         with self._mutex:
             applied, changed, after = self._outcome(changes, expected_revision)
             if changed:
-                _checked(self._intents, changed, after)
+                self._checked(changed, after)
             return applied
 
     def _outcome(
@@ -172,6 +176,39 @@ class Store:
         changed = [c for c, r in zip(wanted, results, strict=True) if r.outcome is not Outcome.UNCHANGED]
         revision = number if changed else self.revision
         return Applied(revision, results, committed=False), changed, self._after(changed, number)
+
+    def _checked(self, changed: Sequence[Wanted], after: Mapping[Key, Stored]) -> Intents:
+        """Return what the documents mean, as they would be; raises DocumentError."""
+        touched = [_key(change) for change in changed]
+        put = [after[key].document for key in touched if key in after]
+        problems = list(zone_problems(put))  # those of other documents were asked before
+        intents = None if problems else self._after_few(touched, put)
+        if intents is None:
+            intents = to_intents(stored.document for stored in after.values())
+        if problems:
+            raise DocumentError(problems)
+        return intents
+
+    def _after_few(self, touched: Sequence[Key], put: Sequence[Document]) -> Intents | None:
+        """Return what the documents mean where only policies or only endpoints changed, and are right; else None."""
+        kinds, before = {kind for kind, _ in touched}, self._intents
+        names = {document.name for document in put}
+        gone = [name for _, name in touched if name not in names]
+        if kinds == {"Policy"}:
+            return after_policies(before, [doc for doc in put if isinstance(doc, PolicyDoc)], gone)
+        if kinds != {"Endpoint"} or not self._holding().fit(put, [("Endpoint", name) for name in gone]):
+            return None
+        around = [
+            self._documents[kind, name].document
+            for kind, named in (("Network", before.networks), ("Router", before.routers), ("Uplink", before.uplinks))
+            for name in named
+        ]
+        return after_endpoints(before, [doc for doc in put if isinstance(doc, EndpointDoc)], gone, around)
+
+    def _holding(self) -> Holders:
+        if self._holders is None:
+            self._holders = Holders(stored.document for stored in self._documents.values())
+        return self._holders
 
     def _check_expected(self, wanted: Sequence[Wanted], expected_revision: int | None) -> None:
         if expected_revision not in (None, self.revision):
@@ -271,6 +308,15 @@ class Store:
             raise StoreCorrupt(f"{path} holds documents this version refuses: {error}") from error
         self._remember(documents, dataclasses.replace(intents, revision=number))
 
+    def _follow(self, changed: Iterable[Key], after: Mapping[Key, Stored]) -> None:
+        """Keep up who has what; all that is given up goes before it is taken."""
+        if self._holders is not None:
+            pairs = [(self._documents.get(key), after.get(key)) for key in changed]
+            for was, _ in pairs:
+                self._holders.change(was.document if was else None, None)
+            for _, now in pairs:
+                self._holders.change(None, now.document if now else None)
+
     def _remember(self, documents: dict[Key, Stored], intents: Intents) -> None:
         self._documents, self._intents = documents, intents
 
@@ -300,19 +346,3 @@ def _refuse_twice(wanted: Iterable[Wanted]) -> None:
                 problem = change.document.problem(("name",), message, remedy)
             raise DocumentError([problem])
         seen.add(key)
-
-
-def _checked(before: Intents, changed: Iterable[Wanted], after: Mapping[Key, Stored]) -> Intents:
-    """Return what the documents mean, as they would be; raises DocumentError."""
-    touched = [_key(change) for change in changed]
-    if all(kind == "Policy" for kind, _ in touched):
-        documents = [after[key].document for key in touched if key in after]
-        policies = [document for document in documents if isinstance(document, PolicyDoc)]
-        intents = after_policies(before, policies, [name for kind, name in touched if (kind, name) not in after])
-    else:
-        documents = [stored.document for stored in after.values()]
-        intents = to_intents(documents)
-    problems = list(zone_problems(documents))
-    if problems:
-        raise DocumentError(problems)
-    return intents
