@@ -34,8 +34,11 @@ Document = dict[str, Any]
 class Controller:
     """One controller. Requests go one after the other over one connection that is kept."""
 
-    def __init__(self, server: str, token_file: Path, ca_file: Path | None, host: str) -> None:
+    def __init__(
+        self, server: str, token_file: Path, ca_file: Path | None, host: str, timeout_s: float = TIMEOUT_S
+    ) -> None:
         """Speak to the API at `server`; ports are those of `host`, an OVSDB target (empty: the only one)."""
+        self._timeout_s = timeout_s
         self._server = urllib.parse.urlsplit(server)
         self._token_file = token_file
         self._ca_file = ca_file
@@ -81,6 +84,10 @@ class Controller:
         """Put a Network document unless there is one of that name. Raises Unreachable, Refused."""
         path = f"/v1/networks/{document['name']}?author=docker-driver"
         self._ask("PUT", path, json.dumps(document), {"If-None-Match": "*"})
+
+    def lease(self, holder: str, wish: Document) -> Document:
+        """Say what addresses this host has and wants; return what it has. Raises Unreachable, Refused."""
+        return self._ask("PUT", f"/v1/leases/{holder}", json.dumps(wish))
 
     # -- documents -----------------------------------------------------------------------------
 
@@ -140,7 +147,7 @@ class Controller:
         except OSError as error:
             raise Unreachable(f"the controller at {self._server.geturl()}: {error}") from error
         try:
-            return self._once(self._connection(TIMEOUT_S), method, path, data, headers)
+            return self._once(self._connection(self._timeout_s), method, path, data, headers)
         except (OSError, HTTPException) as error:
             raise Unreachable(f"the controller at {self._server.geturl()}: {error}") from error
 

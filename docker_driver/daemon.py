@@ -14,6 +14,7 @@ from docker_driver.controller import Controller
 from docker_driver.engine import Engine
 from docker_driver.errors import Unreachable
 from docker_driver.ipam import Ipam
+from docker_driver.leases import WAIT_S, Leases
 from docker_driver.network import Driver
 from docker_driver.orphans import LOOK_S, Orphans
 from docker_driver.outside import Gate
@@ -53,6 +54,8 @@ class Daemon:
         self._plugger.named = self._gate.wake
         ipam = Ipam(self._state, config.pools, config.rest_s, elsewhere=hostlink.routed)
         refuse = config.controller_down == "refuse"
+        third = Controller(config.server, config.token_file, config.ca_file, config.host, WAIT_S)
+        ipam.lessor = self._leases = Leases(self._state, third, refuse=refuse)
         self._shut = firewall.missing() if config.outside.enabled else "outside.enabled is false"
         if self._shut:
             log.error("networks have no way out and no published ports: %s", self._shut)
@@ -65,7 +68,7 @@ class Daemon:
         """Serve until SIGTERM or SIGINT. What is plugged in stays so."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopped.set())
-        parts = [self._server.serve_forever, self._plugger.run, self._follow, self._collect]
+        parts = [self._server.serve_forever, self._plugger.run, self._leases.run, self._follow, self._collect]
         if not self._shut:
             parts.append(self._gate.run)
         threads = [threading.Thread(target=part, name=part.__qualname__, daemon=True) for part in parts]
@@ -76,6 +79,7 @@ class Daemon:
         self._server.close()
         self._plugger.stop()
         self._gate.stop()
+        self._leases.stop()
         self._engine.cut()
         for thread in threads:
             thread.join(END_S)

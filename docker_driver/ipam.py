@@ -6,12 +6,14 @@ a pool that dockerd remembers and we do not is no error. All calls may be repeat
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import ipaddress
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Protocol
 
 from docker_driver.errors import Refused
 from docker_driver.state import State
@@ -72,6 +74,25 @@ def read_pool(subnet: str, part: str = "") -> Pool:
     return Pool(whole, inner)
 
 
+class Lessor(Protocol):
+    """Who leases addresses to this host; `docker_driver.leases.Leases` is one."""
+
+    def wake(self) -> None:
+        """Look whether enough is leased."""
+
+    def meet(self, pool: Pool) -> None:
+        """Have something of a pool leased, or find out why not; bounded in time."""
+
+    def ranges(self, db: sqlite3.Connection, pool: Pool) -> list[tuple[int, int]] | None:
+        """Return first and last addresses to choose from, as numbers; None: any. Raises Refused."""
+
+    def claiming(self, pool: Pool, address: Address) -> contextlib.AbstractContextManager[None]:
+        """Hold an address that was asked for by name while it is written down. Raises Refused."""
+
+    def why_none(self) -> str:
+        """Say why no more is leased."""
+
+
 class Ipam:
     """The calls. Any thread may make them."""
 
@@ -92,6 +113,8 @@ class Ipam:
         self._rest_s = rest_s
         self._clock = clock
         self._elsewhere = elsewhere
+        self.lessor: Lessor | None = None
+        """Who leases addresses to this host; without, all of a pool is its own."""
 
     # -- pools ---------------------------------------------------------------------------------
 
@@ -109,18 +132,22 @@ class Ipam:
         now = self._clock()
         with self._state.transaction() as db:
             self._forget_unused(db, now)
-            taken = [_of(str(uid)) for (uid,) in db.execute("SELECT id FROM pools")]
+            taken = [pool_of(str(uid)) for (uid,) in db.execute("SELECT id FROM pools")]
             pool = wanted or self._choose(taken, v6=v6)
             _refuse_overlap(pool, taken)
             db.execute("INSERT OR IGNORE INTO pools VALUES (?, '', ?)", (pool.uid, now))
+        if self.lessor is not None:
+            self.lessor.meet(pool)
         return pool
 
     def release_pool(self, uid: str) -> None:
         """Forget a pool of which no address is held."""
         with self._state.transaction() as db:
             held = "SELECT 1 FROM addresses WHERE pool = ? AND released_at IS NULL"
-            if db.execute(held, (str(_of(uid).subnet),)).fetchone() is None:
+            if db.execute(held, (str(pool_of(uid).subnet),)).fetchone() is None:
                 db.execute("DELETE FROM pools WHERE id = ?", (uid,))
+        if self.lessor is not None:
+            self.lessor.wake()
 
     def _choose(self, taken: list[Pool], *, v6: bool) -> Pool:
         used = [*(pool.subnet for pool in taken), *self._elsewhere()]
@@ -135,7 +162,7 @@ class Ipam:
         """Forget pools whose answer never arrived."""
         old = db.execute("SELECT id FROM pools WHERE asked_at < ?", (now - UNUSED_S,)).fetchall()
         for (uid,) in old:
-            used = db.execute("SELECT 1 FROM addresses WHERE pool = ?", (str(_of(uid).subnet),)).fetchone()
+            used = db.execute("SELECT 1 FROM addresses WHERE pool = ?", (str(pool_of(uid).subnet),)).fetchone()
             if used is None:
                 db.execute("DELETE FROM pools WHERE id = ?", (uid,))
 
@@ -147,8 +174,8 @@ class Ipam:
         Raises:
             Refused: the address is no host's of the pool or held by another, or none is free.
         """
-        pool, now = _of(uid), self._clock()
-        with self._state.transaction() as db:
+        pool, now = pool_of(uid), self._clock()
+        with self._allowed(pool, address, holder), self._state.transaction() as db:
             db.execute("INSERT OR IGNORE INTO pools VALUES (?, '', ?)", (pool.uid, now))
             key = str(pool.subnet)
             db.execute("DELETE FROM addresses WHERE pool = ? AND released_at < ?", (key, now - self._rest_s))
@@ -159,11 +186,24 @@ class Ipam:
             )
             insert += " WHERE released_at IS NOT NULL OR holder = ''"
             db.execute(insert, (key, str(given), holder, holder))
+        if self.lessor is not None:
+            self.lessor.wake()
         return f"{given}/{pool.subnet.prefixlen}"
+
+    def _allowed(self, pool: Pool, text: str, holder: str) -> contextlib.AbstractContextManager[None]:
+        """Hold an address that is asked for by name for an endpoint. Gateways are the same on every host."""
+        if self.lessor is None or holder == GATEWAY or (text and holder == NOBODY):
+            return contextlib.nullcontext()
+        with self._state.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO pools VALUES (?, '', ?)", (pool.uid, self._clock()))
+        if text:
+            return self.lessor.claiming(pool, _host(pool, text))
+        self.lessor.meet(pool)  # one that dockerd remembers and we do not
+        return contextlib.nullcontext()
 
     def release_address(self, uid: str, address: str) -> None:
         """Let an address rest; that nobody holds it is no error."""
-        key, text = str(_of(uid).subnet), str(_address(address))
+        key, text = str(pool_of(uid).subnet), str(_address(address))
         with self._state.transaction() as db:
             release = "UPDATE addresses SET released_at = ? WHERE pool = ? AND address = ? AND released_at IS NULL"
             db.execute(release, (self._clock(), key, text))
@@ -176,10 +216,7 @@ class Ipam:
 
     def _static(self, db: sqlite3.Connection, pool: Pool, text: str, holder: str) -> Address:
         """Give the address asked for. It need not rest: whoever asks for it by name knows what it was."""
-        address = _address(text)
-        first, last = Pool(pool.subnet, pool.subnet).bounds
-        if address.version != pool.subnet.version or not first <= int(address) <= last:
-            raise Refused(f"{address} is no host's address in {pool.subnet}: choose another")
+        address = _host(pool, text)
         select = "SELECT holder FROM addresses WHERE pool = ? AND address = ? AND released_at IS NULL"
         held = db.execute(select, (str(pool.subnet), str(address))).fetchone()
         if held is not None and holder != NOBODY:
@@ -204,13 +241,17 @@ class Ipam:
                 self._refuse_worn(pool, kind(again[0]))
                 return kind(again[0])
         taken = {int(kind(a)) for (a,) in db.execute("SELECT address FROM addresses WHERE pool = ?", (key,))}
-        first, last = pool.bounds
+        leased = None if self.lessor is None or holder == GATEWAY else self.lessor.ranges(db, pool)
+        ranges = [pool.bounds] if leased is None else leased
         cursor = db.execute("SELECT cursor FROM pools WHERE id = ?", (pool.uid,)).fetchone()[0]
-        start = int(kind(cursor)) + 1 if cursor else first
-        chosen = _free(taken, start, last)
-        chosen = _free(taken, first, min(start, last + 1) - 1) if chosen is None else chosen
+        start = int(kind(cursor)) + 1 if cursor else 0
+        after = ((max(first, start), last) for first, last in ranges)
+        before = ((first, min(last, start - 1)) for first, last in ranges)
+        found = (_free(taken, first, last) for first, last in (*after, *before))
+        chosen = next((number for number in found if number is not None), None)
         if chosen is None:
-            raise Refused(f"no address of {pool.part} is free; released ones rest {self._rest_s:g} s: use a larger one")
+            why = "use a larger one" if leased is None or self.lessor is None else self.lessor.why_none()
+            raise Refused(f"no address of {pool.part} is free; released ones rest {self._rest_s:g} s: {why}")
         db.execute("UPDATE pools SET cursor = ? WHERE id = ?", (str(kind(chosen)), pool.uid))
         return kind(chosen)
 
@@ -229,6 +270,15 @@ def _refuse_overlap(pool: Pool, taken: list[Pool]) -> None:
             raise Refused(f"{pool.subnet} overlaps {other.subnet} of another network: choose another subnet")
 
 
+def _host(pool: Pool, text: str) -> Address:
+    """Return a host's address of a pool's subnet. Raises Refused."""
+    address = _address(text)
+    first, last = Pool(pool.subnet, pool.subnet).bounds
+    if address.version != pool.subnet.version or not first <= int(address) <= last:
+        raise Refused(f"{address} is no host's address in {pool.subnet}: choose another")
+    return address
+
+
 def _overlap(one: Subnet, other: Subnet) -> bool:
     if one.version != other.version:
         return False
@@ -237,7 +287,8 @@ def _overlap(one: Subnet, other: Subnet) -> bool:
     )
 
 
-def _of(uid: str) -> Pool:
+def pool_of(uid: str) -> Pool:
+    """Return the pool of an id. Raises Refused."""
     subnet, _, part = uid.partition(" ")
     return read_pool(subnet, part)
 

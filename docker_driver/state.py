@@ -25,9 +25,13 @@ CREATE TABLE IF NOT EXISTS addresses (
     pool TEXT NOT NULL, address TEXT NOT NULL, holder TEXT NOT NULL, released_at REAL,
     PRIMARY KEY (pool, address)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS self (instance TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS leases (block TEXT PRIMARY KEY, claim INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leased (pool TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS turns (turn INTEGER NOT NULL);
 """
-VERSION = 2
-"""2: networks know their gateways, endpoints what they publish. An older driver's file is read as it is."""
+VERSION = 3
+"""2: networks know their gateways, endpoints what they publish. 3: what the controller leased.
+An older driver's file is read as it is."""
 
 
 class StateError(Exception):

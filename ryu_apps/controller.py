@@ -21,6 +21,7 @@ from ryu_apps.administration import Administration
 from ryu_apps.counting import Counted
 from ryu_apps.hosts import Hosts, known_hosts
 from ryu_apps.learner import Learner
+from ryu_apps.leasing import Leases
 from ryu_apps.memory import Memory
 from ryu_apps.planner import Planner
 from ryu_apps.plugging import Plugs
@@ -129,6 +130,7 @@ class Controller(Listener):
             hosts=Administration(self),
             topology=self.surveyor,
             gauges=self.polling,
+            leases=Leases(self.store, self.reconciler.superseded),
         )
         limits = Limits(body_bytes=self.config.rest.body_limit)
         return make_app(ports, token=ensure_token(self.config.token_path), limits=limits, version=installed_version())

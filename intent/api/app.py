@@ -14,6 +14,7 @@ from intent.api.deletes import DeleteMany
 from intent.api.errors import add_handlers
 from intent.api.gauges import AllGauges, OneGauge
 from intent.api.imports import KubernetesImport
+from intent.api.leases import LeaseList, OneHolder
 from intent.api.openapi import describe
 from intent.api.operations import KIND_OF
 from intent.api.plugs import OnePort, PortList
@@ -83,6 +84,8 @@ def _add_routes(app: falcon.App[Any, Any], ports: Ports, limits: Limits, version
     app.add_route("/v1/observed", Observed(ports))
     app.add_route("/v1/ports", PortList(ports))
     app.add_route("/v1/ports/{name}", OnePort(ports))
+    app.add_route("/v1/leases", LeaseList(ports))
+    app.add_route("/v1/leases/{holder}", OneHolder(ports))
     for path, resource in hosting.routes(ports).items():
         app.add_route(path, resource)
     app.add_route("/v1/live/endpoints", LiveEndpoints(ports))

@@ -5,17 +5,24 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pydantic import BaseModel
+
 from intent.api.answers import ProblemAnswer
 from intent.api.errors import PROBLEM_TYPE
 from intent.api.host_bodies import NAMED, SINGLE
+from intent.api.leases import LeaseBody
 from intent.api.operations import OPERATIONS, Operation
 from intent.api.plugs import PortBody
 from intent.schema.documents import KINDS
 from intent.schema.dump import schemas_of
 from intent.schema.scalars import MAX_NAME
 
-SETTINGS = {f"host {kind}": model for kind, model in (NAMED | SINGLE).items()}
-"""What can be set up on a host, by the word for it in `Operation.body`."""
+BODIES: dict[str, type[BaseModel]] = {
+    "port": PortBody,
+    "lease": LeaseBody,
+    **{f"host {kind}": model for kind, model in (NAMED | SINGLE).items()},
+}
+"""Bodies that are no documents, by the word for them in `Operation.body`."""
 _REF = "#/components/schemas/{model}"
 _BODY_TYPES = ("application/yaml", "application/json")
 
@@ -23,11 +30,10 @@ _BODY_TYPES = ("application/yaml", "application/json")
 def describe(version: str) -> dict[str, Any]:
     """Return the description as plain values."""
     answers = {op.answer for methods in OPERATIONS.values() for op in methods.values() if op.answer is not None}
-    models = [
+    models: list[type[BaseModel]] = [
         *KINDS.values(),
         *sorted(answers, key=lambda model: model.__name__),
-        PortBody,
-        *SETTINGS.values(),
+        *BODIES.values(),
         ProblemAnswer,
     ]
     return {
@@ -104,10 +110,8 @@ def _body(operation: Operation) -> dict[str, Any]:
         fields = {"kind": {"enum": list(KINDS)}, "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME}}
         named = {"type": "object", "description": described, "required": list(fields), "properties": fields}
         return {"oneOf": [named, {"type": "array", "items": named}]}
-    if operation.body in SETTINGS:
-        return {"$ref": _REF.format(model=SETTINGS[operation.body].__name__)}
-    if operation.body == "port":
-        return {"$ref": _REF.format(model=PortBody.__name__)}
+    if operation.body in BODIES:
+        return {"$ref": _REF.format(model=BODIES[operation.body].__name__)}
     if operation.body != "*":
         return {"$ref": _REF.format(model=KINDS[str(operation.body)].__name__)}
     any_kind = {"oneOf": [{"$ref": _REF.format(model=model.__name__)} for model in KINDS.values()]}

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from intent.api import answers, gauge_answers
 from intent.api.host_bodies import NAMED, SINGLE, HostChangedAnswer, HostsAnswer
+from intent.api.leases import LeaseAnswer, LeaseForgottenAnswer, LeasesAnswer
 from intent.api.seen import EventAnswer, TopologyAnswer
 
 KIND_OF = {
@@ -43,7 +44,7 @@ class Operation:
     body: str | None = None
     """The kind of document it takes, `*` for any number of any kind, `names` for kinds and names of documents,
     `kubernetes` for objects of Kubernetes, `host KIND` for what is set up on a host,
-    `port` for what a port should be, None for no body."""
+    `port` for what a port should be, `lease` for what addresses a driver wants and has, None for no body."""
     conditional: bool = False
     """Takes If-Match (and If-None-Match to create)."""
     open: bool = False
@@ -153,6 +154,13 @@ OPERATIONS: Operations = {
     "/v1/ports/{name}": {
         "PUT": Operation("Put a network device on a host's integration bridge", answers.PluggedAnswer, body="port"),
         "DELETE": Operation("Take it off", answers.PluggedAnswer, (_HOST,)),
+    },
+    "/v1/leases": {"GET": Operation("The addresses that are leased to hosts", LeasesAnswer)},
+    "/v1/leases/{holder}": {
+        "PUT": Operation(
+            "Lease addresses to a host's driver, and take back what it names no more", LeaseAnswer, body="lease"
+        ),
+        "DELETE": Operation("Take back the addresses of a host that is gone", LeaseForgottenAnswer),
     },
     "/v1/hosts": {"GET": Operation("The managed hosts", HostsAnswer)},
     "/v1/hosts/{host}": {"DELETE": Operation("Forget a host that dialled in and is away", HostChangedAnswer)},

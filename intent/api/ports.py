@@ -13,6 +13,7 @@ from typing import Protocol
 
 from intent.api.figures import GaugePort, NoGauges
 from intent.api.host_ports import HostPort, NoHosts
+from intent.api.lease_ports import LeasePort, NoLeases
 from intent.api.plug_refused import PlugRefused
 from intent.model import Intents
 from intent.schema.changes import Applied, Revision, Stored, Wanted
@@ -288,6 +289,7 @@ class Ports:
     topology: TopologyPort = dataclasses.field(default_factory=NoTopology)
     hosts: HostPort = dataclasses.field(default_factory=NoHosts)
     gauges: GaugePort = dataclasses.field(default_factory=NoGauges)
+    leases: LeasePort = dataclasses.field(default_factory=NoLeases)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
