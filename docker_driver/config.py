@@ -116,7 +116,8 @@ class Config(_Section):
     )
     controller_down: Literal["start", "refuse"] = Field(
         default="start",
-        description="While the controller does not answer: start containers, cut off until it does; or refuse them.",
+        description="While the controller does not answer: start containers, cut off until it does; or refuse them. "
+        "Also: give addresses of a network of which it never leased any; or give none.",
     )
     labels: Labels = Field(default_factory=Labels, description="Which labels of containers count.")
     outside: Outside = Field(default_factory=Outside, description="The way out of networks, and in to published ports.")
