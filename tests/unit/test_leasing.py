@@ -1,4 +1,4 @@
-"""The book of leases: who gets what, what comes back, what arrives late; and `/v1/leases`, which lets nothing wrong in."""
+"""The book of leases: who gets what, what comes back, what arrives late; and `/v1/leases`, strict with bodies."""
 
 import random
 from ipaddress import ip_network
