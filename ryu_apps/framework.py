@@ -149,7 +149,7 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
         for frame in whole:
             if self.state == handler.DEAD_DISPATCHER:
                 return
-            (frames.check_version if is_flow_stats(frame) else frames.check)(frame)
+            (frames.check_version if self.ready and is_flow_stats(frame) else frames.check)(frame)
             self._take(frame)
 
     def _read(self) -> bytes | None:

@@ -35,6 +35,8 @@ DUMP_S = 60.0
 MAX_UNASKED = 1024
 """Packet-ins waiting to be looked at; more are dropped and counted."""
 MAX_PORTS = 1 << 16
+PIECE = 512
+"""Flows that are thought of before others come first: about 3 ms."""
 ONES = (1 << 64) - 1
 
 
@@ -283,8 +285,7 @@ class Session:
         xid = self.exchange.take_xids()
         with Conversation(self.exchange, xid) as talk:
             talk.say(wire.flow_stats_request(xid))
-            time.sleep(0)  # the switch answers while we think of what it may say
-            expected = wire.Expected(dump.program.items())
+            expected = self._expected(dump.program)
             for body in bodies(talk, wire.Multipart.FLOW, "flow dump"):
                 for flow in wire.decode_flow_stats(body, expected):
                     if isinstance(flow, wire.ForeignFlow):
@@ -294,6 +295,15 @@ class Session:
                 time.sleep(0)  # other switches and echoes come first
         dump.missing = expected.missing()
         return dump
+
+    @staticmethod
+    def _expected(program: FrozenMap[FlowKey, FlowBody]) -> wire.Expected:
+        """Think of what the switch may say, while it says it and others are served."""
+        expected, flows = wire.Expected(), iter(program.items())
+        while piece := list(itertools.islice(flows, PIECE)):
+            expected.add(piece)
+            time.sleep(0)
+        return expected
 
 
 def _rate(spec: wire.MeterSpec | None) -> int:

@@ -43,13 +43,17 @@ _Sorter: TypeAlias = Callable[[Match], Match]
 class Expected:
     """The flows of a program, by what a dump would say of them; each is found once."""
 
-    def __init__(self, program: Iterable[tuple[FlowKey, FlowBody]]) -> None:
-        """Take a program; its flows that end by themselves are always decoded, as the time they have left differs."""
+    def __init__(self, program: Iterable[tuple[FlowKey, FlowBody]] = ()) -> None:
+        """Begin with some flows."""
         self._waiting: dict[bytes, Flow] = {}
         self._unknown: list[FlowKey] = []
-        sorters: dict[tuple[Field, ...], _Sorter] = {}
-        for key, body in program:
-            encoded = b"" if body.expires_at else _encoded(key, body, sorters)
+        self._sorters: dict[tuple[Field, ...], _Sorter] = {}
+        self.add(program)
+
+    def add(self, flows: Iterable[tuple[FlowKey, FlowBody]]) -> None:
+        """Expect further flows, 6 us each; those that end by themselves are not: the time they have left differs."""
+        for key, body in flows:
+            encoded = b"" if body.expires_at else _encoded(key, body, self._sorters)
             if encoded:
                 self._waiting[encoded] = Flow(key, body)
             else:
