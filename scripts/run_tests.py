@@ -23,6 +23,7 @@ PYTEST = (sys.executable, "-m", "pytest")
 ENGINE = "tests/property/test_engine_agrees.py::test_"
 SLICE = (
     "tests/property/test_compiler_parts.py",
+    "tests/property/test_inventory_follows.py",
     "tests/property/test_fabric_parts.py",
     "tests/property/test_fabric_agree.py::test_an_engine_that_follows_wires_equals_a_compilation_of_everything",
     "tests/property/test_compiler_agrees.py::test_program_and_semantics_agree_on_seeded_cases[0]",
