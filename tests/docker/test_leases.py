@@ -306,3 +306,29 @@ def test_no_history_gives_an_address_twice(seed, tmp_path, server, clock):
     assert history.most > 20
     for host in hosts:
         host.state.close()
+
+
+def test_what_arrives_late_takes_nothing_away(hosts):
+    one, other = hosts[:2]
+    one.ipam.request_pool(SUBNET, "", v6=False)
+    one._wire.fate, one.leases._settled = (lambda: "late"), ()
+    assert not one.leases.look()
+    one._wire.fate = lambda: "well"
+    one.ipam.request_address(SUBNET, "10.1.0.200", mac(1))
+    one._wire.deliver_late()
+    with pytest.raises(Refused, match="another host"):
+        other.ipam.request_address(SUBNET, "10.1.0.200", mac(2))
+
+
+def test_what_is_given_back_is_forgotten_before_the_answer(hosts, clock):
+    one, other = hosts[:2]
+    one.ipam.request_pool(SUBNET, "", v6=False)
+    one.ipam.request_address(SUBNET, "10.1.0.200", mac(1))
+    one.ipam.release_address(SUBNET, "10.1.0.200")
+    clock.now += 61
+    one._wire.fate = lambda: "deaf"
+    assert not one.leases.look()
+    other.ipam.request_address(SUBNET, "10.1.0.200", mac(2))
+    one._wire.fate = lambda: "away"
+    with pytest.raises(Refused, match="not among"):
+        one.ipam.request_address(SUBNET, "10.1.0.200", mac(3))
