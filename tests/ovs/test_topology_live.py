@@ -53,6 +53,7 @@ class Follower:
 def test_everything_that_happens_is_told_in_order_and_the_topology_agrees(bench):
     bench.start(RYU_MANAGER)
     assert until(lambda: any(s["connected"] for s in bench.switch()["items"]))
+    bench.ovs.vsctl("set", "Open_vSwitch", ".", "ovs_version=3.1.0")  # ovs-ctl does it, not the daemons
     after = bench.ask("GET", "/v1/topology")[1]["event"]
     follower = Follower(bench, after)
     bench.add_port("v1", 1, app="a")
