@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
@@ -266,6 +267,12 @@ class Router:
     """Of every gateway of its networks, on every switch."""
     uplink: str | None = None
     """Name of the uplink by which it reaches the world."""
+
+
+def router_mac(name: str) -> str:
+    """Return the MAC of a router that declares none: locally administered, and the same on every switch."""
+    tail = hashlib.sha256(f"router/{name}".encode()).digest()[:4]
+    return ":".join(f"{octet:02x}" for octet in (0x02, 0x52, *tail))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

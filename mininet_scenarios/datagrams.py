@@ -15,6 +15,7 @@ from mininet_scenarios import namespaces
 from mininet_scenarios.fabric import FabricHost, FabricSite
 
 PERIOD_S = 0.002
+BUFFER = 4 << 20
 TRIES = 3
 PATIENCE_S = 1.0
 """How long a datagram may take."""
@@ -39,10 +40,12 @@ class Stream:
     def __init__(self, site: FabricSite, source: str, destination: str, port: int) -> None:
         self.arrived: list[float] = []
         """When, by `time.monotonic`."""
+        self.sent = 0
         self._to = (site.hosts[destination].address, port)
         self._receiver, self._sender = _socket(site.hosts[destination]), _socket(site.hosts[source])
         self._receiver.bind(self._to)
         self._receiver.settimeout(0.1)
+        self._receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)  # a thread may be late
         self._done = threading.Event()
         self._threads = [threading.Thread(target=self._send), threading.Thread(target=self._receive)]
 
@@ -61,12 +64,21 @@ class Stream:
     def _send(self) -> None:
         while not self._done.wait(PERIOD_S):
             self._sender.sendto(b"x", self._to)
+            self.sent += 1
 
     def _receive(self) -> None:
-        while not self._done.is_set():
-            with contextlib.suppress(TimeoutError):
+        waits = True
+        while waits:
+            try:
                 self._receiver.recv(64)
                 self.arrived.append(time.monotonic())
+            except TimeoutError:
+                waits = not self._done.is_set()
+
+    @property
+    def lost(self) -> int:
+        """Datagrams that never arrived; to be asked after the end."""
+        return self.sent - len(self.arrived)
 
     def silence_s(self, began: float = 0.0) -> float:
         """Return the longest time between two arrivals, of those that ended after `began`; infinite for no arrival."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from intent.schema.convert import router_mac
+from intent.model import router_mac
 from mininet_scenarios.scenario import Document, Workload
 
 

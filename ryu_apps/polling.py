@@ -90,10 +90,10 @@ class Polling:
             self._attributions = {d: a for d, a in self._attributions.items() if d in owners}
             self.keep()
 
-    def _who(self) -> Mapping[int, Mapping[int, Owner]]:
-        """Return whose each port is, by datapath id and port number, as the newest plan has it."""
+    def _who(self, *, newest: bool = False) -> Mapping[int, Mapping[int, Owner]]:
+        """Return whose each port is, by datapath id and port number, as the `newest` plan has it, or a late one."""
         built, now = self._controller.planner.built, time.monotonic()
-        if built is not None and built is not self._owners_of and now - self._looked_at >= LOOK_S:
+        if built is not None and built is not self._owners_of and (newest or now - self._looked_at >= LOOK_S):
             self._owners, self._owners_of, self._looked_at = owners_of(built), built, now
         return self._owners
 
@@ -142,6 +142,8 @@ class Polling:
 
     def _blame(self, dpid: int, reason: int, pair: Pair, packets: int) -> None:
         ports, origin, now = self._who().get(dpid, {}), cookie.decode(reason), time.time()
+        if not ports.keys() >= {*pair} - {0}:  # somebody who was plugged in just now
+            ports = self._who(newest=True).get(dpid, {})
         source, destination = ports.get(pair.source), ports.get(pair.destination)
         if origin is None:
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from ipaddress import ip_address, ip_network
@@ -35,6 +34,7 @@ from intent.model import (
     Uplink,
     Window,
     WorldPeer,
+    router_mac,
 )
 from intent.schema.documents import (
     EndpointDoc,
@@ -93,12 +93,6 @@ def endpoint(doc: EndpointDoc) -> EndpointIntent:
 def router(doc: RouterDoc) -> Router:
     """Return the router a document declares."""
     return Router(doc.name, doc.networks, doc.mac or router_mac(doc.name), doc.uplink)
-
-
-def router_mac(name: str) -> str:
-    """Return the MAC of a router that declares none: locally administered, and the same on every switch."""
-    tail = hashlib.sha256(f"router/{name}".encode()).digest()[:4]
-    return ":".join(f"{octet:02x}" for octet in (0x02, 0x52, *tail))
 
 
 def uplink(doc: UplinkDoc) -> Uplink:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple, TypeAlias
 
-from intent.schema.convert import router_mac
+from intent.model import router_mac
 from intent.schema.documents import EndpointDoc, NetworkDoc, RouterDoc, UplinkDoc
 from intent.schema.problems import Place, Problem, did_you_mean, echo
 
