@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import falcon
-from pydantic import ValidationError
 
 from intent.api import requests
-from intent.api.errors import BAD_REQUEST, UNAVAILABLE, UNPROCESSABLE, RequestError
+from intent.api.errors import BAD_REQUEST, UNPROCESSABLE, RequestError
 from intent.api.host_bodies import (
     NAMED,
     SINGLE,
@@ -20,7 +18,6 @@ from intent.api.host_bodies import (
     HostsAnswer,
 )
 from intent.api.host_ports import HostChange, HostPort
-from intent.api.plug_refused import PlugRefused
 from intent.api.ports import Ports
 from intent.api.writes import send
 
@@ -65,10 +62,8 @@ class OneHost:
     def on_delete(self, _req: falcon.Request, resp: falcon.Response, host: str) -> None:
         """Forget it."""
         found = known_host(self._hosts, host)
-        try:
+        with requests.refusals(f"hosts/{host_id(found)}"):
             self._hosts.forget(found)
-        except PlugRefused as refused:
-            raise _refused(f"hosts/{host_id(found)}", refused) from refused
         send(resp, HostChangedAnswer(host=found, changed=True, dry_run=False, changes=[]))
 
 
@@ -79,10 +74,12 @@ class Setting:
         self._hosts = ports.hosts
         self._kind = kind
         self._body: type[Body] = (NAMED | SINGLE)[kind]
+        names = ", ".join(f.alias or name for name, f in self._body.model_fields.items())
+        self._shape = f"send JSON; {kind} take {names}"
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, host: str, name: str = "") -> None:
         """Make it so."""
-        body = self._read(requests.body(req, MAX_BODY))
+        body = requests.model(req, MAX_BODY, self._body, self._shape)
         dry_run = requests.text(req, "dry_run", "0") == "1"
         fields = body.model_dump()
         act = lambda found: self._hosts.ensure(found, self._kind, name, fields, dry_run=dry_run)  # noqa: E731 - short
@@ -106,10 +103,8 @@ class Setting:
         if len(name) > MAX_NAME or not name.isprintable():
             raise RequestError(BAD_REQUEST, "path.name", "this is no name", f"at most {MAX_NAME} printable characters")
         found = known_host(self._hosts, host)
-        try:
+        with requests.refusals(f"hosts/{host_id(found)}/{self._kind}"):
             changes = act(found)
-        except PlugRefused as refused:
-            raise _refused(f"hosts/{host_id(found)}/{self._kind}", refused) from refused
         items = [
             HostChangeAnswer(
                 action=c.action, table=c.table, row=c.row, column=c.column, before=c.before, after=c.after, text=c.text
@@ -117,15 +112,6 @@ class Setting:
             for c in changes
         ]
         send(resp, HostChangedAnswer(host=found, changed=bool(items), dry_run=dry_run, changes=items))
-
-    def _read(self, data: bytes) -> Body:
-        try:
-            return self._body.model_validate_json(data)
-        except ValidationError as error:
-            first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            where = ".".join(["body", *(str(part)[:80] for part in first["loc"])])
-            fields = ", ".join(f.alias or name for name, f in self._body.model_fields.items())
-            raise RequestError(UNPROCESSABLE, where, first["msg"], f"send JSON; {self._kind} take {fields}") from error
 
 
 def known_host(hosts: HostPort, asked: str) -> str:
@@ -139,11 +125,6 @@ def known_host(hosts: HostPort, asked: str) -> str:
         remedy = "see `ringfence ovsdb hosts`; in paths write ~ for /"
         raise RequestError(UNPROCESSABLE, "path.host", f"host {asked[:80]!r} is not managed here", remedy)
     return found
-
-
-def _refused(place: str, refused: PlugRefused) -> RequestError:
-    status = UNAVAILABLE if refused.passing else UNPROCESSABLE
-    return RequestError(status, place, str(refused), refused.remedy)
 
 
 def routes(ports: Ports) -> dict[str, object]:

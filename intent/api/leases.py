@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 import falcon
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints
 
 from intent.api import requests
 from intent.api.answers import Answer
-from intent.api.errors import BAD_REQUEST, UNAVAILABLE, UNPROCESSABLE, RequestError
+from intent.api.errors import BAD_REQUEST, UNPROCESSABLE, RequestError
 from intent.api.host_bodies import Body
-from intent.api.plug_refused import PlugRefused
 from intent.api.ports import Ports
 from intent.api.writes import send
 from intent.leasing import MAX_BLOCKS, MOST_COUNTED, Block, Holding, PoolWish, Wish
 
 MAX_BODY = 1 << 20
 MAX_POOLS = 1024
+_SHAPE = "send JSON: turn, pools of part and want, blocks and claims as CIDR"
 _HOLDER = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 
@@ -106,21 +106,17 @@ class OneHolder:
     def on_put(self, req: falcon.Request, resp: falcon.Response, holder: str) -> None:
         """Give it what it wants, as far as nobody else has it; take back what it does not name."""
         _check(holder)
-        wish = _wish(_read(requests.body(req, MAX_BODY)))
-        try:
+        wish = _wish(requests.model(req, MAX_BODY, LeaseBody, _SHAPE))
+        with requests.refusals(f"leases/{holder}"):
             settled = self._leases.settle(holder, wish)
-        except PlugRefused as refused:
-            raise _error(holder, refused) from refused
         others = [RefusedLeaseAnswer(block=str(block), holder=name) for block, name in settled.refused.items()]
         send(resp, _answer(holder, settled.holding).model_copy(update={"refused": others}))
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response, holder: str) -> None:
         """Take back all of a holder that is gone for good."""
         _check(holder)
-        try:
+        with requests.refusals(f"leases/{holder}"):
             changed = self._leases.forget(holder)
-        except PlugRefused as refused:
-            raise _error(holder, refused) from refused
         send(resp, LeaseForgottenAnswer(holder=holder, changed=changed))
 
 
@@ -130,16 +126,6 @@ def _check(holder: str) -> None:
         raise RequestError(BAD_REQUEST, "path.holder", "this is no name of a holder", remedy)
 
 
-def _read(data: bytes) -> LeaseBody:
-    try:
-        return LeaseBody.model_validate_json(data)
-    except ValidationError as error:
-        first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(["body", *(str(part)[:80] for part in first["loc"])])
-        remedy = "send JSON: turn, pools of part and want, blocks and claims as CIDR"
-        raise RequestError(UNPROCESSABLE, where, first["msg"], remedy) from error
-
-
 def _wish(body: LeaseBody) -> Wish:
     pools = tuple(PoolWish(ipaddress.ip_network(pool.part), pool.want) for pool in body.pools)
     claims = frozenset(map(ipaddress.ip_network, body.claims))
@@ -147,11 +133,6 @@ def _wish(body: LeaseBody) -> Wish:
         remedy = "claim single addresses; ranges are leased for `pools`"
         raise RequestError(UNPROCESSABLE, "body.claims", f"{wide[0]} is no single address", remedy)
     return Wish(body.turn, pools, frozenset(map(ipaddress.ip_network, body.blocks)), claims)
-
-
-def _error(holder: str, refused: PlugRefused) -> RequestError:
-    status = UNAVAILABLE if refused.passing else UNPROCESSABLE
-    return RequestError(status, f"leases/{holder}", str(refused), refused.remedy)
 
 
 def _answer(holder: str, held: Holding) -> LeaseAnswer:

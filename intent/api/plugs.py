@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 import falcon
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints
 
 from intent.api import requests
 from intent.api.answers import PluggedAnswer, PlugHostAnswer, PortAnswer, PortsAnswer
-from intent.api.errors import BAD_REQUEST, UNAVAILABLE, UNPROCESSABLE, RequestError
-from intent.api.plug_refused import PlugRefused
+from intent.api.errors import BAD_REQUEST, RequestError
+from intent.api.host_bodies import Body
 from intent.api.ports import Plugged, Ports
 from intent.api.writes import send
 
@@ -23,16 +23,15 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _KEY = r"^(iface-id|attached-mac|ringfence:[!-~]{1,400}|docker-[a-z-]{1,32})$"
 _Key = Annotated[str, StringConstraints(pattern=_KEY)]
 _Value = Annotated[str, StringConstraints(max_length=2048, pattern=r"^[ -~]*$")]
+_SHAPE = "send JSON: externalIds with keys iface-id, attached-mac, ringfence:…; host where there are several"
 _Ids = Annotated[dict[_Key, _Value], Field(max_length=MAX_IDS)]
 
 
-class PortBody(BaseModel):
+class PortBody(Body):
     """What a port should be."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
-
     host: Annotated[str, StringConstraints(max_length=512)] = ""
-    external_ids: _Ids = Field(default_factory=dict, alias="externalIds")
+    external_ids: _Ids = Field(default_factory=dict)
 
 
 class PortList:
@@ -59,20 +58,16 @@ class OnePort:
     def on_put(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Put a network device of the host on the bridge, with exactly these keys of ours."""
         _check_name(name)
-        body = _read(requests.body(req, MAX_BODY))
-        try:
+        body = requests.model(req, MAX_BODY, PortBody, _SHAPE)
+        with requests.refusals(f"ports/{name}"):
             changed = self._plugs.plug(body.host, name, body.external_ids)
-        except PlugRefused as refused:
-            raise _error(name, refused) from refused
         send(resp, PluggedAnswer(name=name, changed=changed))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Take it off; that it is gone already is no error."""
         _check_name(name)
-        try:
+        with requests.refusals(f"ports/{name}"):
             changed = self._plugs.unplug(requests.text(req, "host"), name)
-        except PlugRefused as refused:
-            raise _error(name, refused) from refused
         send(resp, PluggedAnswer(name=name, changed=changed))
 
 
@@ -80,21 +75,6 @@ def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         remedy = "1 to 15 letters, digits, '_', '.' and '-', as Linux names interfaces"
         raise RequestError(BAD_REQUEST, "path.name", "this is no name of a port", remedy)
-
-
-def _read(data: bytes) -> PortBody:
-    try:
-        return PortBody.model_validate_json(data)
-    except ValidationError as error:
-        first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(["body", *(str(part)[:80] for part in first["loc"])])
-        remedy = "send JSON: externalIds with keys iface-id, attached-mac, ringfence:…; host where there are several"
-        raise RequestError(UNPROCESSABLE, where, first["msg"], remedy) from error
-
-
-def _error(name: str, refused: PlugRefused) -> RequestError:
-    status = UNAVAILABLE if refused.passing else UNPROCESSABLE
-    return RequestError(status, f"ports/{name}", str(refused), refused.remedy)
 
 
 def _port(port: Plugged) -> PortAnswer:

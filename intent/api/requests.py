@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import falcon
+from pydantic import BaseModel, ValidationError
 
 from intent.api.errors import (
     BAD_REQUEST,
@@ -14,14 +17,17 @@ from intent.api.errors import (
     PRECONDITION_FAILED,
     TOO_LARGE,
     UNAUTHORIZED,
+    UNAVAILABLE,
     UNPROCESSABLE,
     UNSUPPORTED_TYPE,
     RequestError,
 )
 from intent.api.operations import OPERATIONS, Operation
+from intent.api.plug_refused import PlugRefused
 from intent.schema.changes import NEVER
 from intent.schema.problems import did_you_mean, echo
 
+_Model = TypeVar("_Model", bound=BaseModel)
 _ETAG = re.compile(r'"([0-9]{1,18})"')
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
@@ -155,6 +161,31 @@ def body(req: falcon.Request, most: int) -> bytes:
     if len(data) < length:
         raise RequestError(BAD_REQUEST, "body", f"the body ended after {len(data)} of {length} bytes", "send it again")
     return data
+
+
+def model(req: falcon.Request, most: int, kind: type[_Model], remedy: str) -> _Model:
+    """Read the body, which is JSON, as a model.
+
+    Raises:
+        RequestError: as `body` does; or it is not what the model says, with the first place where.
+    """
+    data = body(req, most)
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(["body", *(str(part)[:80] for part in first["loc"])])
+        raise RequestError(UNPROCESSABLE, where, first["msg"], remedy) from error
+
+
+@contextlib.contextmanager
+def refusals(place: str) -> Iterator[None]:
+    """Make the refusal of what is done on a host, if there is one, that of the request."""
+    try:
+        yield
+    except PlugRefused as refused:
+        status = UNAVAILABLE if refused.passing else UNPROCESSABLE
+        raise RequestError(status, place, str(refused), refused.remedy) from refused
 
 
 def unprocessable(path: str, message: str, remedy: str) -> RequestError:
