@@ -8,23 +8,27 @@ from intent.api.answers import RealizedAnswer
 from intent.api.ports import StatusPort, SwitchStatus
 
 
-def realized(status: StatusPort, revision: int, keys: Iterable[tuple[str, str]]) -> RealizedAnswer:
-    """Count the switches that confirmed `revision`, in which the documents `keys` were written.
+class Progress:
+    """How far the switches are, asked once for any number of documents."""
 
-    A switch that is away counts as one that did not confirm; with no switch at all nothing is confirmed.
-    """
-    switches, failures = status.switches(), status.failures()
-    done = [s for s in switches if s.revision is not None and s.revision >= revision]
-    reasons = [f"{kind}/{name}: {failures[kind, name]}" for kind, name in keys if (kind, name) in failures]
-    if switches and len(done) == len(switches) and not reasons:
-        return RealizedAnswer(phase="realized", realized=len(done), switches=len(switches))
-    behind = [s for s in switches if s not in done]
-    reasons += [f"switch {s.dpid:016x}: {s.problem}" for s in behind if s.problem]
-    phase = "failed" if reasons else "pending"
-    reason = "; ".join(reasons[:8]) or _waiting_for(behind)
-    return RealizedAnswer.model_validate(
-        {"phase": phase, "realized": len(done), "switches": len(switches), "reason": reason}
-    )
+    def __init__(self, status: StatusPort) -> None:
+        self._switches, self._failures = status.switches(), status.failures()
+
+    def of(self, revision: int, keys: Iterable[tuple[str, str]]) -> RealizedAnswer:
+        """Count the switches that confirmed `revision`, in which the documents `keys` were written.
+
+        A switch that is away counts as one that did not confirm; with no switch at all nothing is confirmed.
+        """
+        failures = self._failures
+        behind = [s for s in self._switches if s.revision is None or s.revision < revision]
+        total, done = len(self._switches), len(self._switches) - len(behind)
+        reasons = [f"{kind}/{name}: {failures[kind, name]}" for kind, name in keys if (kind, name) in failures]
+        if total and not behind and not reasons:
+            return RealizedAnswer(phase="realized", realized=done, switches=total)
+        reasons += [f"switch {s.dpid:016x}: {s.problem}" for s in behind if s.problem]
+        phase = "failed" if reasons else "pending"
+        reason = "; ".join(reasons[:8]) or _waiting_for(behind)
+        return RealizedAnswer.model_validate({"phase": phase, "realized": done, "switches": total, "reason": reason})
 
 
 def _waiting_for(behind: Sequence[SwitchStatus]) -> str:

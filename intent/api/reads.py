@@ -17,7 +17,7 @@ from intent.api.answers import (
     SwitchesAnswer,
 )
 from intent.api.ports import Limits, Ports
-from intent.api.progress import realized
+from intent.api.progress import Progress
 from intent.api.scene import look
 from intent.api.standing import Standings
 from intent.api.writes import intent_status, send
@@ -37,11 +37,12 @@ class Status:
         ports, scene = self._ports, look(self._ports)
         inventory, standings = scene.inventory, Standings(scene)
         revision, stored = ports.store.revision, ports.store.documents()
+        progress = Progress(ports.status)
         keys = [(s.document.kind, s.document.name) for s in stored]
         answer = StatusAnswer(
             revision=revision,
-            realized=realized(ports.status, revision, keys),
-            intents=[intent_status(ports, s, standings.of(s.document)) for s in stored],
+            realized=progress.of(revision, keys),
+            intents=[intent_status(s, progress, standings) for s in stored],
             endpoints=len(inventory.endpoints),
             reports=_reports(inventory),
         )

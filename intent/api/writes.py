@@ -24,9 +24,9 @@ from intent.api.answers import (
 )
 from intent.api.errors import BAD_REQUEST, NOT_FOUND, RequestError
 from intent.api.ports import Limits, Ports
-from intent.api.progress import realized
+from intent.api.progress import Progress
 from intent.api.scene import look
-from intent.api.standing import Standing, Standings, warning
+from intent.api.standing import Standings, warning
 from intent.schema.changes import NEVER, Applied, Delete, Outcome, Put, Revision, Stored, Wanted
 from intent.schema.dump import dump_document
 from intent.schema.problems import MAX_PROBLEMS, Problem, did_you_mean, echo
@@ -92,7 +92,7 @@ class Writer:
             committed=applied.committed,
             dry_run=dry_run,
             documents=documents,
-            realized=None if dry_run else realized(self.ports.status, applied.revision, keys),
+            realized=None if dry_run else Progress(self.ports.status).of(applied.revision, keys),
             warnings=[WarningAnswer(path=w.path, message=w.message, remedy=w.remedy, line=w.line) for w in warnings],
         )
 
@@ -161,7 +161,7 @@ class Item:
         """Say how far the switches are with it."""
         ports = self._writer.ports
         stored = find(ports, self._kind, name)
-        send(resp, intent_status(ports, stored, Standings(look(ports)).of(stored.document)))
+        send(resp, intent_status(stored, Progress(ports.status), Standings(look(ports))))
 
     def _expected(self, req: falcon.Request, name: str) -> int | None:
         stored = self._writer.ports.store.document(self._kind, name)
@@ -198,12 +198,12 @@ def find(ports: Ports, kind: str, name: str) -> Stored:
     return stored
 
 
-def intent_status(ports: Ports, stored: Stored, standing: Standing) -> IntentStatusAnswer:
+def intent_status(stored: Stored, progress: Progress, standings: Standings) -> IntentStatusAnswer:
     """Return how far the switches are with one document, and what it is worth."""
-    key = (stored.document.kind, stored.document.name)
-    progress = realized(ports.status, stored.revision, [key])
+    kind, name = stored.document.kind, stored.document.name
+    realized, standing = progress.of(stored.revision, [(kind, name)]), standings.of(stored.document)
     return IntentStatusAnswer(
-        kind=key[0], name=key[1], revision=stored.revision, **standing._asdict(), **progress.model_dump()
+        kind=kind, name=name, revision=stored.revision, **standing._asdict(), **realized.model_dump()
     )
 
 
