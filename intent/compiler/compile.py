@@ -119,8 +119,7 @@ class _Switch:
         yield from pipeline.static_flows(Table.CANDIDATE_EGRESS if observing else Table.EGRESS)
         for endpoint in self._local:
             yield from self._endpoint(endpoint)
-        yield from self._remote_answers()
-        yield from self._tunnels()
+        yield from self._remotes()
         yield from self._routing()
         yield from self._services()
         yield from self._policies(observing=observing)
@@ -167,14 +166,8 @@ class _Switch:
         if endpoints.has_ipv6(endpoint):
             yield endpoints.solicit_flow(endpoint, self._numbers(endpoint, endpoint.addresses[-1]))
 
-    def _remote_answers(self) -> Iterator[Flow]:
-        """Yield the answers for addresses that are plugged in elsewhere and can be reached from here."""
-        for endpoint in self._remote:
-            number = self._ids.number("network", endpoint.network)
-            yield from (endpoints.answer_flow(endpoint, a, number) for a in endpoint.addresses)
-
-    def _tunnels(self) -> Iterator[Flow]:
-        """Yield the guards of tunnels and wires, and the ways from and to endpoints of other switches."""
+    def _remotes(self) -> Iterator[Flow]:
+        """Yield the guards of tunnels and wires, the ways from and to endpoints of other switches, and answers."""
         here, wires = self._inventory.tunnels.get(self._dpid), self._inventory.fabric
         if here is not None:
             yield tunnels.tunnel_flow(here)
@@ -183,6 +176,7 @@ class _Switch:
             there = endpoint.location.dpid
             for address in endpoint.addresses:
                 numbers = self._numbers(endpoint, address)
+                yield endpoints.answer_flow(endpoint, address, numbers.network)
                 if wires.joins(self._dpid, there):
                     toward = fabric.Toward(wires.numbers[there])
                     yield from fabric.remote_flows(endpoint, address, numbers, toward)
