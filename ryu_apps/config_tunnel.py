@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from ryu_apps.config_hosts import Section
 from ryu_apps.config_values import MAX_SWITCHES, Port, at_key, refuse
 from topology.model import TunnelKind
 from topology.overlay import TunnelPlan
@@ -29,10 +30,8 @@ HostName: TypeAlias = Annotated[str, Field(min_length=1, max_length=300)]
 HostAddress: TypeAlias = Annotated[str, AfterValidator(_host_address)]
 
 
-class TunnelSection(BaseModel):
+class TunnelSection(Section):
     """How packets travel between hosts."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     type: Kind = Field(
         default="geneve",

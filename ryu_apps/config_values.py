@@ -67,28 +67,31 @@ def _controller_target(value: str) -> str:
     raise refuse(f"{value!r} is no controller target", "write tcp:host:6653 or ssl:host:6653 ([..] around IPv6)")
 
 
+def _listed(value: object, kind: tuple[str, str], pattern: str, shown: int, remedy: str) -> tuple[str, ...]:
+    """Return a list of 1 to MAX_SWITCHES texts that fit; `kind` is what one of them is, and what several are."""
+    one, several = kind
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_SWITCHES:
+        raise refuse(f"neither the word any nor a list of 1 to {MAX_SWITCHES} {several}", remedy)
+    for n, item in enumerate(value):
+        if not isinstance(item, str) or not re.fullmatch(pattern, item):
+            raise refuse(f"item {n}, {str(item)[:shown]!r}, is no {one}", remedy)
+    return tuple(value)
+
+
 def _datapath_ids(value: object) -> tuple[str, ...] | Literal["any"]:
     if value == ANY:
         return ANY
     remedy = "write any, or a list of 16 hex digits each in quotes, as `ovs-vsctl get bridge br-ring datapath_id` says"
-    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_SWITCHES:
-        raise refuse(f"neither the word any nor a list of 1 to {MAX_SWITCHES} datapath ids", remedy)
-    for n, item in enumerate(value):
-        if not isinstance(item, str) or not re.fullmatch(r"[0-9A-Fa-f]{16}", item):
-            raise refuse(f"item {n}, {str(item)[:40]!r}, is no datapath id", remedy)
-    return tuple(sorted({item.lower() for item in value}))
+    listed = _listed(value, ("datapath id", "datapath ids"), r"[0-9A-Fa-f]{16}", 40, remedy)
+    return tuple(sorted({item.lower() for item in listed}))
 
 
 def _host_names(value: object) -> tuple[str, ...] | Literal["any"]:
     if value == ANY:
         return ANY
     remedy = "write any, or a list of names of letters, digits, '-', '_' and '.', as the hosts' certificates have them"
-    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_SWITCHES:
-        raise refuse(f"neither the word any nor a list of 1 to {MAX_SWITCHES} names of hosts", remedy)
-    for n, item in enumerate(value):
-        if not isinstance(item, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", item):
-            raise refuse(f"item {n}, {str(item)[:70]!r}, is no name of a host", remedy)
-    return tuple(sorted(set(value)))
+    listed = _listed(value, ("name of a host", "names of hosts"), r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", 70, remedy)
+    return tuple(sorted(set(listed)))
 
 
 def _bridge_name(value: str) -> str:
