@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from intent.compiler.fabric import GroupSpec
 from ryu_apps import wire
 from ryu_apps.conversation import Conversation
-from ryu_apps.session import ANSWER_S, Refusal, Session, bodies
-from ryu_apps.wire import Kind
+from ryu_apps.session import Refusal, Session, bodies
 from ryu_apps.wire.groups import (
     GroupCommand,
     decode_group_descs,
@@ -75,18 +73,8 @@ class Groups:
         return held
 
     def _change(self, mods: list[tuple[GroupCommand, int, GroupSpec | None]]) -> None:
-        if not mods:
-            return
-        first = self._session.exchange.take_xids(len(mods) + 1)
-        with Conversation(self._session.exchange, first, len(mods) + 1) as talk:
-            talk.say(b"".join(_messages(first, mods)))
-            answer = talk.next(time.monotonic() + ANSWER_S, "groups")
-        if answer[1] == Kind.ERROR:
+        try:
+            self._session.change(group_mod, mods, "group", "groups")
+        except Refusal:
             self._in_doubt = True
-            raise Refusal("group", answer)
-
-
-def _messages(first: int, mods: list[tuple[GroupCommand, int, GroupSpec | None]]) -> Iterator[bytes]:
-    for xid, (command, number, spec) in enumerate(mods, first):
-        yield group_mod(xid, command, number, spec)
-    yield wire.barrier_request(first + len(mods))
+            raise

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from intent.compiler.tunnels import OPTION_BYTES, OPTION_CLASS, OPTION_TYPE
-from ryu_apps import wire
-from ryu_apps.conversation import Conversation
-from ryu_apps.session import ANSWER_S, Refusal, Session
+from ryu_apps.session import Refusal, Session
 from ryu_apps.wire import tlv
 from ryu_apps.wire.tlv import OptionCommand, OptionMap
 
@@ -48,21 +45,12 @@ def drop(session: Session, *, wanted: bool) -> None:
 
 
 def _read(session: Session) -> frozenset[OptionMap]:
-    xid = session.exchange.take_xids()
-    with Conversation(session.exchange, xid) as talk:
-        talk.say(tlv.options_request(xid))
-        answer = talk.next(time.monotonic() + ANSWER_S, "Geneve option table")
-    if answer[1] == wire.Kind.ERROR:
-        raise Refusal("Geneve option table", answer)
-    return tlv.decode_options(answer)
+    return tlv.decode_options(session.ask(tlv.options_request, "Geneve option table"))
 
 
 def _change(session: Session, mods: list[tuple[OptionCommand, tuple[OptionMap, ...]]]) -> None:
-    first = session.exchange.take_xids(len(mods) + 1)
-    messages = [tlv.option_mod(xid, command, maps) for xid, (command, maps) in enumerate(mods, first)]
-    with Conversation(session.exchange, first, len(mods) + 1) as talk:
-        talk.say(b"".join((*messages, wire.barrier_request(first + len(mods)))))
-        answer = talk.next(time.monotonic() + ANSWER_S, "Geneve option")
-    if answer[1] == wire.Kind.ERROR:
+    try:
+        session.change(tlv.option_mod, mods, "Geneve option", "Geneve option")
+    except Refusal:
         session.option_doubted = True
-        raise Refusal("Geneve option", answer)
+        raise

@@ -12,7 +12,8 @@ import enum
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVarTuple
 
 from intent.compiler.flow import CONTROLLER, Actions, FlowBody, FlowKey
 from ryu_apps import timers, wire
@@ -38,6 +39,7 @@ MAX_PORTS = 1 << 16
 PIECE = 512
 """Flows that are thought of before others come first: about 3 ms."""
 ONES = (1 << 64) - 1
+Ts = TypeVarTuple("Ts")
 
 
 class Refusal(SessionError):
@@ -169,6 +171,36 @@ class Session:
 
     # -- questions ---------------------------------------------------------------------------------
 
+    def ask(self, request: Callable[[int], bytes], what: str) -> bytes:
+        """Return the answer to a question that has one; `request` gets the transaction id.
+
+        Raises:
+            SessionError: the switch does not answer, or with an error (Refusal).
+        """
+        xid = self.exchange.take_xids()
+        with Conversation(self.exchange, xid) as talk:
+            talk.say(request(xid))
+            answer = talk.next(time.monotonic() + ANSWER_S, what)
+        if answer[1] == Kind.ERROR:
+            raise Refusal(what, answer)
+        return answer
+
+    def change(self, encode: Callable[[int, *Ts], bytes], mods: Sequence[tuple[*Ts]], one: str, several: str) -> None:
+        """Send what no bundle takes, each mod with a transaction id before it, and return when the switch took all.
+
+        Raises:
+            SessionError: it does not answer, or refuses one (Refusal).
+        """
+        if not mods:
+            return
+        first = self.exchange.take_xids(len(mods) + 1)
+        messages = [encode(xid, *mod) for xid, mod in enumerate(mods, first)]
+        with Conversation(self.exchange, first, len(mods) + 1) as talk:
+            talk.say(b"".join((*messages, wire.barrier_request(first + len(mods)))))
+            answer = talk.next(time.monotonic() + ANSWER_S, several)
+        if answer[1] == Kind.ERROR:
+            raise Refusal(one, answer)
+
     def become_master(self, generation: int) -> None:
         """Claim the MASTER role.
 
@@ -176,16 +208,13 @@ class Session:
             StaleGeneration: a controller with a higher generation has it; this session may not write any more.
             SessionError: the switch does not grant it.
         """
-        xid = self.exchange.take_xids()
-        with Conversation(self.exchange, xid) as talk:
-            talk.say(wire.role_request(xid, wire.Role.MASTER, generation))
-            answer = talk.next(time.monotonic() + ANSWER_S, "role request")
-        if answer[1] == Kind.ERROR:
-            refusal = Refusal("role request", answer)
+        try:
+            answer = self.ask(lambda xid: wire.role_request(xid, wire.Role.MASTER, generation), "role request")
+        except Refusal as refusal:
             if (refusal.kind, refusal.code) == STALE:
                 self.become_stale()
                 raise StaleGeneration(f"generation {generation} is stale: another controller took over") from refusal
-            raise refusal
+            raise
         if wire.decode_role_reply(answer).role is not wire.Role.MASTER:
             raise SessionError("the switch answered the role request with another role: check its OpenFlow version")
         self.role = Role.MASTER
@@ -223,16 +252,11 @@ class Session:
         return held
 
     def _change_meters(self, mods: Sequence[tuple[wire.MeterCommand, wire.MeterSpec]]) -> None:
-        if not mods:
-            return
-        first = self.exchange.take_xids(len(mods) + 1)
-        messages = [wire.meter_mod(xid, command, spec) for xid, (command, spec) in enumerate(mods, first)]
-        with Conversation(self.exchange, first, len(mods) + 1) as talk:
-            talk.say(b"".join((*messages, wire.barrier_request(first + len(mods)))))
-            answer = talk.next(time.monotonic() + ANSWER_S, "meters")
-        if answer[1] == Kind.ERROR:
+        try:
+            self.change(wire.meter_mod, mods, "meter", "meters")
+        except Refusal:
             self._meters = None
-            raise Refusal("meter", answer)
+            raise
 
     def port_stats(self) -> list[wire.PortStats]:
         """Read what every port counted.
