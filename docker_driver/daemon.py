@@ -24,6 +24,8 @@ from docker_driver.server import PluginServer
 from docker_driver.state import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from docker_driver.config import Config
 
 log = logging.getLogger("ringfence.docker")
@@ -68,10 +70,16 @@ class Daemon:
         """Serve until SIGTERM or SIGINT. What is plugged in stays so."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopped.set())
-        parts = [self._server.serve_forever, self._plugger.run, self._leases.run, self._follow, self._collect]
+        parts: dict[str, Callable[[], None]] = {
+            "server": self._server.serve_forever,
+            "plugger": self._plugger.run,
+            "leases": self._leases.run,
+            "events": self._follow,
+            "orphans": self._collect,
+        }
         if not self._shut:
-            parts.append(self._gate.run)
-        threads = [threading.Thread(target=part, name=part.__qualname__, daemon=True) for part in parts]
+            parts["outside"] = self._gate.run
+        threads = [threading.Thread(target=part, name=name, daemon=True) for name, part in parts.items()]
         for thread in threads:
             thread.start()
         self._stopped.wait()

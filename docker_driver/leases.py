@@ -21,14 +21,13 @@ from typing import Any, Protocol
 
 from docker_driver.errors import Refused, Unreachable
 from docker_driver.ipam import GATEWAY, NOBODY, Address, Pool, Subnet, pool_of
+from docker_driver.looking import Looker, Pace
 from docker_driver.state import State
 
 log = logging.getLogger("ringfence.docker.leases")
 
 WAIT_S = 2.0
-LOOK_S = 30.0
-"""The book is asked anew after this long without a reason."""
-FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
+PACE = Pace(look_s=30.0, first_retry_s=0.1, last_retry_s=5.0)
 ATTEMPTS = 3
 AHEAD, AHEAD_SHARE = 64, 8
 """Free addresses that are leased ahead of need: so many, and at most an eighth of the pool."""
@@ -59,7 +58,7 @@ class Answer:
     """Holder by block or address."""
 
 
-class Leases:
+class Leases(Looker):
     """Looks when woken, when something failed a moment ago, and every 30 s."""
 
     def __init__(
@@ -70,12 +69,11 @@ class Leases:
         `refuse`: give no address of a network of which nothing was ever leased because no controller could be asked;
         else choose from all of it until one can.
         """
+        super().__init__(log, PACE)
         self._state = state
         self._controller = controller
         self._refuse = refuse
         self._clock = clock
-        self._woken = threading.Event()
-        self._stopped = False
         self._waiting = threading.Condition()
         self._asked = self._answered = 0
         self._pending: list[Address] = []
@@ -89,15 +87,11 @@ class Leases:
 
     # -- for the calls -------------------------------------------------------------------------
 
-    def wake(self) -> None:
-        """Look now."""
-        self._woken.set()
-
     def meet(self, pool: Pool) -> None:
         """Have something of a new pool leased, if the controller answers soon."""
         if self._leased(pool):
             return
-        if self._trouble and self._fails_at < time.monotonic() < self._fails_at + LAST_RETRY_S:
+        if self._trouble and self._fails_at < time.monotonic() < self._fails_at + PACE.last_retry_s:
             self.wake()
         else:
             self.ask()
@@ -141,7 +135,7 @@ class Leases:
         with self._waiting:
             self._asked += 1
             number = self._asked
-            self._woken.set()
+            self.wake()
             if not self._waiting.wait_for(lambda: self._answered >= number, WAIT_S):
                 self._trouble = self._trouble or f"no answer in {WAIT_S:g} s"
                 self._fails_at = time.monotonic()
@@ -169,23 +163,9 @@ class Leases:
 
     # -- the thread ----------------------------------------------------------------------------
 
-    def stop(self) -> None:
-        """End the thread soon."""
-        self._stopped = True
-        self._woken.set()
-
-    def run(self) -> None:
-        """Look until stopped."""
-        retry_s: float | None = None
-        full_at = 0.0
-        while not self._stopped:
-            if time.monotonic() >= full_at:
-                self._settled = ()
-                full_at = time.monotonic() + LOOK_S
-            self._woken.clear()
-            settled = self.look()
-            retry_s = None if settled else min(2 * (retry_s or FIRST_RETRY_S / 2), LAST_RETRY_S)
-            self._woken.wait(max(0.0, full_at - time.monotonic()) if retry_s is None else retry_s)
+    def forget(self) -> None:
+        """Ask the book anew at the next look."""
+        self._settled = ()
 
     def look(self) -> bool:
         """Tell the controller what this host has and wants; return whether it answered."""

@@ -7,23 +7,22 @@ Whatever of it fails, containers reach each other as before, and nothing passes 
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from docker_driver import firewall, hostlink, links
 from docker_driver.config import Outside
 from docker_driver.controller import Ids
-from docker_driver.errors import Refused, Unreachable
+from docker_driver.errors import Refused
+from docker_driver.looking import Looker, Pace, Troubles
 from docker_driver.state import State
 from docker_driver.wishes import Document, Key, Wishes, iface_id, is_ours, network_document, wishes
 
 log = logging.getLogger("ringfence.docker.outside")
 
-LOOK_S, LOOKS = 30.0, 10
-"""The kernel is compared anew after this long without a reason, the controller every so many times of it."""
-FIRST_RETRY_S, LAST_RETRY_S = 0.05, 5.0
+PACE = Pace(look_s=30.0, first_retry_s=0.05, last_retry_s=5.0)
+LOOKS = 10
+"""The kernel is compared anew at each look without a reason, the controller at one of so many."""
 UPLINK_KEY = "docker-uplink"
 """Key in external_ids of the port that leads to the host."""
 KINDS = {"Policy": "policies", "Router": "routers", "Uplink": "uplinks"}
@@ -52,16 +51,17 @@ class ControllerPort(Protocol):
         """Delete documents as one revision, those that there are."""
 
 
-class Gate:
+class Gate(Looker):
     """Looks when woken, soon after something failed, and every 30 s."""
 
     def __init__(self, state: State, controller: ControllerPort, settings: Outside) -> None:
         """Nothing happens before `run`."""
+        super().__init__(log, PACE)
         self._state = state
         self._controller = controller
         self._settings = settings
-        self._woken = threading.Event()
-        self._stopped = False
+        self._looks = 0
+        """Looks without a reason."""
         self._kernel: Wishes | None = None
         """What the kernel was made to be; None where that is not known."""
         self._script = ""
@@ -72,43 +72,18 @@ class Gate:
         """Whether the host's interface is plugged in; None where that is not known."""
         self._gateways: Mapping[str, Any] = {}
         """Networks whose documents have their gateways."""
-        self._troubles: dict[str, str] = {}
+        self._troubles = Troubles(log, "the way out, ")
 
-    def wake(self) -> None:
-        """Look now."""
-        self._woken.set()
+    def renew(self) -> None:
+        """Forget; the controller's documents now and then."""
+        self.forget(documents=self._looks % LOOKS == 0)
+        self._looks += 1
 
-    def stop(self) -> None:
-        """End the thread soon. What is there stays: containers go on."""
-        self._stopped = True
-        self._woken.set()
-
-    def run(self) -> None:
-        """Look until stopped."""
-        retry_s: float | None = None
-        full_at, looks = 0.0, 0
-        while not self._stopped:
-            if time.monotonic() >= full_at:
-                self.forget(documents=looks % LOOKS == 0)
-                full_at, looks = time.monotonic() + LOOK_S, looks + 1
-            settled = self._guarded_look()
-            retry_s = None if settled else min(2 * (retry_s or FIRST_RETRY_S / 2), LAST_RETRY_S)
-            self._woken.wait(max(0.0, full_at - time.monotonic()) if retry_s is None else retry_s)
-            self._woken.clear()
-
-    def forget(self, *, documents: bool) -> None:
+    def forget(self, *, documents: bool = True) -> None:
         """Compare the kernel anew at the next look, and the controller's documents if that is asked for."""
         self._kernel = None
         if documents:
             self._documents, self._plugged, self._gateways = None, None, {}
-
-    def _guarded_look(self) -> bool:
-        try:
-            return self.look()
-        except Exception:
-            log.exception("a look failed by a fault of ours: report it with these lines")
-            self.forget(documents=True)
-            return False
 
     def look(self) -> bool:
         """Bring kernel and controller to what is wished now; return whether all of it is so."""
@@ -118,17 +93,10 @@ class Gate:
         return self._try("the controller", lambda: self._settle_documents(wanted)) and kernel
 
     def _try(self, who: str, step: Callable[[], None]) -> bool:
-        try:
-            step()
-        except (Unreachable, Refused) as error:
-            self.forget(documents=True)
-            if self._troubles.get(who) != str(error):
-                log.warning("the way out, %s: %s; trying again", who, error)
-            self._troubles[who] = str(error)
-            return False
-        if self._troubles.pop(who, None) is not None:
-            log.info("the way out, %s: well again", who)
-        return True
+        done = self._troubles.attempt(who, step)
+        if not done:
+            self.forget()
+        return done
 
     # -- the kernel ----------------------------------------------------------------------------
 
@@ -153,15 +121,8 @@ class Gate:
         problems = hostlink.route(interface, wanted.ways)
         off = hostlink.not_forwarding(6 if ":" in way.subnet else 4 for way in wanted.ways)
         problems += [f"{key} is 0, so the host forwards nothing: set it to 1 (dockerd does for IPv4)" for key in off]
-        self._report("the host", problems)
+        self._troubles.tell("the host", "; ".join(problems))  # no failure of ours: it stays until somebody changes it
         self._kernel = wanted
-
-    def _report(self, what: str, problems: list[str]) -> None:
-        """Log, once, what is no failure of ours and stays so until somebody changes it."""
-        text = "; ".join(problems)
-        if text and self._troubles.get(what) != text:
-            log.warning("the way out, %s: %s", what, text)
-        self._troubles[what] = text
 
     # -- the controller ------------------------------------------------------------------------
 
@@ -220,5 +181,5 @@ class Gate:
                 said = " and ".join(document["gateways"])
                 remedy = f"create the Docker network with --gateway {said}"
                 problem = f"network {name} has other gateways than Docker's, {', '.join(gateways)}: {remedy}"
-                self._report(f"network {name}", [problem])
+                self._troubles.tell(f"network {name}", problem)
         return lacking

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from docker_driver.controller import ENDPOINT_KEY, Document, Ids
 from docker_driver.engine import Attached
-from docker_driver.errors import Refused, Unreachable
+from docker_driver.errors import Refused
 from docker_driver.labels import Container, Identity, Rules, identify
+from docker_driver.looking import Looker, Pace, Troubles
 from docker_driver.network import outer_name
 from docker_driver.state import Endpoint, Network, State
 from docker_driver.wishes import LABEL, network_document, published_tag
 
 log = logging.getLogger("ringfence.docker.plugger")
 
-LOOK_S = 30.0
-"""Everything is compared anew after this long without a reason."""
-FIRST_RETRY_S, LAST_RETRY_S = 0.02, 2.0
+PACE = Pace(look_s=30.0, first_retry_s=0.02, last_retry_s=2.0)
 MAX_ASKED = 100
 """Containers asked for at once: their ids stand in the request's address."""
 
@@ -57,19 +54,18 @@ class ControllerPort(Protocol):
         """Put a network's document if there is none."""
 
 
-class Plugger:
+class Plugger(Looker):
     """Looks when woken, when something failed a moment ago, and every 30 s."""
 
     def __init__(self, state: State, engine: EnginePort, controller: ControllerPort, rules: Rules) -> None:
         """Nothing happens before `run`."""
+        super().__init__(log, PACE)
         self._state = state
         self._engine = engine
         self._controller = controller
         self._rules = rules
         self.named: Callable[[], None] = _nothing
         """Called when a network's name became known."""
-        self._woken = threading.Event()
-        self._stopped = False
         self._identities: dict[str, Identity] = {}
         self._uids: dict[str, str] = {}
         """Container by endpoint, for who reads the port."""
@@ -77,43 +73,12 @@ class Plugger:
         """The controller's ports as we left them; None where that is not known."""
         self._made: set[str] = set()
         """Networks whose document is there."""
-        self._troubles: dict[str, str] = {}
-        """What was logged and still holds, by what it is about."""
-
-    def wake(self) -> None:
-        """Look now."""
-        self._woken.set()
-
-    def stop(self) -> None:
-        """End the thread soon."""
-        self._stopped = True
-        self._woken.set()
-
-    def run(self) -> None:
-        """Look until stopped."""
-        retry_s: float | None = None
-        full_at = 0.0
-        while not self._stopped:
-            if time.monotonic() >= full_at:
-                self.forget()
-                full_at = time.monotonic() + LOOK_S
-            settled = self._guarded_look()
-            retry_s = None if settled else min(2 * (retry_s or FIRST_RETRY_S / 2), LAST_RETRY_S)
-            self._woken.wait(max(0.0, full_at - time.monotonic()) if retry_s is None else retry_s)
-            self._woken.clear()
+        self._troubles = Troubles(log)
 
     def forget(self) -> None:
         """Ask for everything anew at the next look."""
         self._actual = None
         self._made.clear()
-
-    def _guarded_look(self) -> bool:
-        try:
-            return self.look()
-        except Exception:
-            log.exception("a look failed by a fault of ours: report it with these lines")
-            self.forget()
-            return False
 
     def look(self) -> bool:
         """Bring the ports to what is known now; return whether everything that is joined is plugged in."""
@@ -121,20 +86,11 @@ class Plugger:
         for known in [uid for uid in self._identities if uid not in joined]:
             del self._identities[known]
             self._uids.pop(known, None)
-        identified = self._try("the Engine", lambda: self._identify(joined))
-        settled = self._try("the controller", lambda: self._settle(joined))
+        identified = self._troubles.attempt("the Engine", lambda: self._identify(joined))
+        settled = self._troubles.attempt("the controller", lambda: self._settle(joined))
+        if not settled:
+            self._actual = None
         return identified and settled and len(self._identities) == len(joined)
-
-    def _try(self, who: str, step: Callable[[], None]) -> bool:
-        try:
-            step()
-        except (Unreachable, Refused) as error:
-            if who == "the controller":
-                self._actual = None
-            self._tell(who, str(error))
-            return False
-        self._relieve(who)
-        return True
 
     # -- who is who ----------------------------------------------------------------------------
 
@@ -192,12 +148,13 @@ class Plugger:
             raise Refused(f"{len(refusals)} ports were refused, {', '.join(refusals[:3])} first; see above")
 
     def _put(self, name: str, ids: Ids) -> bool:
+        what = f"port {name} of {ids['iface-id']}"
         try:
             self._controller.put_port(name, ids)
         except Refused as refused:
-            self._tell(f"port {name} of {ids['iface-id']}", str(refused))
+            self._troubles.tell(what, f"{refused}; trying again")
             return False
-        self._relieve(f"port {name} of {ids['iface-id']}")
+        self._troubles.relieve(what)
         return True
 
     def _desired(self, joined: Mapping[str, Endpoint], actual: Mapping[str, Ids]) -> dict[str, Ids]:
@@ -217,18 +174,6 @@ class Plugger:
         if network.name not in self._made:
             self._controller.ensure_network(network_document(network.name, network.subnets, network.gateways))
             self._made.add(network.name)
-
-    # -- words ---------------------------------------------------------------------------------
-
-    def _tell(self, what: str, problem: str) -> None:
-        """Log a trouble once, until it is over or changes."""
-        if self._troubles.get(what) != problem:
-            log.warning("%s: %s; trying again", what, problem)
-        self._troubles[what] = problem
-
-    def _relieve(self, what: str) -> None:
-        if self._troubles.pop(what, None) is not None:
-            log.info("%s: well again", what)
 
 
 def _nothing() -> None:
