@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mininet_scenarios import private_ovs, system_mininet
 from mininet_scenarios.janitor import Janitor
+from tests.mininet import sandboxed
+from tests.mininet.sandboxed import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 GONE_WITHIN_S = 10
 ROOM = """
 import os, pathlib, time
@@ -29,9 +29,7 @@ time.sleep(1000)
 @pytest.fixture(scope="module")
 def room():
     """The machine as the demo finds it, but with an empty /run and no interfaces: nobody else leaves things there."""
-    why = private_ovs.missing() or system_mininet.missing()
-    if why is not None:
-        pytest.skip(why)
+    sandboxed.need_tools()
     with Janitor() as janitor:
         process = janitor.start(["unshare", "--net", "--mount", sys.executable, "-c", ROOM], pipe=True)
         assert process.stdout.readline() == b"ready\n"

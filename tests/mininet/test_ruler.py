@@ -1,32 +1,13 @@
 """The ruler is checked before it measures: bridges whose behaviour is known give the known matrix."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-from mininet_scenarios import private_ovs, system_mininet
-
-PROJECT = Path(__file__).parents[2]
+from tests.mininet import sandboxed
 
 
 @pytest.fixture(scope="module")
 def seen():
-    why = private_ovs.missing() or system_mininet.missing()
-    if why is not None:
-        pytest.skip(why)
-    done = subprocess.run(
-        [sys.executable, "-m", "mininet_scenarios.sandbox", "tests.mininet.ruler_inside"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return sandboxed.found("ruler_inside", 60)
 
 
 def outcomes(rows, probe=None, version=None):

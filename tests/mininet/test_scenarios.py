@@ -3,21 +3,19 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from mininet_scenarios import failover, private_ovs, scenario, system_mininet
+from mininet_scenarios import failover, scenario
+from tests.mininet import sandboxed
+from tests.mininet.sandboxed import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 TIMEOUT_S = 120
 
 
 @pytest.fixture(scope="module", autouse=True)
 def tools():
-    why = private_ovs.missing() or system_mininet.missing()
-    if why is not None:
-        pytest.skip(why)
+    sandboxed.need_tools()
 
 
 def demo(*words):

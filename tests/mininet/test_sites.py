@@ -3,34 +3,16 @@
 Forbidden packets never arrive, whatever happens.
 """
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-from mininet_scenarios import private_ovs, system_mininet
+from tests.mininet import sandboxed
 
-PROJECT = Path(__file__).parents[2]
 FIRST_PACKET_MS = 100
 
 
 @pytest.fixture(scope="module")
 def seen():
-    why = private_ovs.missing() or system_mininet.missing()
-    if why is not None:
-        pytest.skip(why)
-    done = subprocess.run(
-        [sys.executable, "-m", "mininet_scenarios.sandbox", "tests.mininet.site_inside"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return sandboxed.found("site_inside", 120)
 
 
 def test_what_the_policies_before_and_after_allow_loses_nothing_over_two_hosts(seen):

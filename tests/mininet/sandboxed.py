@@ -1,0 +1,39 @@
+"""Runs a module of these tests in a sandbox: Mininet's root namespace must not be the machine's."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mininet_scenarios import private_ovs, system_mininet
+
+PROJECT = Path(__file__).parents[2]
+
+
+def need_tools():
+    """Skip, with the reason, where no private Open vSwitch or no Mininet can run."""
+    why = private_ovs.missing() or system_mininet.missing()
+    if why is not None:
+        pytest.skip(why)
+
+
+def run(module, timeout_s):
+    """Run it to its end."""
+    need_tools()
+    return subprocess.run(
+        [sys.executable, "-m", "mininet_scenarios.sandbox", f"tests.mininet.{module}"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def found(module, timeout_s):
+    """Run it, and read what it found: its output is one JSON object."""
+    done = run(module, timeout_s)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
