@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 
 from mininet.node import Host, OVSSwitch
 from mininet.topo import Topo
 
-from mininet_scenarios.routes import Routes
+from mininet_scenarios import ports
+from mininet_scenarios.routes import ANYWHERE, Routes, strangers
 from mininet_scenarios.scenario import Scenario, Workload
 
 BRIDGE_TIMEOUT_S = 30
 PREFIX_LENGTHS = {4: 24, 6: 64}
-ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 class RingfenceSwitch(OVSSwitch):  # type: ignore[misc]  # Mininet has no types
@@ -43,23 +42,16 @@ class RingfenceSwitch(OVSSwitch):  # type: ignore[misc]  # Mininet has no types
 
     def plug(self, external_ids: Mapping[str, Mapping[str, str]]) -> None:
         """Add ports, all in one transaction."""
-        words: list[str] = []
-        for interface, ids in external_ids.items():
-            words += ["--", "add-port", self.name, interface]
-            if ids:
-                words += ["--", "set", "Interface", interface, f"external_ids={_ovsdb_map(ids)}"]
-        if words:
-            self.run_vsctl(*words)
+        if external_ids:
+            self.run_vsctl(*ports.plugged(self.name, external_ids))
 
     def relabel(self, interface: str, ids: Mapping[str, str]) -> None:
         """Replace the external_ids of a plugged port."""
-        self.run_vsctl("set", "Interface", interface, f"external_ids={_ovsdb_map(ids)}")
+        self.run_vsctl(*ports.relabelled(interface, ids))
 
     def unplug(self, interfaces: Iterable[str]) -> None:
         """Remove ports, all in one transaction."""
-        words: list[str] = []
-        for interface in interfaces:
-            words += ["--", "--if-exists", "del-port", self.name, interface]
+        words = ports.unplugged(self.name, interfaces)
         if words:
             self.run_vsctl(*words)
 
@@ -91,11 +83,6 @@ class RingfenceSwitch(OVSSwitch):  # type: ignore[misc]  # Mininet has no types
     def batchShutdown(cls, _switches: Sequence[RingfenceSwitch], **_: object) -> Sequence[RingfenceSwitch]:  # noqa: N802
         """Return none: each is stopped by itself, because bridges stay."""
         return ()
-
-
-def _ovsdb_map(pairs: Mapping[str, str]) -> str:
-    """Return a map as ovs-vsctl reads it, every string quoted."""
-    return "{" + ",".join(f"{json.dumps(k)}={json.dumps(v)}" for k, v in pairs.items()) + "}"
 
 
 class WorkloadHost(Host):  # type: ignore[misc]  # Mininet has no types
@@ -178,18 +165,3 @@ class ScenarioTopo(Topo):  # type: ignore[misc]  # Mininet has no types
                 gateways=routes.gateways(workload),
             )
             self.addLink(host, switch, intfName1="eth0", intfName2=workload.name, port2=number)
-
-
-def strangers(workload: Workload, others: Iterable[Workload], routes: Routes) -> list[tuple[str, str]]:
-    """Return (address, MAC) of those whom the switch does not resolve for this workload.
-
-    A forbidden packet must reach the wire to be measured, so it may not wait for an answer to ARP.
-    """
-    return [
-        (address, other.mac)
-        for other in others
-        for address in other.addresses
-        if other.name != workload.name
-        and routes.between(workload, other) is None
-        and (other.network != workload.network or "none" in {other.source, workload.source})
-    ]

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from intent.model import router_mac
 from mininet_scenarios.scenario import Document, Workload
 
+ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
+
 
 class Routes:
     """The routers of some documents; what is not valid joins nothing."""
@@ -38,3 +40,18 @@ class Routes:
 
 def _mac(router: Document) -> str:
     return str(router.get("mac") or router_mac(router["name"]))
+
+
+def strangers(workload: Workload, others: Iterable[Workload], routes: Routes) -> list[tuple[str, str]]:
+    """Return (address, MAC) of those whom the switch does not resolve for this workload.
+
+    A forbidden packet must reach the wire to be measured, so it may not wait for an answer to ARP.
+    """
+    return [
+        (address, other.mac)
+        for other in others
+        for address in other.addresses
+        if other.name != workload.name
+        and routes.between(workload, other) is None
+        and (other.network != workload.network or "none" in {other.source, workload.source})
+    ]

@@ -6,11 +6,10 @@ network joins the hosts. The way to the controller is apart from it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mininet_scenarios import namespaces, shell
+from mininet_scenarios import namespaces, ports, shell
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.private_ovs import Daemon, PrivateOvs
 
@@ -88,24 +87,19 @@ class SiteHost:
 
     # -- ports ----------------------------------------------------------------------------------
 
-    def plug(self, ports: Mapping[str, Mapping[str, str]]) -> None:
+    def plug(self, external_ids: Mapping[str, Mapping[str, str]]) -> None:
         """Add ports with their external_ids, all in one transaction."""
-        words: list[str] = []
-        for interface, ids in ports.items():
-            words += ["--", "add-port", self.bridge, interface]
-            words += ["--", "set", "Interface", interface, f"external_ids={_ovsdb_map(ids)}"] if ids else []
-        if words:
-            self.ovs.vsctl(*words)
+        if external_ids:
+            self.ovs.vsctl(*ports.plugged(self.bridge, external_ids))
 
     def relabel(self, interface: str, ids: Mapping[str, str]) -> None:
         """Replace the external_ids of a port."""
-        self.ovs.vsctl("set", "Interface", interface, f"external_ids={_ovsdb_map(ids)}")
+        self.ovs.vsctl(*ports.relabelled(interface, ids))
 
     def unplug(self, interfaces: Iterable[str]) -> None:
         """Remove ports."""
-        words = [word for name in interfaces for word in ("--", "--if-exists", "del-port", self.bridge, name)]
-        if words:
-            self.ovs.vsctl(*words)
+        if unplugging := ports.unplugged(self.bridge, interfaces):
+            self.ovs.vsctl(*unplugging)
 
     def flows(self) -> list[str]:
         """Return the bridge's flows without counters, sorted."""
@@ -147,8 +141,3 @@ class SiteHost:
             ),
             self.ovs.netns,
         )
-
-
-def _ovsdb_map(pairs: Mapping[str, str]) -> str:
-    """Return a map as ovs-vsctl reads it, every string quoted."""
-    return "{" + ",".join(f"{json.dumps(k)}={json.dumps(v)}" for k, v in pairs.items()) + "}"

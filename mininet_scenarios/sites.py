@@ -19,10 +19,9 @@ from mininet_scenarios.expectation import World, initial
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.namespaces import Nic
 from mininet_scenarios.network import ScenarioNetwork
-from mininet_scenarios.nodes import ANYWHERE, strangers
 from mininet_scenarios.private_ovs import Daemon
 from mininet_scenarios.rest import RestError
-from mininet_scenarios.routes import Routes
+from mininet_scenarios.routes import ANYWHERE, Routes, strangers
 from mininet_scenarios.scenario import Scenario, Step
 from mininet_scenarios.settling import settle
 from mininet_scenarios.site_host import CONTROLLER, SiteHost

@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mininet_scenarios import namespaces
 from mininet_scenarios.janitor import Janitor
+from mininet_scenarios.namespaces import Nic
 from mininet_scenarios.private_ovs import PrivateOvs
 from mininet_scenarios.shell import CommandError
 
@@ -43,6 +44,10 @@ def until(done: Callable[[], object], timeout_s: float = 30.0, every_s: float = 
             return False
         time.sleep(every_s)
     return True
+
+
+def mac_of(number: int) -> str:
+    return f"02:00:00:00:00:{number:02x}"
 
 
 class ControllerBench:
@@ -80,6 +85,11 @@ class ControllerBench:
         assert self.process
         self.process.send_signal(number)
 
+    def kill(self) -> None:
+        """Kill the controller if it still runs."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.process
         self.send(number)
@@ -91,14 +101,23 @@ class ControllerBench:
         except OSError:
             return False
 
-    def ask(self, method: str, path: str, body: str = "") -> tuple[int, dict]:
-        token = self.state / "token"
-        headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
-        connection = http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=20)
+    def connect(self, timeout_s: float = 20) -> http.client.HTTPConnection:
+        """Connect to the REST API."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=timeout_s)
         with namespaces.entered(self.ovs.netns):
             connection.connect()
+        return connection
+
+    def authorization(self) -> dict[str, str]:
+        """Return the header with the token, as soon as there is one."""
+        token = self.state / "token"
+        return {"Authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
+
+    def ask(self, method: str, path: str, body: str = "") -> tuple[int, dict]:
+        headers = self.authorization() | {"Content-Type": "application/yaml"}
+        connection = self.connect()
         try:
-            connection.request(method, path, body or None, {**headers, "Content-Type": "application/yaml"})
+            connection.request(method, path, body or None, headers)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read() or b"{}")
         finally:
@@ -117,13 +136,26 @@ class ControllerBench:
         shutil.copytree(self.state, other.state, dirs_exist_ok=True)
 
     def add_port(self, name: str, number: int, **labels: str) -> None:
-        mac = f"02:00:00:00:00:{number:02x}"
+        """Plug an internal port in that says who it is."""
         ids = {
-            "iface-id": name, "attached-mac": mac, "ringfence:ip": f"10.0.0.{number}", "ringfence:network": "lan",
+            "iface-id": name, "attached-mac": mac_of(number), "ringfence:ip": f"10.0.0.{number}",
             **{f"ringfence:label/{key}": value for key, value in labels.items()},
         }  # fmt: skip
+        self._add(name, ids, "type=internal")
+
+    def nic(self, number: int, *addresses: str, netns: str | None = None) -> Nic:
+        """Return an interface to plug in, in a namespace of its own unless one is given."""
+        return Nic(netns or self.janitor.netns(), self.janitor.fresh("v"), mac_of(number), addresses)
+
+    def plug(self, nic: Nic, ids: Mapping[str, str]) -> None:
+        """Make the interface, and plug it in as whom these external_ids say."""
+        namespaces.plug([nic], self.ovs.netns)
+        self._add(nic.outer, {"attached-mac": nic.mac, **ids})
+
+    def _add(self, port: str, ids: Mapping[str, str], *settings: str) -> None:
+        ids = {"ringfence:network": "lan", **ids}
         words = [f'external_ids:"{key}"="{value}"' for key, value in ids.items()]
-        self.ovs.vsctl("add-port", BRIDGE, name, "--", "set", "interface", name, "type=internal", *words, wait=True)
+        self.ovs.vsctl("add-port", BRIDGE, port, "--", "set", "interface", port, *settings, *words)
 
     def flows(self) -> list[str]:
         """Return what the switch holds, without counters and ages, sorted."""

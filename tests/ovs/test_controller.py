@@ -25,14 +25,6 @@ CUT_OFF = 2
 FOREIGN = "table=0,priority=65535,actions=NORMAL"
 
 
-@pytest.fixture
-def bench(janitor, ovs):
-    bench = ControllerBench(janitor, ovs)
-    yield bench
-    if bench.process and bench.process.poll() is None:
-        bench.process.kill()
-
-
 def converged(bench: ControllerBench) -> list[str]:
     """Start, plug two ports in, apply a policy; return the flows."""
     bench.start()

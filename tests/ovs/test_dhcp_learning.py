@@ -10,8 +10,7 @@ from ipaddress import ip_address
 import pytest
 
 from mininet_scenarios import namespaces
-from mininet_scenarios.namespaces import Nic, plug
-from tests.ovs.controller_bench import ControllerBench, until
+from tests.ovs.controller_bench import until
 
 CLIENT, SERVER, ROGUE = (bytes.fromhex(f"02000000000{n}") for n in (1, 2, 3))
 ADDRESSES = {"server": "10.0.0.2", "rogue": "10.0.0.3"}
@@ -64,22 +63,15 @@ class Wire:
 
 
 @pytest.fixture
-def bench(janitor, ovs):
-    bench = ControllerBench(janitor, ovs).start()
+def bench(bench):
+    bench.start()
     assert until(lambda: bench.switch()["items"][0]["connected"], 20), bench.said()
-    bench.wires, nics = {}, []
+    bench.wires = {}
     for number, name in ((1, "client"), (2, "server"), (3, "rogue")):
-        netns = janitor.netns()
-        nics.append(Nic(netns, janitor.fresh("v"), f"02:00:00:00:00:0{number}", ()))
-        bench.wires[name] = netns
-    plug(nics, ovs.netns)
-    for nic, name in zip(nics, bench.wires, strict=True):
-        ids = {"iface-id": name, "attached-mac": nic.mac, "ringfence:network": "lan", "ringfence:label/app": name}
-        if name in ADDRESSES:
-            ids["ringfence:ip"] = ADDRESSES[name]
-        words = [f'external_ids:"{key}"="{value}"' for key, value in ids.items()]
-        ovs.vsctl("add-port", "br-ring", nic.outer, "--", "set", "interface", nic.outer, *words)
-    bench.wires = {name: Wire(netns) for name, netns in bench.wires.items()}
+        nic = bench.nic(number)
+        known = {"ringfence:ip": ADDRESSES[name]} if name in ADDRESSES else {}
+        bench.plug(nic, {"iface-id": name, "ringfence:label/app": name, **known})
+        bench.wires[name] = Wire(nic.netns)
     bench.apply(INTENTS)
     yield bench
     for wire in bench.wires.values():

@@ -16,7 +16,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from controller_bench import BRIDGE, THREE, ControllerBench, until
 
 from mininet_scenarios import namespaces
-from mininet_scenarios.namespaces import Nic
 from mininet_scenarios.private_ovs import Daemon
 from ryu_apps.polling import INTERVAL_S, KEEP_S
 
@@ -28,22 +27,17 @@ KERNEL = {"rxBytes": 0, "rxPackets": 1, "txBytes": 8, "txPackets": 9}
 class Workloads:
     """Endpoints in namespaces of their own behind one controller; `a` may open tcp/80 to `b`, and nothing else may."""
 
-    def __init__(self, janitor, ovs) -> None:
-        self.bench = ControllerBench(janitor, ovs).start()
-        self.janitor = janitor
+    def __init__(self, bench: ControllerBench) -> None:
+        self.bench = bench.start()
         self.netns: dict[str, str] = {}
         self.outer: dict[str, str] = {}
-        assert until(lambda: BRIDGE in ovs.vsctl("list-br"))
+        assert until(lambda: BRIDGE in bench.ovs.vsctl("list-br"))
 
     def plug(self, name: str, number: int) -> None:
-        netns, outer = self.netns.setdefault(name, self.janitor.netns()), self.janitor.fresh("g")
-        mac = f"02:00:00:00:00:{number:02x}"
-        namespaces.plug([Nic(netns, outer, mac, (f"10.0.0.{number}",))], self.bench.ovs.netns)
-        ids = {"iface-id": name, "attached-mac": mac, "ringfence:ip": f"10.0.0.{number}"}
-        ids |= {"ringfence:network": "lan", "ringfence:label/app": name}
-        words = [f'external_ids:"{key}"="{value}"' for key, value in ids.items()]
-        self.bench.ovs.vsctl("add-port", BRIDGE, outer, "--", "set", "interface", outer, *words, wait=True)
-        self.outer[name] = outer
+        address = f"10.0.0.{number}"
+        nic = self.bench.nic(number, address, netns=self.netns.get(name))
+        self.bench.plug(nic, {"iface-id": name, "ringfence:ip": address, "ringfence:label/app": name})
+        self.netns[name], self.outer[name] = nic.netns, nic.outer
 
     def unplug(self, name: str) -> None:
         self.bench.ovs.vsctl("del-port", BRIDGE, self.outer[name], wait=True)
@@ -123,14 +117,12 @@ class Workloads:
 
 
 @pytest.fixture
-def workloads(janitor, ovs):
-    made = Workloads(janitor, ovs)
+def workloads(bench):
+    made = Workloads(bench)
     for number, name in enumerate("abc", 1):
         made.plug(name, number)
     made.settle()
-    yield made
-    if made.bench.process and made.bench.process.poll() is None:
-        made.bench.process.kill()
+    return made
 
 
 def test_figures_are_the_containers_own_and_every_drop_has_its_sender_and_its_reason(workloads):

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from controller_bench import BRIDGE, THREE, ControllerBench, until
+from controller_bench import BRIDGE, THREE, until
 
 from mininet_scenarios import namespaces
 from mininet_scenarios.private_ovs import Daemon, PrivateOvs
@@ -26,13 +26,10 @@ def host(ovs: PrivateOvs, name: str) -> None:
 
 
 @pytest.fixture
-def bench(janitor, ovs):
-    bench = ControllerBench(janitor, ovs)
+def bench(bench, ovs):
     text = bench.config.read_text().replace(f'targets: ["{ovs.db_target}"]', "targets: [], listen: {}")
     bench.config.write_text(text)
-    yield bench
-    if bench.process and bench.process.poll() is None:
-        bench.process.kill()
+    return bench
 
 
 def test_a_host_registers_gets_its_bridge_and_comes_back(bench, ovs):

@@ -10,28 +10,22 @@ import time
 import pytest
 
 from mininet_scenarios import namespaces
-from mininet_scenarios.namespaces import Nic, plug
-from tests.ovs.controller_bench import ControllerBench, until
+from tests.ovs.controller_bench import until
 
 NETWORK = "{kind: Network, name: lan, subnets: [10.0.0.0/24]}\n---\n"
 
 
 @pytest.fixture
-def bench(janitor, ovs):
+def bench(bench):
     """Two workloads in namespaces of their own, a controller, and a listener at the second."""
-    bench = ControllerBench(janitor, ovs).start()
+    bench.start()
     assert until(lambda: bench.switch()["items"][0]["connected"], 20), bench.said()
     bench.hosts = {}
-    nics = []
     for number, name in ((1, "web"), (2, "db")):
-        bench.hosts[name] = janitor.netns()
-        nics.append(Nic(bench.hosts[name], janitor.fresh("v"), f"02:00:00:00:00:{number:02x}", (f"10.0.0.{number}",)))
-    plug(nics, ovs.netns)
-    for nic, (name, number) in zip(nics, (("web", 1), ("db", 2)), strict=True):
-        ids = {"iface-id": name, "attached-mac": nic.mac, "ringfence:ip": f"10.0.0.{number}"}
-        ids |= {"ringfence:network": "lan", "ringfence:label/app": name}
-        words = [f'external_ids:"{key}"="{value}"' for key, value in ids.items()]
-        ovs.vsctl("add-port", "br-ring", nic.outer, "--", "set", "interface", nic.outer, *words)
+        address = f"10.0.0.{number}"
+        nic = bench.nic(number, address)
+        bench.plug(nic, {"iface-id": name, "ringfence:ip": address, "ringfence:label/app": name})
+        bench.hosts[name] = nic.netns
     with namespaces.entered(bench.hosts["db"]):
         bench.listener = socket.create_server(("10.0.0.2", 80), backlog=64)
     yield bench

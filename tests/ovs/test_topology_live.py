@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import sys
 import threading
 from pathlib import Path
 
-import pytest
-
 sys.path.insert(0, str(Path(__file__).parent))
 
 from controller_bench import BRIDGE, RYU_MANAGER, THREE, ControllerBench, until
-
-from mininet_scenarios import namespaces
-
-
-@pytest.fixture
-def bench(janitor, ovs):
-    bench = ControllerBench(janitor, ovs)
-    yield bench
-    if bench.process and bench.process.poll() is None:
-        bench.process.kill()
 
 
 class Follower:
@@ -30,11 +17,8 @@ class Follower:
 
     def __init__(self, bench: ControllerBench, after: str) -> None:
         self.events: list[dict] = []
-        token = (bench.state / "token").read_text().strip()
-        headers = {"Authorization": f"Bearer {token}", "Last-Event-ID": after}
-        self._connection = http.client.HTTPConnection("127.0.0.1", bench.rest_port, timeout=60)
-        with namespaces.entered(bench.ovs.netns):
-            self._connection.connect()
+        headers = bench.authorization() | {"Last-Event-ID": after}
+        self._connection = bench.connect(timeout_s=60)
         self._connection.request("GET", "/v1/events", headers=headers)
         self._answer = self._connection.getresponse()
         self.thread = threading.Thread(target=self._read)

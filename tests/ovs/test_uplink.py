@@ -8,8 +8,7 @@ import subprocess
 import pytest
 
 from mininet_scenarios import namespaces
-from mininet_scenarios.namespaces import Nic, plug
-from tests.ovs.controller_bench import ControllerBench, until
+from tests.ovs.controller_bench import until
 
 WEB, DB, HOST = "10.1.0.5", "10.2.0.5", "192.0.2.1"
 ADDRESSES = {"web": WEB, "db": DB, "host": HOST}
@@ -31,9 +30,9 @@ def ip(netns: str, *words: str) -> None:
 
 
 @pytest.fixture
-def bench(janitor, ovs):
+def bench(bench, ovs):
     """Two endpoints in two networks, and the switch's own namespace as the host behind the uplink."""
-    bench = ControllerBench(janitor, ovs).start()
+    bench.start()
     assert until(lambda: bench.switch()["items"][0]["connected"], 20), bench.said()
     bench.hosts = {"host": ovs.netns}
     ovs.vsctl("add-port", "br-ring", "ring-up", "--", "set", "interface", "ring-up", "type=internal")
@@ -41,16 +40,12 @@ def bench(janitor, ovs):
         ip(ovs.netns, *words.split())
     for subnet in ("10.1.0.0/24", "10.2.0.0/24"):
         ip(ovs.netns, "route", "add", subnet, "dev", "ring-up", "src", HOST)
-    nics = []
-    for number, (name, address) in enumerate((("web", WEB), ("db", DB)), 1):
-        bench.hosts[name] = janitor.netns()
-        nics.append(Nic(bench.hosts[name], janitor.fresh("v"), f"02:00:00:00:00:{number:02x}", (address,)))
-    plug(nics, ovs.netns)
-    for nic, name, network, address in zip(nics, ("web", "db"), ("front", "back"), (WEB, DB), strict=True):
-        ids = {"iface-id": name, "attached-mac": nic.mac, "ringfence:ip": address, "ringfence:network": network}
-        words = [f'external_ids:"{key}"="{value}"' for key, value in ids.items()]
-        ovs.vsctl("add-port", "br-ring", nic.outer, "--", "set", "interface", nic.outer, *words)
-        ip(bench.hosts[name], "route", "replace", "default", "via", address.rpartition(".")[0] + ".1", "dev", nic.inner)
+    for number, name, network in ((1, "web", "front"), (2, "db", "back")):
+        address = ADDRESSES[name]
+        nic = bench.nic(number, address)
+        bench.plug(nic, {"iface-id": name, "ringfence:ip": address, "ringfence:network": network})
+        ip(nic.netns, "route", "replace", "default", "via", address.rpartition(".")[0] + ".1", "dev", nic.inner)
+        bench.hosts[name] = nic.netns
     bench.listeners = [serve(bench.hosts[name], ADDRESSES[name]) for name in ("web", "db", "host")]
     bench.apply(SITE)
     assert until(lambda: knock(bench, "web", HOST), 10), bench.said()
