@@ -179,9 +179,14 @@ class Flows:
 
     # -- the end of a change --------------------------------------------------------------------
 
+    def lay(self, flows: Program) -> None:
+        """Put many flows into a new program, where none of them is."""
+        self.program.update(flows)
+        self.wake()
+
     def settle(self, keys: Keys) -> None:
         """Carry the edits out."""
-        program, fresh = self.program, self._is_new  # a new program has no clauses yet
+        program = self.program
         for place, edits in self._edits.items():
             table, priority = place
             known = keys.setdefault(place, {})
@@ -189,16 +194,12 @@ class Flows:
                 key = known.get(which)
                 if key is None:
                     key = known[which] = FlowKey(table, priority, which.match)
-                before = None if fresh else program.get(key)
+                before = program.get(key)
                 if before is not None:
                     self._edit(key, before, ops, edits.expires_at)
                 elif isinstance(ops, dict):
                     self._make(key, ops, edits.expires_at or 0)
-                elif ops.body is None:
-                    pass
-                elif fresh:
-                    program[key] = ops.body
-                else:
+                elif ops.body is not None:
                     self._set(key, ops.body)
         self._edits.clear()
 

@@ -6,8 +6,10 @@ and the same history. The cost follows the change.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Collection, Mapping
+import gc
+from collections.abc import Collection, Iterator, Mapping
 
 from intent.compiler.delta import Delta
 from intent.compiler.engine.inputs import Changes, Inputs
@@ -103,15 +105,19 @@ class Engine:
         changes = self._inputs.apply(wanted)
         self._inputs.seen = seen
         self._leave_old_ways(changes)
-        if self._state is None:
-            changes = self._inputs.whole()
+        if self._state is not None:
+            return self._turn(self._state, changes, now_s)
+        with _no_collector():
             self._state = State(self._inputs, self._ids)
+            return self._turn(self._state, self._inputs.whole(), now_s)
+
+    def _turn(self, state: State, changes: Changes, now_s: float) -> Update:
         try:
-            done = self._state.turn(changes, now_s)
+            done = state.turn(changes, now_s)
         except BaseException:
-            self._undo(self._state)
+            self._undo(state)
             raise
-        return self._finish(self._state, done)
+        return self._finish(state, done)
 
     def _leave_old_ways(self, changes: Changes) -> None:
         """Begin anew when routers or uplinks change: that is rare, and concerns all flows of all they join."""
@@ -143,3 +149,15 @@ class Engine:
         for dpid in self._programs.keys() - state.switches.keys():
             del self._programs[dpid]
         return Update(done, deltas, frozenset(whole))
+
+
+@contextlib.contextmanager
+def _no_collector() -> Iterator[None]:
+    """Let the garbage collector wait: what a build makes stays, and looking at it takes as long as making it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

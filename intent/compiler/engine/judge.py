@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
 
+from intent.compiler.engine.blocks import Block
 from intent.compiler.engine.clauses import Flows, Pattern, Solo
 from intent.compiler.engine.people import Cast, Party
-from intent.compiler.engine.rules import Isolation, Layout, Spot, Unit, pass_flow
+from intent.compiler.engine.rules import Isolation, Layout, Spot, Unit, Way, pass_flow
 from intent.compiler.flow import FlowKey
 from intent.compiler.policy import Posed, after_tier, entry_flows, isolation_flow, miss_flows, posture_flow
-from intent.compiler.tables import Lane
 from intent.compiler.terms import goto
 from intent.model import Action, Direction
-
-Way = tuple[Lane, Direction]
-"""One chain of tiers."""
 
 
 class Judge:
@@ -228,6 +225,38 @@ class Judge:
         self._open_ways.update((v.lane, d) for v in layout.verdicts for d in Direction)
         for party in self.present:
             self.isolate(party)
+
+    def meet(self) -> dict[Unit, None]:
+        """Return the units that a new switch has to place; from now on no other waits."""
+        present = self._locals = {}
+        for party in self.present:
+            for cast in party.casts:
+                present.setdefault(cast, {})[party] = None
+        self._waiting = {
+            unit: None
+            for unit in self._waiting
+            if unit.live
+            and unit.services != ()
+            and (unit.clients is None or unit.clients in present)
+            and (unit.servers is None or unit.servers in present)
+        }
+        return self._waiting
+
+    def lay(self, block: Block) -> None:
+        """Place the units of a block, and take those out again that do not wait here, if that is less work."""
+        missing = [unit for unit in block.units if unit not in self._waiting]
+        if 2 * len(missing) > len(block.units):
+            return
+        self._waiting = {unit: None for unit in self._waiting if unit not in block.units}
+        self._placed.update(block.units)
+        self._flows.lay(block.flows)
+        block.say(self._flows.program, self.present)
+        for (way, tier), count in block.used.items():
+            self._used[way][tier] = self._used[way].get(tier, 0) + count
+            self._open_ways.add(way)
+        for way, passes in block.passes.items():
+            self._passes[way].update(passes)
+        self.remove(missing)
 
     def settle(self) -> None:
         """Place what waits, then lead the ways through the tiers in use."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind
@@ -44,6 +44,9 @@ from intent.model import (
     Tier,
     WorldPeer,
 )
+
+Way: TypeAlias = tuple[Lane, Direction]
+"""One chain of tiers."""
 
 
 class Isolation(NamedTuple):

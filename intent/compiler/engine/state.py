@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from intent.compiler.engine.blocks import common
 from intent.compiler.engine.clauses import Keys, pattern
 from intent.compiler.engine.inputs import Changes, Inputs
 from intent.compiler.engine.journal import IdChange
@@ -84,11 +85,22 @@ class State:
         before = self.ledger.places
         done = self.ledger.settle(now_s)
         self._come(turn, arrivals, before)
+        self._begin_together()
         keys: Keys = {}
         for switch in self.busy():
             switch.judge.settle()
             switch.flows.settle(keys)
         return done
+
+    def _begin_together(self) -> None:
+        """Give new switches what most of them have in common."""
+        new = self._new()
+        block = common([switch.judge.meet() for switch in new])
+        for switch in new if block.units else ():
+            switch.judge.lay(block)
+
+    def _new(self) -> list[Switch]:
+        return [switch for switch in self.busy() if switch.is_new]
 
     def _begin(self, changes: Changes) -> Turn:
         """Take out the policies that go, and find out what else is concerned."""
@@ -186,12 +198,13 @@ class State:
 
     def _send(self, units: list[Unit]) -> None:
         """Let the switches look at new units; those that name anybody reach new switches with their parties."""
-        for unit in units:
+        old = {dpid: switch for dpid, switch in self.switches.items() if not switch.is_new}
+        for unit in units if old else ():
             where = unit.where()
-            for dpid in self.switches if where is None else where:
-                if dpid in self.switches:
-                    self.switches[dpid].judge.wait(unit)
-        if new := [switch for switch in self.busy() if switch.is_new]:
+            for dpid in old if where is None else where:
+                if dpid in old:
+                    old[dpid].judge.wait(unit)
+        if new := self._new():
             for unit in self._policies.units():
                 if unit.clients is None and unit.servers is None:
                     for switch in new:
