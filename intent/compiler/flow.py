@@ -7,11 +7,13 @@ encoding they came in (OVS dumps a partial `set_field` as `load`; both are `Load
 from __future__ import annotations
 
 import dataclasses
+import enum
 import itertools
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 from intent.compiler.fields import Field, Slice
+from topology.model import IPAddress
 
 IN_PORT = 0xFFFFFFF8
 """OFPP_IN_PORT (OpenFlow 1.4, 7.2.1)."""
@@ -77,6 +79,24 @@ class OutputReg:
     src: Slice
 
 
+class Side(enum.StrEnum):
+    """Which end of a connection is translated."""
+
+    SOURCE = "src"
+    DESTINATION = "dst"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Nat:
+    """Translate as conntrack keeps it for the connection (NXAST_NAT); with a `side`, choose that for a new one."""
+
+    side: Side | None = None
+    address: IPAddress | None = None
+    """What that end becomes; there with a side, and only then."""
+    port: int | None = None
+    """1..65535, None to leave it as it is if that is free."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ct:
     """Connection tracking (NXAST_CT): look up, optionally commit, optionally go on in `table`."""
@@ -86,6 +106,7 @@ class Ct:
     force: bool = False
     table: int | None = None
     exec: tuple[Load | Move, ...] = ()
+    nat: Nat | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import ip_address
 
 from intent.compiler import fields as f
 from intent.compiler.field_text import (
@@ -37,9 +38,11 @@ from intent.compiler.flow import (
     Match,
     Meter,
     Move,
+    Nat,
     Output,
     OutputReg,
     Resubmit,
+    Side,
     Term,
     exact,
     match_of,
@@ -117,9 +120,19 @@ def _ct_text(act: Ct, names: TableNames) -> str:
     if act.table is not None:
         parts.append(f"table={_table(act.table, names)}")
     parts.append(f"zone={slice_text(act.zone) if isinstance(act.zone, Slice) else act.zone}")
+    if act.nat is not None:
+        parts.append(_nat_text(act.nat))
     if act.exec:
         parts.append(f"exec({','.join(_act_text(inner, names) for inner in act.exec)})")
     return f"ct({','.join(parts)})"
+
+
+def _nat_text(nat: Nat) -> str:
+    if nat.side is None or nat.address is None:
+        return "nat"
+    bracketed = nat.port is not None and nat.address.version == 6  # noqa: PLR2004 - of IP
+    host = f"[{nat.address}]" if bracketed else str(nat.address)
+    return f"nat({nat.side}={host}{'' if nat.port is None else f':{nat.port}'})"
 
 
 _WRITERS: Mapping[type, Callable[..., str]] = {
@@ -233,6 +246,7 @@ def _read_ct(found: re.Match[str], numbers: Mapping[str, int]) -> Ct:
     table: int | None = None
     zone: Slice | int = 0
     inner: list[Load | Move] = []
+    nat: Nat | None = None
     for part in _split(found[1]):
         name, _, value = part.partition("=")
         if part in ("commit", "force"):
@@ -241,11 +255,27 @@ def _read_ct(found: re.Match[str], numbers: Mapping[str, int]) -> Ct:
             table = _read_table(value, numbers)
         elif name == "zone":
             zone = read_slice(value) if "[" in value else read_number(value)
+        elif part.startswith("nat"):
+            nat = _read_nat(part)
         elif part.startswith("exec("):
             inner += _read_exec(part[5:-1], numbers)
         else:
             raise ValueError(f"ct: {part!r} is nothing of ours")
-    return Ct(zone, commit, force, table, tuple(inner))
+    return Ct(zone, commit, force, table, tuple(inner), nat)
+
+
+_NAT = re.compile(r"nat\((src|dst)=(?:(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::(\d+))?|([0-9a-f:.]+))\)", re.ASCII)
+"""An IPv6 address with a port is in brackets."""
+
+
+def _read_nat(text: str) -> Nat:
+    if text == "nat":
+        return Nat()
+    found = _NAT.fullmatch(text)
+    if found is None:
+        raise ValueError(f"ct: {text!r} is no translation of ours")
+    side, host, port = found[1], found[2] or found[3] or found[5], found[4]
+    return Nat(Side(side), ip_address(host), None if port is None else read_number(port))
 
 
 def _read_exec(text: str, numbers: Mapping[str, int]) -> Iterator[Load | Move]:

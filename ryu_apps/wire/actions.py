@@ -20,9 +20,11 @@ from intent.compiler.flow import (
     Load,
     Meter,
     Move,
+    Nat,
     Output,
     OutputReg,
     Resubmit,
+    Side,
 )
 from ryu_apps.wire import oxm
 from ryu_apps.wire.errors import WireError
@@ -31,11 +33,15 @@ NICIRA: Final = 0x00002320
 EXPERIMENTER: Final = 0xFFFF
 OUTPUT, GROUP, DEC_TTL, SET_FIELD = 0, 22, 24, 25
 """OFPAT_*."""
-REG_MOVE, REG_LOAD, RESUBMIT_TABLE, OUTPUT_REG, CONJUNCTION, CT = 6, 7, 14, 15, 34, 35
+REG_MOVE, REG_LOAD, RESUBMIT_TABLE, OUTPUT_REG, CONJUNCTION, CT, NAT = 6, 7, 14, 15, 34, 35, 36
 """NXAST_*."""
 GOTO_TABLE, APPLY_ACTIONS, METER = 1, 4, 6
 """OFPIT_*."""
 CT_COMMIT, CT_FORCE = 1, 2
+NAT_SIDES: Final = {None: 0, Side.SOURCE: 1, Side.DESTINATION: 2}
+"""NX_NAT_F_*."""
+NAT_IPV4, NAT_IPV6, NAT_PORT = 1, 4, 16
+"""NX_NAT_RANGE_*_MIN: the least of a range; without a greatest it is the only one."""
 NO_TABLE: Final = 0xFF
 """NX_CT_RECIRC_NONE; also OFPTT_ALL, so no table of a pipeline."""
 RESUBMIT_IN_PORT: Final = 0xFFF8
@@ -52,6 +58,7 @@ _RESUBMIT = struct.Struct("!HHIHHB3x")
 _OUTPUT_REG = struct.Struct("!HHIHH4sH6x")
 _CONJUNCTION = struct.Struct("!10sBB")
 _CT = struct.Struct("!HHIHH4sHB3xH")
+_NAT = struct.Struct("!HHIH2xHH")
 _SHORT = struct.Struct("!HHB3x")
 _METER = struct.Struct("!HHI")
 _APPLY = struct.Struct("!HH4x")
@@ -213,13 +220,26 @@ def _resubmit(act: Resubmit) -> bytes:
 
 
 def _ct(act: Ct) -> bytes:
-    if not act.commit and (act.force or act.exec):
-        raise WireError("ct: force and exec need commit")
+    if not act.commit and (act.force or act.exec or (act.nat is not None and act.nat.side is not None)):
+        raise WireError("ct: force, exec and the choice of a translation need commit")
     flags = CT_COMMIT * act.commit | CT_FORCE * act.force
     source, zone = _zone(act.zone)
     table = NO_TABLE if act.table is None else _table(act.table)
-    body = b"".join([_exec(inner) for inner in act.exec])
+    body = b"" if act.nat is None else _nat(act.nat)
+    body += b"".join([_exec(inner) for inner in act.exec])
     return _CT.pack(EXPERIMENTER, 24 + len(body), NICIRA, CT, flags, source, zone, table, 0) + body
+
+
+def _nat(nat: Nat) -> bytes:
+    address = b"" if nat.address is None else nat.address.packed
+    if (nat.side is None) != (nat.address is None) or (nat.address is None and nat.port is not None):
+        raise WireError(f"nat: {nat}: a side goes with an address, a port with both")
+    if nat.port == 0 or (nat.address is not None and int(nat.address) == 0):
+        raise WireError(f"nat: {nat}: Open vSwitch takes 0 for not given")
+    present = {0: 0, 4: NAT_IPV4, 16: NAT_IPV6}[len(address)] | (0 if nat.port is None else NAT_PORT)
+    body = address + (b"" if nat.port is None else nat.port.to_bytes(2))
+    body += bytes(-len(body) & 7)
+    return _NAT.pack(EXPERIMENTER, 16 + len(body), NICIRA, NAT, NAT_SIDES[nat.side], present) + body
 
 
 def _exec(act: Load | Move) -> bytes:

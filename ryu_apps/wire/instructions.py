@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import TypeAlias
 
 from intent.compiler.fields import Field, Slice
@@ -25,6 +26,7 @@ from intent.compiler.flow import (
     Load,
     Meter,
     Move,
+    Nat,
     Output,
     OutputReg,
     Resubmit,
@@ -217,14 +219,46 @@ def _ct(raw: bytes) -> Ct:
     flags, source, zone, table, alg = struct.unpack_from("!H4sHB3xH", raw, _NX_HEADER)
     if alg or flags & ~(a.CT_COMMIT | a.CT_FORCE):
         raise ForeignError(f"ct: flags {flags:#x}, helper {alg} are none of ours")
+    nat, rest = _nat(raw[24:])
     where = zone if source == b"\0\0\0\0" else _slice(source, zone >> 6, (zone & 0x3F) + 1)
     return Ct(
         zone=where,
         commit=bool(flags & a.CT_COMMIT),
         force=bool(flags & a.CT_FORCE),
         table=None if table == a.NO_TABLE else table,
-        exec=_exec(raw[24:]),
+        exec=_exec(rest),
+        nat=nat,
     )
+
+
+_SIDES = {number: side for side, number in a.NAT_SIDES.items()}
+_RANGES = ((a.NAT_IPV4, 4), (a.NAT_IPV4 << 1, 4), (a.NAT_IPV6, 16), (a.NAT_IPV6 << 1, 16), (a.NAT_PORT, 2), (32, 2))
+"""What may be present and its size, each least before its greatest."""
+
+
+def _nat(raw: bytes) -> tuple[Nat | None, bytes]:
+    """Return the translation that nested actions begin with, and the rest of them."""
+    if len(raw) < 16 or raw[:2] != b"\xff\xff" or raw[8:10] != a.NAT.to_bytes(2):  # noqa: PLR2004 - its smallest size
+        return None, raw
+    _, size = _header(raw, 0, len(raw))
+    flags, present = struct.unpack_from("!HH", raw, 12)
+    if flags not in _SIDES:
+        raise ForeignError(f"nat: flags {flags:#x} are none of ours")
+    parts, at = [b""] * len(_RANGES), 16
+    for index, (bit, length) in enumerate(_RANGES):
+        if present & bit:
+            parts[index] = raw[at : at + length]
+            at += length
+    if at > size:
+        raise WireError(f"nat: {size} bytes do not hold what is present ({present:#x})")
+    four, four_last, six, six_last, port, port_last = parts
+    if any(last not in (b"", first) for first, last in ((four, four_last), (six, six_last), (port, port_last))):
+        raise ForeignError("nat: ours name one address and one port, no range")
+    ours = (_SIDES[flags] is None) == (not four + six) and not (four and six) and not (port and not four + six)
+    if not ours or present >> len(_RANGES):
+        raise ForeignError(f"nat: flags {flags:#x} with ranges {present:#x} are none of ours")
+    address = ip_address(four + six) if four + six else None
+    return Nat(_SIDES[flags], address, int.from_bytes(port, "big") if port else None), raw[size:]
 
 
 def _exec(raw: bytes) -> tuple[Load | Move, ...]:
@@ -233,7 +267,7 @@ def _exec(raw: bytes) -> tuple[Load | Move, ...]:
     while at < len(raw):
         kind, size = _header(raw, at, len(raw))
         subtype = raw[at + 8] << 8 | raw[at + 9] if kind == a.EXPERIMENTER and size > _NX_HEADER else None
-        # anything else (nat, a nested ct) is foreign, and is not looked into
+        # anything else (a nested ct) is foreign, and is not looked into
         if kind != a.SET_FIELD and subtype not in (a.REG_LOAD, _REG_LOAD2, a.REG_MOVE):
             raise ForeignError(f"ct: exec holds action {kind}/{subtype}")
         act = _action(raw[at : at + size])

@@ -263,7 +263,7 @@ FOREIGN = (
     "table=3,priority=9,tun_metadata0=0x55,actions=normal",
     "table=3,priority=10,tcp,actions=learn(table=4,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[]),normal",
     "table=3,priority=11,ip,idle_timeout=60,actions=dec_ttl,output:1",
-    "table=3,priority=12,ip,actions=ct(commit,nat(src=10.0.0.1))",
+    "table=3,priority=12,ip,actions=ct(commit,nat(src=10.0.0.1-10.0.0.9))",
     "table=3,priority=13,ip,actions=clone(output:1),note:00.01",
     "table=3,priority=14,actions=controller(reason=no_match,id=7,userdata=01.02)",
     "table=3,priority=15,importance=3,actions=output:2",

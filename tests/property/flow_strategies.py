@@ -5,7 +5,7 @@ They cover every match field and action of `intent.compiler.flow`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hypothesis import strategies as st
 
@@ -24,9 +24,11 @@ from intent.compiler.flow import (
     Load,
     Meter,
     Move,
+    Nat,
     Output,
     OutputReg,
     Resubmit,
+    Side,
     Term,
     exact,
     match_of,
@@ -218,8 +220,17 @@ def moves(draw: DrawFn, sources: tuple[Field, ...], targets: tuple[Field, ...]) 
     return Move(src, draw(slices(targets, src.bits)))
 
 
+def _translations(version: Literal[4, 6] | None, *, commit: bool) -> SearchStrategy[Nat | None]:
+    """Looked up, or chosen: by an address of the version that the flow matches; Open vSwitch wants an untagged one."""
+    if version is None:
+        return st.none()
+    address, port = st.ip_addresses(v=version).filter(int), st.none() | st.integers(1, 65535)
+    chosen = st.builds(Nat, st.sampled_from(Side), address, port) if commit else st.none()
+    return st.none() | st.just(Nat()) | chosen
+
+
 @st.composite
-def tracks(draw: DrawFn) -> Ct:
+def tracks(draw: DrawFn, version: Literal[4, 6] | None) -> Ct:
     """Connection tracking with all its options."""
     commit = draw(st.booleans())
     label = (f.CT_LABEL, f.CT_MARK)
@@ -230,6 +241,7 @@ def tracks(draw: DrawFn) -> Ct:
         force=commit and draw(st.booleans()),
         table=draw(st.none() | TABLES),
         exec=tuple(draw(inner)) if commit else (),
+        nat=draw(_translations(version, commit=commit)),
     )
 
 
@@ -249,7 +261,9 @@ def plain_actions(draw: DrawFn, table: int, match: Match) -> Actions:
     targets, sources = (*_ALWAYS_WRITABLE, *here), (*_READABLE, *here)
     kinds: list[SearchStrategy[object]] = [loads(targets), moves(sources, targets), _OUTPUTS]
     if any(t.field is f.ETH_TYPE and t.value in (ETH_IPV4, ETH_IPV6) for t in match):
-        kinds += [tracks(), st.just(DecTtl())]
+        version: Literal[4, 6] = 4 if exact(f.ETH_TYPE, ETH_IPV4) in match else 6
+        tagged = any(t.field is f.VLAN_VID for t in match)
+        kinds += [tracks(None if tagged else version), st.just(DecTtl())]
     acts = draw(st.lists(st.one_of(*kinds), max_size=6))
     head = [Meter(draw(st.sampled_from(METERS)))] if draw(st.booleans()) else []
     tail = [Goto(draw(st.integers(table + 1, 252)))] if draw(st.booleans()) else []

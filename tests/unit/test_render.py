@@ -143,7 +143,7 @@ def test_what_is_left_out_is_zero() -> None:
         "actions=set_field:0x1ffffffff->reg0",
         "actions=set_field:reg0",
         "actions=ct(zone=1",
-        "actions=ct(nat)",
+        "actions=ct(nat(src=10.0.0.1-10.0.0.9))",
         "actions=ct(commit,exec(output:1))",
         "actions=conjunction(1,1)",
         "actions=resubmit(1,2)",
