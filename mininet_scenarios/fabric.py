@@ -93,7 +93,7 @@ class FabricSite:
         self.log = self.directory / "log"
         self.switches: dict[int, PrivateOvs] = {}
         for number in self.numbers:
-            self.switches[number] = self._switch(number)
+            self.switches[number] = self.switch(number, number)
         for pair in wires:
             self.wire(*pair)
         self.hosts = {f"h{n}": self._host(n) for n in edges}
@@ -101,7 +101,8 @@ class FabricSite:
 
     # -- parts ---------------------------------------------------------------------------------
 
-    def _switch(self, number: int) -> PrivateOvs:
+    def switch(self, number: int, dpid: int) -> PrivateOvs:
+        """Make a switch with a way to the controller, wired to nobody yet; numbers are below 256 and used once."""
         ovs = PrivateOvs(self.janitor)
         ovs.start()
         namespaces.batch([f"link add m{number} netns {self.netns} type veth peer name m0 netns {ovs.netns}"])
@@ -109,9 +110,14 @@ class FabricSite:
         namespaces.batch([f"addr add {net}.1/24 dev m{number}", f"link set m{number} up", "link set lo up"], self.netns)
         mine = [f"addr add {net}.2/24 dev m0", "link set m0 up", "link set lo up", f"route add default via {net}.1"]
         namespaces.batch(mine, ovs.netns)
-        bridge = f"-- set bridge {BRIDGE} datapath_type=netdev fail_mode=secure other_config:datapath-id={number:016x}"
+        bridge = f"-- set bridge {BRIDGE} datapath_type=netdev fail_mode=secure other_config:datapath-id={dpid:016x}"
         ovs.vsctl("add-br", BRIDGE, *bridge.split())
         return ovs
+
+    @property
+    def controller(self) -> str:
+        """What switches connect to."""
+        return f"tcp:10.255.{self.numbers[0]}.1:{OPENFLOW_PORT}"
 
     @staticmethod
     def port(number: int, other: int) -> str:
@@ -159,8 +165,7 @@ class FabricSite:
         config.write_text(
             f"openflow: {{host: 0.0.0.0, port: {OPENFLOW_PORT}, admission: {{datapath_ids: [{dpids}]}}}}\n"
             f"rest: {{port: {REST_PORT}}}\nstate_dir: {self.directory / 'state'}\novsdb: {{targets: [{targets}]}}\n"
-            f"bridge: {{adopt: true, datapath_type: netdev, controller_target: 'tcp:10.255.{self.numbers[0]}.1:"
-            f"{OPENFLOW_PORT}'}}\n"
+            f"bridge: {{adopt: true, datapath_type: netdev, controller_target: '{self.controller}'}}\n"
         )
         env = {**os.environ, "RINGFENCE_CONFIG": str(config)}
         with self.log.open("ab") as log:
