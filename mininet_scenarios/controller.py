@@ -54,6 +54,7 @@ class Controller:
     def __init__(self, janitor: Janitor, settings: Settings, *, netns: str | None = None) -> None:
         self._janitor = janitor
         self._netns = netns
+        self.bridge = settings.bridge
         self.directory = janitor.directory()
         self.config = self.directory / "config.yaml"
         self.log = self.directory / "controller.log"

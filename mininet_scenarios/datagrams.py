@@ -7,12 +7,12 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from mininet_scenarios import namespaces
-from mininet_scenarios.fabric import FabricHost, FabricSite
+from mininet_scenarios.fabric import FabricHost
 
 PERIOD_S = 0.002
 BUFFER = 4 << 20
@@ -29,6 +29,17 @@ class Cell(NamedTuple):
     port: int
 
 
+class Site(Protocol):
+    """Hosts in namespaces, and the controller that knows who of them may speak to whom."""
+
+    @property
+    def hosts(self) -> Mapping[str, FabricHost]:
+        """The hosts by name."""
+
+    def ask(self, method: str, path: str, body: str = "") -> Any:  # noqa: ANN401 - JSON, as the API defines
+        """Ask the REST API."""
+
+
 def _socket(host: FabricHost) -> socket.socket:
     with namespaces.entered(host.netns):
         return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -37,7 +48,7 @@ def _socket(host: FabricHost) -> socket.socket:
 class Stream:
     """Datagrams from one host to another every 2 ms. A context manager."""
 
-    def __init__(self, site: FabricSite, source: str, destination: str, port: int) -> None:
+    def __init__(self, site: Site, source: str, destination: str, port: int) -> None:
         self.arrived: list[float] = []
         """When, by `time.monotonic`."""
         self.sent = 0
@@ -86,7 +97,21 @@ class Stream:
         return max(gaps, default=float("inf"))
 
 
-def arrivals(site: FabricSite, cells: Iterable[Cell]) -> dict[Cell, bool]:
+def unintended(site: Site, ports: Sequence[int]) -> tuple[list[str], dict[Cell, bool]]:
+    """Compare who reaches whom with who should, by the controller's matrix; return what differs, and what arrived."""
+    wanted: dict[Cell, bool] = {}
+    for port in ports:
+        answer = site.ask("GET", f"/v1/matrix?service=udp/{port}")
+        names: list[str] = answer["endpoints"]
+        for source, row in zip(names, answer["verdicts"], strict=True):
+            pairs = zip(names, row, strict=True)
+            wanted |= {Cell(source, other, port): verdict == "allow" for other, verdict in pairs if other != source}
+    found = arrivals(site, wanted)
+    wrong = [f"{c.source} to {c.destination} udp/{c.port}" for c in wanted if found[c] != wanted[c]]
+    return wrong, found
+
+
+def arrivals(site: Site, cells: Iterable[Cell]) -> dict[Cell, bool]:
     """Send a few datagrams for each cell, all at once; return which cells got any."""
     asked = list(cells)
     with contextlib.ExitStack() as stack:

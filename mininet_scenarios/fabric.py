@@ -83,9 +83,15 @@ class FabricHost:
 class FabricSite:
     """Switches, wires, hosts and a controller. Everything goes when the janitor closes."""
 
-    def __init__(self, janitor: Janitor, wires: Wires, edges: Sequence[int]) -> None:
-        """Build it; one host at each of `edges`, named h and the number of its switch."""
+    def __init__(
+        self, janitor: Janitor, wires: Wires, edges: Sequence[int], bare: Mapping[int, Sequence[str]] | None = None
+    ) -> None:
+        """Build it; one host at each of `edges`, named h and the number of its switch.
+
+        The controller is not shown the database of those in `bare`, only the names of their ports for links.
+        """
         self.janitor = janitor
+        self.bare = dict(bare or {})
         self.wires = wires
         self.numbers = sorted({n for pair in wires for n in pair} | set(edges))
         self.netns = janitor.netns()
@@ -96,6 +102,8 @@ class FabricSite:
             self.switches[number] = self.switch(number, number)
         for pair in wires:
             self.wire(*pair)
+        for number in self.bare:
+            self.dial(number)
         self.hosts = {f"h{n}": self._host(n) for n in edges}
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -133,6 +141,12 @@ class FabricSite:
             namespaces.batch([f"link set {port} up addrgenmode none"], ovs.netns)
             ovs.vsctl("add-port", BRIDGE, port, "--", "set", "interface", port, 'external_ids:"ringfence:link"="true"')
 
+    def dial(self, number: int) -> None:
+        """Let a switch connect to the controller, as an administrator does where nobody else may."""
+        protocols = "protocols=OpenFlow14 other_config:disable-in-band=true"
+        self.switches[number].vsctl("set", "bridge", BRIDGE, *protocols.split())
+        self.switches[number].vsctl("set-controller", BRIDGE, self.controller)
+
     def _host(self, number: int) -> FabricHost:
         netns, ovs, address = self.janitor.netns(), self.switches[number], f"10.9.0.{number}"
         mac = f"02:00:00:00:09:{number:02x}"
@@ -159,11 +173,13 @@ class FabricSite:
         Raises:
             TimeoutError: it does not; with its log.
         """
-        targets = ", ".join(f'"{ovs.db_target}"' for ovs in self.switches.values())
+        targets = ", ".join(f'"{ovs.db_target}"' for number, ovs in self.switches.items() if number not in self.bare)
+        bare = ", ".join(f'"{number:016x}": [{", ".join(ports)}]' for number, ports in self.bare.items())
         dpids = ", ".join(f'"{number:016x}"' for number in self.numbers)
         config = self.directory / "config.yaml"
         config.write_text(
-            f"openflow: {{host: 0.0.0.0, port: {OPENFLOW_PORT}, admission: {{datapath_ids: [{dpids}]}}}}\n"
+            f"openflow: {{host: 0.0.0.0, port: {OPENFLOW_PORT}, admission: {{datapath_ids: [{dpids}]}}, "
+            f"switches: {{{bare}}}}}\n"
             f"rest: {{port: {REST_PORT}}}\nstate_dir: {self.directory / 'state'}\novsdb: {{targets: [{targets}]}}\n"
             f"bridge: {{adopt: true, datapath_type: netdev, controller_target: '{self.controller}'}}\n"
         )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from mininet_scenarios import private_ovs, sandbox
-from mininet_scenarios.datagrams import Cell, Stream, arrivals
+from mininet_scenarios.datagrams import Stream, unintended
 from mininet_scenarios.fabric import FAT_TREE_EDGES, FabricSite, fat_tree
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.shell import CommandError
@@ -86,17 +86,9 @@ def run(say: Callable[[str], None]) -> Outcome:
 
 def _measure(site: FabricSite, title: str, say: Callable[[str], None]) -> tuple[list[str], int]:
     """Compare who reaches whom with who should; return the cells that differ, and how many there are."""
-    wanted: dict[Cell, bool] = {}
-    for port in PORTS:
-        answer = site.ask("GET", f"/v1/matrix?service=udp/{port}")
-        names: list[str] = answer["endpoints"]
-        for source, row in zip(names, answer["verdicts"], strict=True):
-            pairs = zip(names, row, strict=True)
-            wanted |= {Cell(source, other, port): verdict == "allow" for other, verdict in pairs if other != source}
-    found = arrivals(site, wanted)
-    wrong = [f"{title}: {c.source} to {c.destination} udp/{c.port}" for c in wanted if found[c] != wanted[c]]
-    say(f"{title}: {len(wanted) - len(wrong)}/{len(wanted)} cells as intended, {sum(found.values())} of them open")
-    return wrong, len(wanted)
+    wrong, found = unintended(site, PORTS)
+    say(f"{title}: {len(found) - len(wrong)}/{len(found)} cells as intended, {sum(found.values())} of them open")
+    return [f"{title}: {cell}" for cell in wrong], len(found)
 
 
 def _break(site: FabricSite, say: Callable[[str], None]) -> list[float]:

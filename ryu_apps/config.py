@@ -22,6 +22,7 @@ from ryu_apps.config_tunnel import TunnelSection
 from ryu_apps.config_values import (
     ANY,
     MAX_SWITCHES,
+    BareSwitches,
     BridgeName,
     ControllerTarget,
     DatapathIds,
@@ -105,6 +106,27 @@ class Openflow(Section):
     admission: Admission = Field(
         default_factory=Admission, description="Which switches may connect; both conditions must hold."
     )
+    switches: BareSwitches = Field(
+        default_factory=dict,
+        description="Switches whose database is not managed here, by datapath id (16 hex digits in quotes): the names "
+        "of their ports that are wired to other switches, or all. They must be Open vSwitch, in fail mode secure.",
+    )
+
+    @property
+    def bare(self) -> dict[int, tuple[str, ...] | Literal["all"]]:
+        """Those switches, by datapath id as a number."""
+        return {int(dpid, 16): ports for dpid, ports in self.switches.items()}
+
+    @model_validator(mode="after")
+    def _admitted(self) -> Self:
+        admitted = self.admission.dpids
+        strange = [] if admitted is None else sorted(self.bare.keys() - admitted)
+        if strange:
+            raise at_key(
+                "switches",
+                refuse(f"{strange[0]:016x} may not connect", "add it to openflow.admission.datapath_ids, or remove it"),
+            )
+        return self
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
@@ -211,6 +233,15 @@ class Config(Section):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe messages that are logged: debug, info, warning or error."
     )
+
+    @model_validator(mode="after")
+    def _managing(self) -> Self:
+        if not self.ovsdb.targets and self.ovsdb.listen is None and not self.openflow.switches:
+            raise at_key(
+                "ovsdb.targets",
+                refuse("no host would be managed", "list unix:/path or tcp:host:6640, or set ovsdb.listen"),
+            )
+        return self
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

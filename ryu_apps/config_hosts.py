@@ -84,10 +84,6 @@ class Ovsdb(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if not self.targets and self.listen is None:
-            raise at_key(
-                "targets", refuse("no host would be managed", "list unix:/path or tcp:host:6640, or set ovsdb.listen")
-            )
         if len(set(self.targets)) < len(self.targets):
             raise at_key("targets", refuse("a target is listed twice", "list each OVSDB server once"))
         if self.ssl is None and any(t.startswith("ssl:") for t in self.targets):

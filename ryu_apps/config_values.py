@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 ANY: Final = "any"
+ALL: Final = "all"
 MAX_SWITCHES: Final = 10_000
 """Most datapath ids or names that may be listed."""
 
@@ -86,6 +87,22 @@ def _datapath_ids(value: object) -> tuple[str, ...] | Literal["any"]:
     return tuple(sorted({item.lower() for item in listed}))
 
 
+def _bare_switches(value: object) -> dict[str, tuple[str, ...] | Literal["all"]]:
+    """Check a mapping of datapath ids to the names of ports, or the word all."""
+    remedy = "write the datapath id as 16 hex digits in quotes, and behind it all, or a list of names of ports"
+    if not isinstance(value, dict) or len(value) > MAX_SWITCHES:
+        raise refuse(f"no mapping of at most {MAX_SWITCHES} datapath ids", remedy)
+    found: dict[str, tuple[str, ...] | Literal["all"]] = {}
+    for dpid, ports in value.items():
+        if not isinstance(dpid, str) or not re.fullmatch(r"[0-9A-Fa-f]{16}", dpid) or not int(dpid, 16):
+            raise refuse(f"{str(dpid)[:40]!r} is no datapath id", remedy)
+        if dpid.lower() in found:
+            raise refuse(f"{dpid} is there twice", "list each switch once")
+        names = ("name of a port", "names of ports")
+        found[dpid.lower()] = ALL if ports == ALL else _listed(ports, names, r"[!-~]{1,15}", 40, remedy)
+    return dict(sorted(found.items()))
+
+
 def _host_names(value: object) -> tuple[str, ...] | Literal["any"]:
     if value == ANY:
         return ANY
@@ -110,6 +127,7 @@ Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 Listen: TypeAlias = Annotated[str, AfterValidator(_listen_address)]
 File: TypeAlias = Annotated[Path, AfterValidator(_absolute)]
 DatapathIds: TypeAlias = Annotated[tuple[str, ...] | Literal["any"], PlainValidator(_datapath_ids)]
+BareSwitches: TypeAlias = Annotated[dict[str, tuple[str, ...] | Literal["all"]], PlainValidator(_bare_switches)]
 HostNames: TypeAlias = Annotated[tuple[str, ...] | Literal["any"], PlainValidator(_host_names)]
 TlsName: TypeAlias = Annotated[str, Field(min_length=1, max_length=253)]
 OvsdbTarget: TypeAlias = Annotated[str, Field(max_length=300), AfterValidator(_target)]

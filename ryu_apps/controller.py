@@ -18,6 +18,7 @@ from intent.store import Store, ensure_token
 from ovsdb import BridgeWish
 from ryu_apps import probing, threads
 from ryu_apps.administration import Administration
+from ryu_apps.bare import BareSwitches
 from ryu_apps.counting import Counted
 from ryu_apps.hosts import Hosts, known_hosts
 from ryu_apps.learner import Learner
@@ -94,6 +95,8 @@ class Controller(Listener):
         admission = config.openflow.admission
         self.switches = Switches(self.reconciler, self, admission.dpids, admission.names)
         self.wires = Wires(self.planner, memory, self.switches.session)
+        named = (config.bridge.name, memory.owner)
+        self.bare = BareSwitches(config.openflow.bare, named, self.store, self.switches.session, self.planner.observe)
         self.counted = Counted(self.reconciler.counters, lambda: self.memory.ids, self.store.intents)
         self.polling = Polling(self, self.counted)
         self.unasked = Unasked(
@@ -112,7 +115,7 @@ class Controller(Listener):
         self._keep_tunnels()
         self.surveyor = Surveyor(self.planner, self.reconciler, lambda: self.store.revision)
         self.surveyor.links, self.surveyor.reports = self.wires.links, self.reports
-        watching = (self.surveyor, self.wires, self.polling)
+        watching = (self.surveyor, self.wires, self.polling, self.bare)
         self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, *watching)
         self.web = Web(config.rest, self._rest_app())
         log.info("generation %d, store %s at revision %d", memory.generation, config.store_path, self.store.revision)
@@ -170,6 +173,7 @@ class Controller(Listener):
     def ports_changed(self, session: Session) -> None:
         """A port came or went: its switch's thread looks again."""
         self.wires.ports_changed(session)
+        self.bare.ports_changed(session)
         self.reconciler.wake(session.dpid)
 
     def unasked_came(self, session: Session) -> None:

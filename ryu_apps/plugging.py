@@ -30,6 +30,8 @@ class Plugs:
         """Return the hosts, as last heard."""
         site, found = self._controller.planner.site, []
         for name, host in site.hosts.items():
+            if name not in self._controller.clients:
+                continue  # a switch whose database is not ours
             bridge = site.bridge(name, self._bridge)
             ours = bridge is not None and bridge.ours
             kind = (bridge.datapath_type or "system") if bridge is not None and ours else ""

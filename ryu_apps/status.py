@@ -27,12 +27,12 @@ class Status:
         self._controller = controller
 
     def switches(self) -> Sequence[SwitchStatus]:
-        """Return the integration bridge of every host, with its switch's progress; also one that cannot be made."""
+        """Return each host's integration bridge with its switch's progress, also one that cannot be made."""
         controller = self._controller
         states = {state.dpid: state for state in controller.reconciler.states()}
         bridges = {bridge.host: bridge for bridge in controller.planner.bridges()}
         found = []
-        for host in controller.clients:
+        for host in (*controller.clients, *controller.bare.hosts):
             dpid = bridges[host].dpid or 0 if host in bridges else 0
             state = states.get(dpid, SwitchState(dpid))
             found.append(

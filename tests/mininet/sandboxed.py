@@ -19,11 +19,11 @@ def need_tools():
         pytest.skip(why)
 
 
-def run(module, timeout_s):
-    """Run it to its end."""
+def run(module, timeout_s, *words):
+    """Run it with these words to its end."""
     need_tools()
     return subprocess.run(
-        [sys.executable, "-m", "mininet_scenarios.sandbox", f"tests.mininet.{module}"],
+        [sys.executable, "-m", "mininet_scenarios.sandbox", f"tests.mininet.{module}", *words],
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -32,8 +32,8 @@ def run(module, timeout_s):
     )
 
 
-def found(module, timeout_s):
+def found(module, timeout_s, *words):
     """Run it, and read what it found: its output is one JSON object."""
-    done = run(module, timeout_s)
+    done = run(module, timeout_s, *words)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

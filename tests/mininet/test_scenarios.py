@@ -10,7 +10,7 @@ from mininet_scenarios import failover, scenario
 from tests.mininet import sandboxed
 from tests.mininet.sandboxed import PROJECT
 
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -24,8 +24,8 @@ def test_a_second_switch_of_one_datapath_id_changes_nothing_and_is_told_once(jan
     topology = site.ask("GET", "/v1/topology")
     with Stream(site, "h1", "h2", 5000) as stream:
         impostor = site.switch(OTHER, 2)
-        impostor.vsctl("set", "bridge", BRIDGE, "protocols=OpenFlow14")
-        impostor.vsctl("set-controller", BRIDGE, site.controller)
+        site.switches[OTHER] = impostor
+        site.dial(OTHER)
         impostor.vsctl("set", "controller", BRIDGE, "max_backoff=1000")
         site.until(lambda: _reports(site), "the impostor is told")
         site.until(lambda: _tries(impostor) >= TRIES, "it is refused time and again")

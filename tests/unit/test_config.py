@@ -31,6 +31,16 @@ REFUSED = [
     ("openflow: {admission: {datapath_ids: [0000000000000001]}}", "openflow.admission.datapath_ids", "quotes"),
     ("openflow: {admission: {datapath_ids: []}}", "openflow.admission.datapath_ids", "quotes"),
     ("openflow: {admission: {datapath_ids: all}}", "openflow.admission.datapath_ids", "any"),
+    ("openflow: {switches: [a]}", "openflow.switches", "16 hex digits"),
+    ("openflow: {switches: {'0000000000000000': all}}", "openflow.switches", "16 hex digits"),
+    ("openflow: {switches: {'00000000000000aa': all, '00000000000000AA': all}}", "openflow.switches", "once"),
+    ("openflow: {switches: {'0000000000000001': some}}", "openflow.switches", "names of ports"),
+    ("openflow: {switches: {'0000000000000001': ['a b']}}", "openflow.switches", "names of ports"),
+    (
+        "openflow: {switches: {'0000000000000001': all}, admission: {datapath_ids: ['0000000000000002']}}",
+        "openflow.switches",
+        "add it to openflow.admission",
+    ),
     ("ovsdb: {targets: []}", "ovsdb.targets", "unix:/path"),
     ("ovsdb: {targets: ['unix:db.sock']}", "ovsdb.targets[0]", "unix:/absolute/path"),
     ("ovsdb: {targets: ['tcp:h:1', 'tcp:h:70000']}", "ovsdb.targets[1]", "tcp:host:6640"),
@@ -129,6 +139,13 @@ def test_derived_values():
         b"ovsdb: {targets: ['tcp:192.0.2.7:6640']}\nbridge: {controller_target: 'tcp:[fd00::1]:6653'}", source="f"
     )
     assert remote.controller_target == "tcp:[fd00::1]:6653"
+
+
+def test_switches_without_database_alone_are_enough():
+    text = "ovsdb: {targets: []}\nopenflow: {switches: {'00000000000000aA': [p2, p1], '0000000000000001': all}}"
+    config = parse(text.encode(), source="f")
+    assert config.openflow.bare == {1: "all", 0xAA: ("p2", "p1")}
+    assert parse(render_commented(config).encode(), source="f") == config
 
 
 def test_every_key_has_a_comment():
