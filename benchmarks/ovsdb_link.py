@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import select
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,9 +64,11 @@ class OvsdbLink:
                 raise OvsdbError(f"{result}: {str(operation)[:500]}")
         return results
 
-    def next_update(self) -> dict[str, Any]:
-        """Return the next update notification: table -> row uuid -> old and new."""
+    def next_update(self, timeout_s: float) -> dict[str, Any] | None:
+        """Return the next update notification: table -> row uuid -> old and new; None when none began to come."""
         while not self.updates:
+            if not self._text and not select.select([self._socket], [], [], timeout_s)[0]:
+                return None
             self._take(self._receive())
         return self.updates.pop(0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -119,6 +120,12 @@ def resident_mb(*pids: int) -> float:
 def peak_mb(*pids: int) -> float:
     """Return the largest resident memory that processes have had, together."""
     return sum(_status(pid).get("VmHWM", 0) for pid in pids) / 1024
+
+
+def cpu_s(pid: int) -> float:
+    """Return the processor time of a process (proc(5), stat)."""
+    words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _status(pid: int) -> Mapping[str, int]:

@@ -105,7 +105,9 @@ def _insert(number: int, document: Document) -> list[dict[str, Any]]:
 def _numbered_at(link: OvsdbLink, name: str) -> float:
     """Return the instant at which the database says a port's number."""
     while True:
-        for row in link.next_update().get("Interface", {}).values():
+        update = link.next_update(LATEST_S)
+        assert update is not None, f"{name} got no number in {LATEST_S:g} s"
+        for row in update.get("Interface", {}).values():
             new = row.get("new", {})
             if new.get("name") == name and isinstance(new.get("ofport"), int) and new["ofport"] > 0:
                 return time.monotonic()

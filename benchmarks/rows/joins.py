@@ -24,7 +24,7 @@ NAME = "W(2000,200,1000)"
 USES = (1, 10, 100, 1000)
 """Policies that use the group which is joined."""
 JOINS = 1000
-OVN_TURNS, OVN_JOINS = 2, 5
+OVN_TURNS, OVN_JOINS = 2, 3
 """OVN takes so long to build this and come to rest that five turns pass ten minutes."""
 
 

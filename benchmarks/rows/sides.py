@@ -34,11 +34,14 @@ class Sides:
 
     unfinished: int = 0
     """Turns that the peer did not finish."""
+    forgotten: int = 0
+    """How often the peer came to rest without saying that it was done."""
 
     def note(self) -> str:
         """Say how many flows each side holds, and what the peer did not do."""
         failed = f"; the peer did not finish {self.unfinished} turns, which is no win" if self.unfinished else ""
-        return f"{self.flows} flows, the peer {self.peer_flows}{failed}"
+        rested = f"; {self.forgotten} times the peer's end is when it had come to rest, for it never said so"
+        return f"{self.flows} flows, the peer {self.peer_flows}{failed}{rested if self.forgotten else ''}"
 
 
 def beside_ovn(
@@ -76,6 +79,7 @@ def beside_ovn(
             ovn.settle()
             _add(sides.theirs, {"build": [build], **theirs(ovn)})
             sides.peer_memory_mb = max(sides.peer_memory_mb, ovn.peak_mb())
+            sides.forgotten += ovn.forgotten
             first = not sides.peer_flows
             sides.peer_flows = len(ovn.ovs.ofctl("dump-flows", peer.BRIDGE).splitlines()) - 1
             if first:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from benchmarks.harness import Bound, Result
 from benchmarks.product import Product, fresh_product
+from benchmarks.switches import cpu_s
 from benchmarks.workloads import NETWORK, endpoint
 from cli.answer import Answer
 from cli.columns import Row, View, lines
@@ -17,7 +16,6 @@ ENDPOINTS = 200
 PICTURES, EVERY_S = 20, 1.0
 SCREEN = (160, 50)
 TARGET_PERCENT = 5.0
-_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def top() -> Iterator[Result]:
@@ -44,15 +42,9 @@ def _counted(product: Product) -> int:
 
 def _picture(product: Product) -> float:
     """Ask and draw once, wait for the rest of the second; return the processor's share of it."""
-    begun_at, theirs, ours = time.perf_counter(), _used_s(product.pid), time.thread_time()
+    begun_at, theirs, ours = time.perf_counter(), cpu_s(product.pid), time.thread_time()
     answer = Answer(product.ask("GET", "/v1/live/counters")[1], "counters")
     "\n".join(lines([Row.of(item) for item in answer.items("items")], View(), SCREEN))
     drawn_s = time.thread_time() - ours
     time.sleep(max(EVERY_S - (time.perf_counter() - begun_at), 0))
-    return (_used_s(product.pid) - theirs + drawn_s) / (time.perf_counter() - begun_at)
-
-
-def _used_s(pid: int) -> float:
-    """Return the processor time of a process (proc(5), stat)."""
-    words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-    return (int(words[11]) + int(words[12])) * _TICK_S
+    return (cpu_s(product.pid) - theirs + drawn_s) / (time.perf_counter() - begun_at)
