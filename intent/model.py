@@ -238,6 +238,19 @@ class Tier:
 DEFAULT_TIERS = tuple(Tier(n) for n in ("emergency", "security", "platform", "application", "baseline"))
 
 
+MAX_MEMBERS = 256
+"""Endpoints that hear one multicast group: the first by name."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MulticastGroup:
+    """An address of a network that stands for many: UDP to it is copied to each member whom its sender may reach."""
+
+    address: IPAddress
+    members: Selector
+    """Of the network's endpoints, the first `MAX_MEMBERS` by name; each needs an address of the group's IP version."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Network:
     """What endpoints attach to; packets leave it only where a router joins it to others."""
@@ -254,6 +267,8 @@ class Network:
     """Learned addresses a port may hold."""
     gateways: tuple[IPAddress, ...] = ()
     """Addresses of the router in this network, at most one of each IP version; never an endpoint's."""
+    multicast: tuple[MulticastGroup, ...] = ()
+    """Each address once; what is sent to any other reaches nobody."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import dataclasses
 from datetime import datetime
 from typing import NamedTuple
 
-from intent.meaning.guards import Admitted, Reason, Verdict, admit, drop
+from intent.meaning.guards import Admitted, Audience, Reason, Verdict, admit, drop
 from intent.meaning.places import holder, is_inside, uplink_of
 from intent.meaning.policy import (
     NO_ZONES,
@@ -36,6 +36,7 @@ __all__ = [
     "NO_ZONES",
     "OVS_USERSPACE",
     "Admitted",
+    "Audience",
     "Because",
     "ByIsolation",
     "ByPosture",
@@ -87,7 +88,7 @@ def evaluate(  # noqa: PLR0913  everything a fate depends on; the tail is keywor
         intents: what people asked for; names in it must resolve.
         inventory: who is plugged in at that instant.
         frame: as it enters the switch.
-        tracked: what conntrack in the network's zone says; None only for a frame that `admit` settles.
+        tracked: what conntrack in the network's zone says; None only for a frame that `admit` settles, or for many.
         now: as for `judge`.
         capabilities: of the switch.
         offsets: as for `judge`.
@@ -98,6 +99,8 @@ def evaluate(  # noqa: PLR0913  everything a fate depends on; the tail is keywor
     admitted = admit(intents, inventory, frame)
     if isinstance(admitted, Verdict):
         return admitted
+    if isinstance(admitted, Audience):
+        return _copied(intents, inventory, (frame, admitted), now, offsets)
     if tracked is None:
         raise ValueError("conntrack decides here: say what it makes of the frame")
     opening = _opening(intents, inventory, frame, (admitted, tracked), capabilities)
@@ -109,6 +112,22 @@ def evaluate(  # noqa: PLR0913  everything a fate depends on; the tail is keywor
         return Verdict(fate, Reason.POLICY, judgement)
     told = judgement.verdict is Action.REJECT and tracked.role is ConnectionRole.NEW
     return Verdict(Fate(Outcome.DROP), Reason.REJECTED if told else Reason.POLICY, judgement)
+
+
+def _copied(
+    intents: Intents, inventory: Inventory, known: tuple[Frame, Audience], now: datetime, offsets: Offsets
+) -> Verdict:
+    """Judge what goes to many, for each of them as if it opened a connection to it alone; nothing is remembered."""
+    frame, audience = known
+    copies, places = {}, set()
+    for member, address in audience.members:
+        opening = _own_opening(dataclasses.replace(frame, dst=address), audience.network)
+        if isinstance(opening, Opening):
+            copies[member.name] = judgement = judge(intents, inventory, opening, now=now, offsets=offsets)
+            if judgement.verdict is Action.ALLOW:
+                places.add(member.location)
+    fate = Fate(Outcome.COPY, copies=frozenset(places)) if places else Fate(Outcome.DROP)
+    return Verdict(fate, Reason.POLICY, copies=copies)
 
 
 def can_open(protocol: int, icmp_type: int | None = None, icmp_code: int | None = None) -> bool:

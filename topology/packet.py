@@ -101,6 +101,8 @@ class Outcome(enum.Enum):
     """Leaves at the port of exactly one endpoint."""
     ANSWER = "answer"
     """The switch itself answers it (ARP, neighbour solicitation) to the port it came from."""
+    COPY = "copy"
+    """Leaves at the port of each of some endpoints, on any switch."""
     DROP = "drop"
 
 
@@ -121,3 +123,5 @@ class Fate:
     location: Location | None = None
     hop: Hop | None = None
     """How it leaves if a router passed it on; None: as it came."""
+    copies: frozenset[Location] = frozenset()
+    """Where it leaves if there are copies of it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
-from intent.compiler import endpoints, fabric, pipeline, resolve, routing, tunnels
+from intent.compiler import endpoints, fabric, multicast, pipeline, resolve, routing, tunnels
 from intent.compiler.endpoints import Numbers
 from intent.compiler.flow import Flow, Program
 from intent.compiler.ids import IdMap, band_key
@@ -120,6 +120,7 @@ class _Switch:
         for endpoint in self._local:
             yield from self._endpoint(endpoint)
         yield from self._remotes()
+        yield from self._multicast(observing=observing)
         yield from self._routing()
         yield from self._services()
         yield from self._policies(observing=observing)
@@ -161,28 +162,51 @@ class _Switch:
     def _endpoint(self, endpoint: Endpoint) -> Iterator[Flow]:
         for address in endpoint.addresses:
             yield from endpoints.address_flows(endpoint, address, self._numbers(endpoint, address))
-            if self._dpid in self._inventory.fabric.wired:
+            if self._is_wired:
                 yield from fabric.local_flows(endpoint, address, self._numbers(endpoint, address))
         if endpoints.has_ipv6(endpoint):
             yield endpoints.solicit_flow(endpoint, self._numbers(endpoint, endpoint.addresses[-1]))
 
     def _remotes(self) -> Iterator[Flow]:
         """Yield the guards of tunnels and wires, the ways from and to endpoints of other switches, and answers."""
-        here, wires = self._inventory.tunnels.get(self._dpid), self._inventory.fabric
+        here = self._inventory.tunnels.get(self._dpid)
         if here is not None:
             yield tunnels.tunnel_flow(here)
-        yield from fabric.wiring(wires, self._dpid).flows
+        yield from fabric.wiring(self._inventory.fabric, self._dpid).flows
         for endpoint in self._remote:
-            there = endpoint.location.dpid
+            path = self._path(endpoint.location.dpid)
             for address in endpoint.addresses:
                 numbers = self._numbers(endpoint, address)
                 yield endpoints.answer_flow(endpoint, address, numbers.network)
-                if wires.joins(self._dpid, there):
-                    toward = fabric.Toward(wires.numbers[there])
-                    yield from fabric.remote_flows(endpoint, address, numbers, toward)
-                elif here is not None:
-                    path = tunnels.Path(here, self._inventory.tunnels[there])
+                if isinstance(path, fabric.Toward):
+                    yield from fabric.remote_flows(endpoint, address, numbers, path)
+                elif path is not None:
                     yield from tunnels.remote_flows(endpoint, address, numbers, path)
+
+    def _path(self, there: int) -> tunnels.Path | fabric.Toward | None:
+        wires, ends = self._inventory.fabric, self._inventory.tunnels
+        if wires.joins(self._dpid, there):
+            return fabric.Toward(wires.numbers[there])
+        return tunnels.Path(ends[self._dpid], ends[there]) if self._inventory.linked(self._dpid, there) else None
+
+    def _multicast(self, *, observing: bool) -> Iterator[Flow]:
+        """Yield the flows of the multicast groups of networks that are here."""
+        judge = Table.CANDIDATE_EGRESS if observing else Table.EGRESS
+        for name in sorted(self._networks):
+            everyone = [e for e in self._inventory.endpoints.values() if e.network == name]
+            for group in self._intents.networks[name].multicast:
+                found = multicast.members(group, everyone)
+                heard = [(m, self._number(m)) for m in found if (m.endpoint.name, m.address) in self._identity]
+                number, via = self._ids.number("network", name), self._via(name)
+                here = multicast.Here(number, Numbers(number, 0, 0, via).place[0], judge, self._is_wired)
+                yield from multicast.group_flows(group, here, multicast.seats(self._dpid, heard, self._path))
+
+    def _number(self, member: multicast.Member) -> int:
+        return self._ids.number("identity", self._identity[member.endpoint.name, member.address].key)
+
+    @property
+    def _is_wired(self) -> bool:
+        return self._dpid in self._inventory.fabric.wired
 
     def _routing(self) -> Iterator[Flow]:
         """Yield the flows of routers whose networks are here, and of uplinks."""

@@ -218,6 +218,20 @@ RELEASED = Slice(REG[10], 11, 1)
 """1: a fragment all of whose datagram was let through."""
 FROM_TUNNEL = Slice(REG[10], 12, 1)
 """1: came from another host, so it goes to none."""
+COPY = Slice(REG[10], 15, 1)
+"""1: a copy of what was sent to a multicast group; of SERVER_ID, for whoever is at TARGET."""
+SENT = Slice(REG[10], 16, 1)
+"""1: a copy went to TARGET already."""
+HELD = Slice(REG[10], 17, 1)
+"""1: some copy was denied, as NOTE is to be told when all are out."""
+TARGET = Slice(REG[4], 0, 32)
+"""Where a copy goes: 0 here, or another switch by its tunnel's address or number in the fabric. It has no DST_ATT."""
+HELD_REASON = Slice(REG[13], 0, 32)
+"""The REASON of that; nothing of a copy was looked for in SAME, so it has no FOUND_ID."""
+MAC_LOW = Slice(REG[11], 0, 32)
+"""The lower 32 bits of the sender's MAC, while a copy goes to another switch over wires; it has nothing to compare."""
+MAC_HIGH = Slice(REG[12], 0, 16)
+"""The upper 16."""
 VIA = Slice(REG[10], 13, 2)
 """Where it goes or comes from: 0 a port here, TO_FABRIC or FROM_FABRIC another switch that is wired to this."""
 EDGE = Slice(REG[15], 0, 24)

@@ -129,6 +129,8 @@ class Result:
     to_controller: bool = False
     """Shown for an answer or to learn from; samples do not count."""
     committed: Opening | None = None
+    taken: list[Output | Group] = dataclasses.field(default_factory=list)
+    """By what it left each time, the port it was in the end."""
     left: list[State] = dataclasses.field(default_factory=list)
     """The frame as it was at each output."""
     trail: list[FlowKey] = dataclasses.field(default_factory=list)
@@ -252,6 +254,7 @@ class _Run:
                 self._write(Slice(f.IP_TTL, 0, f.IP_TTL.bits), self._state[f.IP_TTL] - 1)
             case Group(number):
                 self._result.group = number
+                self._result.taken.append(act)
                 self._result.left.append(dict(self._state))
             case Conjunction() | Meter():
                 pass
@@ -262,6 +265,7 @@ class _Run:
                 self._result.to_controller = True
         elif port == IN_PORT or port != self._frame.in_port:  # OVS never sends back by plain output
             self._result.ports.append(port)
+            self._result.taken.append(Output(port))
             self._result.tunnel = {field: self._state[field] for field in _TUNNEL if field in self._state}
             self._result.left.append(dict(self._state))
 

@@ -3,6 +3,7 @@
 A frame enters at SOURCE. Neighbour queries go SOURCE, NEIGHBOUR, ANSWER and back out of the port.
 IP goes SOURCE, GUARD, conntrack, DESTINATION, ORIENT, CONNECTION, then the egress tiers (the judgement
 of the endpoint that opened the connection), the ingress tiers (of the one it was opened to), DELIVER.
+What is sent to a multicast group goes from GUARD to MEMBERS, and through the judgement once for each identity there.
 While policies are observed, the same packet first passes the candidate tiers, which only note their
 verdict, and at last TALLY, which counts it beside the real one.
 
@@ -37,12 +38,14 @@ class Table(enum.IntEnum):
     EGRESS_POSTURE = 66
     INGRESS = 68
     INGRESS_POSTURE = 86
+    MEMBERS = 88
     TALLY = 90
     TALLY_SET = 91
     REJECT = 93
     REJECT_SWITCH = 94
     DELIVER = 96
     RELEASE = 97
+    COPIES = 98
     ROUTE = 99
     WORLD_SOURCE = 100
     WORLD_DESTINATION = 101
@@ -73,7 +76,9 @@ STAGES: dict[Table, Stage] = {
         "Turns an ARP request or neighbour solicitation into its answer.", (Table.ANSWER, Table.NOTE)
     ),
     Table.ANSWER: Stage("Fills in the MAC of the address that was asked for and sends the answer back.", (Table.NOTE,)),
-    Table.GUARD: Stage("Drops what is never judged, then tracks the connection.", (Table.DESTINATION, Table.NOTE)),
+    Table.GUARD: Stage(
+        "Drops what is never judged, then tracks the connection.", (Table.DESTINATION, Table.MEMBERS, Table.NOTE)
+    ),
     Table.DESTINATION: Stage(
         "Whom is this for? Loads identity and port of the destination. A fragment goes through SOURCE once more.",
         (Table.SOURCE, Table.ORIENT, Table.WORLD_DESTINATION, Table.NOTE),
@@ -117,8 +122,13 @@ STAGES: dict[Table, Stage] = {
     Table.REJECT_SWITCH: Stage("At most 100 a second a switch; the controller writes the answer.", (Table.NOTE,)),
     Table.DELIVER: Stage(
         "Outputs; writes the connection's label if it is new or changed hands. Fragments first wait for each other.",
-        (Table.RELEASE, Table.ROUTE, Table.DEPART, Table.RESTORE, Table.NOTE),
+        (Table.RELEASE, Table.COPIES, Table.ROUTE, Table.DEPART, Table.RESTORE, Table.NOTE),
     ),
+    Table.MEMBERS: Stage(
+        "To a multicast group: the judgement once for each identity of its members, here and on each other switch.",
+        (Table.COPIES, Table.NOTE),
+    ),
+    Table.COPIES: Stage("Sends the copy of one identity, to its ports here or once to another switch.", (Table.NOTE,)),
     Table.ROUTE: Stage("What was sent to a router: takes a hop, and goes on with the MACs of the next one.", ()),
     Table.WORLD_SOURCE: Stage(
         "From an uplink: the longest prefix that policy names says by what identity a world address goes.",
@@ -220,6 +230,8 @@ class Priority(enum.IntEnum):
     LAST = 0
     RETURN = 140
     EXCEPTION = 110
+    GROUP = 108
+    """GUARD: above what else forbids UDP."""
     FORBIDDEN = 100
     ADDRESS = 100
     BY_STATE_4 = 40

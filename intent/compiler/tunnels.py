@@ -72,13 +72,13 @@ def _identify(numbers: Numbers) -> tuple[Act, ...]:
 
 
 def _send(numbers: Numbers, path: Path) -> tuple[Act, ...]:
-    locate: tuple[Act, ...] = (
-        Load(f.DST_ID, numbers.identity),
-        Load(f.DST_ATT, numbers.attachment),
-        Load(f.OUT_PORT, path.here.ofport),
-        Load(f.whole(f.TUN_DST), int(path.there.address)),
-        Load(f.whole(f.TUN_ID), numbers.network),
-    )
+    to = (Load(f.DST_ID, numbers.identity), Load(f.DST_ATT, numbers.attachment), Load(f.OUT_PORT, path.here.ofport))
+    return (*to, *carry(path, numbers.network))
+
+
+def carry(path: Path, network: int) -> tuple[Act, ...]:
+    """Return what writes the tunnel's header, as the other host looks for it."""
+    locate = (Load(f.whole(f.TUN_DST), int(path.there.address)), Load(f.whole(f.TUN_ID), network))
     if path.here.kind is not TunnelKind.GENEVE:
         return locate
     return (*locate, Move(f.SRC_ID, f.OPTION_ID), Move(f.SRC_ATT, f.OPTION_ATT))

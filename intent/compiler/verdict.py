@@ -103,7 +103,9 @@ class Column:
         """Return the match of the column."""
         mask = f.VERDICT.mask | f.CANDIDATE.mask
         yield Term(f.VERDICT.field, self.enforced << f.VERDICT.offset | self.candidate << f.CANDIDATE.offset, mask)
-        yield Term(f.CT_STATE, (f.CS_NEW if self.opening else 0) | f.CS_TRK, f.CS_NEW | f.CS_TRK)
+        # What is not tracked, a copy for a member of a multicast group, opens nothing.
+        opens = Term(f.CT_STATE, f.CS_NEW | f.CS_TRK, f.CS_NEW | f.CS_TRK)
+        yield opens if self.opening else Term(f.CT_STATE, 0, f.CS_NEW)
 
 
 COLUMNS = tuple(Column(e, c, o) for e in (f.ALLOWED, f.DENIED) for c in (f.ALLOWED, f.DENIED) for o in (True, False))

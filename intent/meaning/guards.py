@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple, TypeAlias
 
@@ -19,8 +20,8 @@ from intent.meaning.places import (
     routers_behind,
     uplink_of,
 )
-from intent.meaning.policy import Judgement, UnknownName
-from intent.model import Intents, Network, Router
+from intent.meaning.policy import Judgement, UnknownName, selects
+from intent.model import MAX_MEMBERS, Intents, Network, Router
 from topology.model import Endpoint, Inventory, IPAddress, UnaddressedPort, UplinkPort
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, UDP, Fate, Frame, Hop, Outcome
 
@@ -52,7 +53,7 @@ class Reason(enum.StrEnum):
     NEIGHBOUR = "neighbour discovery that is no solicitation of the address of an endpoint of the network"
     ROUTER = "an endpoint is no router: solicitation, advertisement or redirect"
     DHCP = "DHCP reaches and comes from the declared server of the network only"
-    MULTICAST = "multicast or broadcast"
+    MULTICAST = "multicast or broadcast, and to no group of the network that anybody hears"
     TTL = "its hops are used up, so the router drops it"
     DESTINATION = "no endpoint of the network that can be reached has this MAC and destination address"
     ITSELF = "to its own sender"
@@ -71,6 +72,8 @@ class Verdict:
     fate: Fate
     reason: Reason
     judgement: Judgement | None = None
+    copies: Mapping[str, Judgement] = dataclasses.field(default_factory=dict)
+    """By name of the endpoint: of what was sent to a group, one judgement for each member."""
 
 
 Party: TypeAlias = Endpoint | UplinkPort
@@ -88,11 +91,20 @@ class Admitted(NamedTuple):
     """If a router passes it on."""
 
 
+class Audience(NamedTuple):
+    """Who hears a frame that passed the guards and goes to a multicast group: policy speaks next, of each."""
+
+    source: Endpoint
+    network: str
+    members: tuple[tuple[Endpoint, IPAddress], ...]
+    """Each with the address that it is judged by: the first of the group's IP version."""
+
+
 # -- guards: before and beside policy -------------------------------------------------------------
 
 
-def admit(intents: Intents, inventory: Inventory, frame: Frame) -> Admitted | Verdict:
-    """Return the two ends of a frame that policy has to judge, or its fate if a guard settles it.
+def admit(intents: Intents, inventory: Inventory, frame: Frame) -> Admitted | Audience | Verdict:
+    """Return the ends of a frame that policy has to judge, or its fate if a guard settles it.
 
     Raises:
         UnknownName: the network of the sender is not declared.
@@ -107,7 +119,7 @@ def admit(intents: Intents, inventory: Inventory, frame: Frame) -> Admitted | Ve
     return _from_endpoint(intents, inventory, frame)
 
 
-def _from_endpoint(intents: Intents, inventory: Inventory, frame: Frame) -> Admitted | Verdict:
+def _from_endpoint(intents: Intents, inventory: Inventory, frame: Frame) -> Admitted | Audience | Verdict:
     plugged = _plugged(inventory, frame)
     if plugged is not None and _is_dhcp_discovery(frame):
         return _to_dhcp_server(_network(intents, plugged), inventory, plugged)
@@ -118,7 +130,7 @@ def _from_endpoint(intents: Intents, inventory: Inventory, frame: Frame) -> Admi
     return _packet(intents, inventory, frame, plugged)
 
 
-def _packet(intents: Intents, inventory: Inventory, frame: Frame, sender: Endpoint) -> Admitted | Verdict:
+def _packet(intents: Intents, inventory: Inventory, frame: Frame, sender: Endpoint) -> Admitted | Audience | Verdict:
     """An IP packet from an address of its sender: where it goes if policy lets it."""
     network = _network(intents, sender)
     answered = _answered_by_dhcp(network, inventory, frame, sender)
@@ -126,7 +138,7 @@ def _packet(intents: Intents, inventory: Inventory, frame: Frame, sender: Endpoi
         return Verdict(Fate(Outcome.DELIVER, answered.location), Reason.DHCP)
     reason = _forbidden(frame, may_serve_dhcp=sender.name == network.dhcp_server)
     if reason:
-        return drop(reason)
+        return drop(reason) if reason is not Reason.MULTICAST else _to_group(network, inventory, frame, sender)
     router = router_of(intents, network.name)
     if router is None or frame.eth_dst != router.mac:
         return _to_neighbour(inventory, frame, sender)
@@ -235,6 +247,36 @@ def _to_neighbour(inventory: Inventory, frame: Frame, sender: Endpoint) -> Admit
     if found.name == sender.name:
         return drop(Reason.ITSELF)
     return Admitted(sender, found, sender.network)
+
+
+def _to_group(network: Network, inventory: Inventory, frame: Frame, sender: Endpoint) -> Audience | Verdict:
+    """UDP to a group that the network lists, with the group's MAC, goes to its members that can be reached."""
+    address = frame.dst
+    group = next((g for g in network.multicast if g.address == address), None)
+    serves_dhcp = (frame.sport, frame.dport) == _DHCP_PORTS[frame.eth_type]
+    if group is None or address is None or frame.eth_dst != _group_mac(address) or frame.protocol != UDP or serves_dhcp:
+        return drop(Reason.MULTICAST)
+    everyone = (e for e in inventory.endpoints.values() if e.network == network.name)
+    selected = (e for e in everyone if selects(group.members, e.labels))
+    heard = ((e, [a for a in e.addresses if a.version == address.version]) for e in selected)
+    first = sorted(((e, own[0]) for e, own in heard if own), key=lambda member: member[0].name)[:MAX_MEMBERS]
+    near = [m for m in first if _is_near(inventory, frame, m[0])]
+    members = tuple(m for m in near if m[0].name != sender.name)
+    if members:
+        return Audience(sender, network.name, members)
+    return drop(Reason.ITSELF if near else Reason.MULTICAST)
+
+
+def _is_near(inventory: Inventory, frame: Frame, endpoint: Endpoint) -> bool:
+    there = endpoint.location.dpid
+    return there == frame.dpid or inventory.linked(frame.dpid, there)
+
+
+def _group_mac(address: IPAddress) -> str:
+    """RFC 1112, 6.4: the low 23 bits; RFC 2464, 7: the low 32."""
+    octets = address.packed
+    head = (0x01, 0x00, 0x5E, octets[1] & 0x7F) if address.version == 4 else (0x33, 0x33, octets[12], octets[13])  # noqa: PLR2004 - IP version
+    return bytes((*head, *octets[-2:])).hex(":")
 
 
 # -- routers and the world ------------------------------------------------------------------------

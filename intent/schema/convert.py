@@ -16,6 +16,7 @@ from intent.model import (
     Group,
     GroupPeer,
     Mode,
+    MulticastGroup,
     Network,
     Operator,
     Peer,
@@ -40,6 +41,7 @@ from intent.schema.documents import (
     EndpointDoc,
     ExpressionDoc,
     GroupDoc,
+    MulticastDoc,
     NetworkDoc,
     PeerDoc,
     PolicyDoc,
@@ -67,7 +69,12 @@ def network(doc: NetworkDoc) -> Network:
         learn=frozenset(doc.learn or ()),
         learn_limit=doc.learn_limit,
         gateways=tuple(sorted(map(ip_address, doc.gateways or ()), key=lambda a: a.version)),
+        multicast=tuple(_multicast(each) for each in doc.multicast or ()),
     )
+
+
+def _multicast(doc: MulticastDoc) -> MulticastGroup:
+    return MulticastGroup(ip_address(doc.group), _selector(doc.members.labels, doc.members.expressions))
 
 
 def group(doc: GroupDoc) -> Group:

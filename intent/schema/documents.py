@@ -16,6 +16,7 @@ from intent.schema.scalars import (
     Address,
     Cidr,
     Clock,
+    GroupAddress,
     Instant,
     LabelKey,
     LabelValue,
@@ -149,6 +150,14 @@ class DocumentBase(Part):
         return copy
 
 
+class MulticastDoc(Part):
+    """An address that stands for many: UDP that is sent to it is copied to each member whom policy lets it reach."""
+
+    group: GroupAddress
+    members: SelectorDoc
+    """Who hears it, of this network's endpoints: at most 256, the first by name."""
+
+
 class NetworkDoc(DocumentBase):
     """A network: endpoints reach each other only inside one, or through a router that joins it to others."""
 
@@ -168,6 +177,16 @@ class NetworkDoc(DocumentBase):
     """Learned addresses a port may hold."""
     gateways: Annotated[tuple[Address, ...], Field(strict=False, min_length=1, max_length=2)] | None = None
     """Addresses of the network's router in it, at most one of IPv4 and one of IPv6; no endpoint may have them."""
+    multicast: Few[MulticastDoc] | None = None
+    """Multicast groups; what is sent to any other, and every broadcast, reaches nobody."""
+
+    @model_validator(mode="after")
+    def _groups_differ(self) -> Self:
+        groups = [each.group for each in self.multicast or ()]
+        twice = next((group for group in groups if groups.count(group) > 1), None)
+        if twice is not None:
+            raise refusal(f"the group {twice} is listed twice", "list it once; `expressions` select by alternatives")
+        return self
 
 
 class GroupDoc(DocumentBase):

@@ -107,6 +107,17 @@ def _is_usable(address: IPv4Address | IPv6Address) -> bool:
     return not (address.is_multicast or address.is_unspecified or address.is_loopback or broadcast)
 
 
+def _group_address(text: str) -> str:
+    example = "write it as `239.1.2.3` or `ff05::1:3`"
+    try:
+        address = ip_address(text)
+    except ValueError as error:
+        raise refusal(f"{echo(text)} is no IP address", example) from error
+    if not address.is_multicast or (isinstance(address, IPv6Address) and address.scope_id is not None):
+        raise refusal(f"{echo(text)} is no multicast address", f"give one of 224.0.0.0/4 or ff00::/8: {example}")
+    return str(address)
+
+
 def _mac(text: str) -> str:
     if not _MAC.fullmatch(text):
         raise refusal(f"{echo(text)} is no MAC address", "write it as `02:00:00:00:00:01`")
@@ -159,6 +170,7 @@ SelectedValue = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_selec
 """What a selector asks for: a label value, or the name of an endpoint or network."""
 Cidr = Annotated[str, Field(max_length=64, json_schema_extra={"format": "cidr"}), AfterValidator(_cidr)]
 Address = Annotated[str, Field(max_length=64, json_schema_extra={"format": "ip"}), AfterValidator(_address)]
+GroupAddress = Annotated[str, Field(max_length=64, json_schema_extra={"format": "ip"}), AfterValidator(_group_address)]
 Mac = Annotated[str, Field(max_length=17, json_schema_extra={"format": "mac"}), AfterValidator(_mac)]
 NamedPortKey = Annotated[str, Field(max_length=15), AfterValidator(_port_name)]
 Instant = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"}), AfterValidator(_instant)]

@@ -18,6 +18,7 @@ from intent.model import (
     GroupPeer,
     Intents,
     Mode,
+    MulticastGroup,
     Network,
     Operator,
     Peer,
@@ -95,6 +96,12 @@ CIDRS = tuple(
         "2001:db8::8/128",
     )
 )
+GROUPS: tuple[IPAddress, ...] = (
+    IPv4Address("239.1.2.3"),
+    IPv4Address("224.0.0.251"),
+    IPv6Address("ff05::1:3"),
+    IPv6Address("ff02::1"),
+)
 TIER_LISTS = (
     (Tier("only"),),
     (Tier("first"), Tier("pods", isolating=True), Tier("last")),
@@ -122,11 +129,20 @@ class Features:
     expiry: bool = False
     tunnels: bool = False
     routing: bool = False
+    multicast: bool = False
 
 
 BASIC = Features()
 EVERYTHING = Features(
-    unaddressed=True, sctp=True, learning=True, reject=True, observe=True, schedules=True, expiry=True, routing=True
+    unaddressed=True,
+    sctp=True,
+    learning=True,
+    reject=True,
+    observe=True,
+    schedules=True,
+    expiry=True,
+    routing=True,
+    multicast=True,
 )
 SITE = dataclasses.replace(EVERYTHING, tunnels=True)
 """Everything, and tunnels between its two switches."""
@@ -241,6 +257,9 @@ class _Author:
         server = self._choice.pick(tuple(inventory.endpoints)) if inventory.endpoints else None
         learn = frozenset(subset(self._choice, ("arp", "nd", "dhcp"), 50)) if self._features.learning else frozenset()
         network = Network(name, posture, dhcp_server=server if self._choice.chance(40) else None, learn=learn)
+        if self._features.multicast:
+            groups = tuple(MulticastGroup(a, self._selector()) for a in subset(self._choice, GROUPS, 60))
+            network = dataclasses.replace(network, multicast=groups)
         if not self._features.routing:
             return network
         index = NETWORKS.index(name)

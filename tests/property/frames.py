@@ -6,7 +6,7 @@ import dataclasses
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from tests.property.cases import LINK_LOCAL, MACS, V4, V6, Case
+from tests.property.cases import GROUPS, LINK_LOCAL, MACS, V4, V6, Case
 from tests.property.choice import Choice
 from tests.property.routed_frames import back_way, make_routed
 from tests.property.transports import transport
@@ -30,7 +30,9 @@ def make_frames(choice: Choice, case: Case, count: int) -> list[Frame]:
 
 
 def _next_frame(choice: Choice, case: Case, earlier: list[Frame]) -> Frame:
-    kind = choice.pick(("ip",) * 10 + ("reply",) * 5 + ("forged",) * 4 + ("neighbour",) * 3 + ("dhcp", "group"))
+    kind = choice.pick(
+        ("ip",) * 10 + ("reply",) * 5 + ("forged",) * 4 + ("neighbour",) * 3 + ("dhcp",) + ("group",) * 3
+    )
     if case.intents.routers and choice.chance(40):
         going = make_routed(choice, case)
         if going is not None:
@@ -41,6 +43,8 @@ def _next_frame(choice: Choice, case: Case, earlier: list[Frame]) -> Frame:
     if kind == "forged":
         honest = earlier[-1] if earlier else _ip(choice, case)
         return _forge(choice, case, honest)
+    if kind == "group" and choice.chance(80):
+        return to_listed_group(choice, case)
     makers = {"neighbour": _neighbour, "dhcp": _dhcp, "group": _to_group}
     return makers.get(kind, _ip)(choice, case)
 
@@ -209,6 +213,21 @@ def _dhcp(choice: Choice, case: Case) -> Frame:
         sport=68,
         dport=67,
     )
+
+
+def to_listed_group(choice: Choice, case: Case) -> Frame:
+    """Return a frame to an address that a network may list, mostly UDP with the MAC of the group."""
+    frame = _ip(choice, case)
+    group = choice.pick([g for g in GROUPS if (g.version == 4) == (frame.eth_type == ETH_IPV4)])
+    octets = group.packed
+    right = bytes((1, 0, 0x5E, octets[1] & 127) if group.version == 4 else (0x33, 0x33, *octets[12:14])) + octets[-2:]
+    mac = right.hex(":") if choice.chance(90) else choice.pick(("01:00:5e:00:00:fb", BROADCAST, frame.eth_dst))
+    frame = dataclasses.replace(frame, dst=group, eth_dst=mac)
+    if not choice.chance(90):
+        return frame
+    ports = choice.pick(((40000, 80), (40000, 443), (40000, 79), (5353, 5353), (67, 68), (547, 546)))
+    datagram = {"protocol": UDP, "sport": ports[0], "dport": ports[1], "icmp_type": None, "icmp_code": None}
+    return dataclasses.replace(frame, **datagram, nd_target=None, nd_sll=None)
 
 
 def _to_group(choice: Choice, case: Case) -> Frame:

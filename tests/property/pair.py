@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from intent.compiler import attachment_key
 from intent.compiler import fields as f
 from intent.compiler.cookie import Guard, Kind, Origin, encode
 from intent.compiler.interpreter import Result, State
@@ -31,6 +32,8 @@ class Pair:
         self.case = case
         self.crossed = 0
         """Packets that came out at the other switch."""
+        self.copied = 0
+        """Those of them that went to a multicast group."""
 
     def follow(self, case: Case) -> None:
         """Bring both switches to a case."""
@@ -53,6 +56,9 @@ class Pair:
             self._stop_dhcp(frame, result)
             return verdict
         near.compare(frame, verdict, result)
+        if verdict.copies:
+            self._copy(frame, verdict, result)
+            return verdict
         if verdict.fate.outcome is not Outcome.DELIVER or place is None or place.dpid == frame.dpid:
             return verdict
         return self._arrive(frame, result, quoted, place.dpid)
@@ -69,6 +75,35 @@ class Pair:
         far.compare(frame, verdict, result)
         self.crossed += bool(result.ports)
         return verdict
+
+    def _copy(self, frame: Frame, verdict: Verdict, sent: Result) -> None:
+        """The other switch delivers to its members as the semantics says, also what it should not have been sent."""
+        ends = self.case.inventory.tunnels
+        others = {self.case.inventory.endpoints[name].location.dpid for name in verdict.copies} - {frame.dpid}
+        assert len(others) <= 1
+        for dpid in others:
+            if any(place.dpid == dpid for place in verdict.fate.copies):
+                assert sent.tunnel[f.TUN_DST] == int(ends[dpid].address)
+                brought = _brought(sent.tunnel, int(ends[frame.dpid].address))
+            else:
+                brought = self._claim(frame)
+            landed = dataclasses.replace(frame, dpid=dpid, in_port=ends[dpid].ofport)
+            self._forge(landed, brought, dpid)
+            far = self.switches[dpid]
+            result = far.interpreter.run(landed, far.conntrack, None, brought)
+            far.compare(frame, verdict, result)
+            self.copied += bool(result.ports)
+
+    def _claim(self, frame: Frame) -> State:
+        """Return what a host would write into the tunnel header that sends what it should not."""
+        inventory = self.case.inventory
+        sender = next(e for e in inventory.endpoints.values()
+                      if (e.location.dpid, e.location.ofport) == (frame.dpid, frame.in_port))  # fmt: skip
+        ids, end = self.switches[frame.dpid].ids, inventory.tunnels[frame.dpid]
+        claim = {f.TUN_SRC: int(end.address), f.TUN_ID: ids.number("network", sender.network)}
+        if end.kind is TunnelKind.GENEVE and frame.src is not None:
+            claim[f.TUN_OPTION] = ids.number("attachment", attachment_key(sender, frame.src)) << 32
+        return claim
 
     def _stop_dhcp(self, frame: Frame, sent: Result) -> None:
         """The server's own switch lets it answer whomever; that of the client does not."""

@@ -13,11 +13,12 @@ from intent.compiler import fields as f
 from intent.compiler.cookie import Guard, Kind, Origin, encode
 from intent.compiler.engine import Engine
 from intent.compiler.fabric import HOPS, wiring
-from intent.compiler.flow import IN_PORT
+from intent.compiler.flow import IN_PORT, Output
 from intent.compiler.interpreter import Result
-from intent.semantics import Reason
+from intent.semantics import Reason, Verdict
 from tests.property.cases import NOW, OFFSETS, Case, change_case, make_case
 from tests.property.choice import Seeded
+from tests.property.copies import goes_to
 from tests.property.frames import make_frames, reply_to
 from tests.property.world import Switch
 from topology.fabric import Fabric
@@ -70,6 +71,7 @@ class Site:
         self.case = case
         self.dead: frozenset[Link] = frozenset()
         self.crossed = 0
+        self.copied = 0
 
     def follow(self, case: Case) -> None:
         self.case = case
@@ -81,6 +83,8 @@ class Site:
         near = self.switches[frame.dpid]
         verdict, result = near.expected(frame), near.actual(frame)
         place = verdict.fate.location
+        if verdict.copies:
+            return self.copy(frame, verdict, result)
         if verdict.reason is Reason.DHCP:
             return False  # the server's own switch lets it answer whomever; that of the client does not
         if verdict.fate.outcome is not Outcome.DELIVER or place is None or place.dpid == frame.dpid:
@@ -101,6 +105,25 @@ class Site:
             )
         self.forge(far, arrived)
         return True
+
+    def copy(self, frame: Frame, verdict: Verdict, result: Result) -> bool:
+        """Carry what goes to many to each switch that it was sent to, where the members get it as it came."""
+        near = self.switches[frame.dpid]
+        near.compare(frame, verdict, result)
+        for state, act in zip(result.left, result.taken, strict=True):
+            target = goes_to(near, state)
+            if target is not None:
+                ports, group = ([act.port], None) if isinstance(act, Output) else ([], act.id)
+                arrived = self.travel(frame.dpid, Result(ports=ports, group=group, left=[state]), target)
+                if arrived is None:
+                    assert self.dead
+                    continue
+                far = self.switches[target]
+                landed = far.interpreter.run(arrived, far.conntrack)
+                far.compare(frame, verdict, landed)
+                self.copied += len(landed.ports)
+                self.forge(far, arrived)
+        return False
 
     def travel(self, start: int, result: Result, target: int) -> Frame | None:
         """Carry a packet over wires; return it as it comes in at the target, None if it was lost on the way."""

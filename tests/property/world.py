@@ -20,6 +20,7 @@ from intent.compiler.routing import ways
 from intent.compiler.verdict import Column
 from intent.model import Action, Direction, Mode
 from intent.semantics import (
+    Audience,
     ByIsolation,
     ByPosture,
     ByRules,
@@ -31,6 +32,7 @@ from intent.semantics import (
     evaluate,
     judge,
 )
+from tests.property import copies
 from tests.property.cases import NOW, OFFSETS, Case
 from tests.property.routed_frames import router_of
 from topology.model import Location
@@ -75,6 +77,8 @@ class Switch:
         admitted = admit(case.intents, case.inventory, frame)
         if isinstance(admitted, Verdict):
             return admitted
+        if isinstance(admitted, Audience):
+            return evaluate(case.intents, case.inventory, frame, None, now=NOW, offsets=OFFSETS)
         network = admitted.network
         router = router_of(case, network)
         zone = self.ids.number("network", network if router is None else f"router/{router.name}")
@@ -93,6 +97,8 @@ class Switch:
 
     def compare(self, frame: Frame, verdict: Verdict, result: Result) -> Verdict:
         """Assert that what the program did with a frame is what the semantics says."""
+        if verdict.copies:
+            return copies.compare(self, frame, verdict, result)
         location = verdict.fate.location
         wanted = {
             Outcome.DROP: [],
@@ -178,11 +184,11 @@ class Switch:
         for direction, origin in decided.items():
             ruling = rulings[direction]
             assert ruling is not None
-            self._check_decider(origin, ruling)
+            self.check_decider(origin, ruling)
         judged_last = Direction.EGRESS if verdict.judgement.egress is verdict.judgement.deciding else Direction.INGRESS
         assert judged_last in decided or verdict.judgement.deciding is None
 
-    def _check_decider(self, origin: cookie.Origin, ruling: Ruling) -> None:
+    def check_decider(self, origin: cookie.Origin, ruling: Ruling) -> None:
         match ruling.because:
             case ByRules(_, _, deciders):
                 assert origin.kind is Kind.RULE

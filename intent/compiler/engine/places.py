@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from intent.compiler.compile import attachment_key
+from intent.compiler.engine.audiences import Audiences
 from intent.compiler.engine.inputs import Changes, Inputs
 from intent.compiler.engine.ledger import Ledger
 from intent.compiler.engine.offers import Offers
@@ -36,6 +37,7 @@ class Places:
         self._switches = switches
         self._roster = Roster()
         self._offers = Offers(inputs, self._roster, ledger, switches)
+        self._audiences = Audiences(inputs, self._roster, ledger, switches)
         self.touched: dict[tuple[int, Party], None] = {}
         """Parties of which an address came to a switch, or went."""
         self._answering_in: dict[str, dict[int, None]] = {}
@@ -54,6 +56,7 @@ class Places:
     def leave(self, changes: Changes) -> None:
         """Take endpoints that go or change out of the switches; count all in their identities."""
         names = [*changes.endpoints, *sorted(self._roster.concerned(self._words.take_new()) - changes.endpoints.keys())]
+        self._audiences.leave(changes, names)
         for name in names:
             self._sort_out(self._roster.plugs.get(name), self._inputs.endpoints.get(name))
         self._offers.leave(changes, [*self._gone, *self._come])
@@ -74,6 +77,7 @@ class Places:
     def forget(self, switch: Switch) -> None:
         """Let a switch go for which no program is wanted any more."""
         self._sights.forget(switch)
+        self._audiences.forget(switch.ports.dpid)
 
     def _touch(self, dpid: int, party: Party) -> None:
         self.touched[dpid, party] = None
@@ -258,6 +262,7 @@ class Places:
         self._joining.clear()
         self._refuse(rejecting=rejecting, observing=observing, anew=anew)
         self._offers.arrive()
+        self._audiences.arrive(self._via, observing=observing)
         self._staying, self._gone, self._come = [], [], []
 
     def _leg_flows(self, network: str) -> Iterator[Flow]:

@@ -1,0 +1,140 @@
+"""Multicast groups: what may be written, who hears, what is never copied, and what a change costs."""
+
+import dataclasses
+from ipaddress import ip_address
+
+import pytest
+
+from intent.compiler import IdMap
+from intent.compiler.engine import Engine
+from intent.compiler.multicast import group_mac, members
+from intent.compiler.tables import Table
+from intent.model import MAX_MEMBERS, Intents, MulticastGroup, Network, Policy, Rule, Selector, ServiceMatch
+from intent.schema import DocumentError, parse_documents, to_intents
+from intent.semantics import Reason, evaluate
+from tests.unit.semantics_kit import ALLOW, NOW, app, endpoint, label
+from topology.model import Inventory, Tunnel, TunnelKind
+from topology.packet import ETH_IPV4, TCP, UDP, Frame, Outcome
+
+GROUP = ip_address("239.129.2.3")
+SENDER, FIRST, SECOND, DEAF = (
+    endpoint("cam", 1, app="cam"),
+    endpoint("tv-a", 2, app="tv"),
+    endpoint("tv-b", 3, app="tv", tenant="b"),
+    endpoint("db", 4, app="db"),
+)
+LAN = Network("lan", multicast=(MulticastGroup(GROUP, label("app", "In", "tv", "cam")),))
+FEED = Policy("feed", "application", 0, (Rule("r", ALLOW, (app("cam"),), (app("tv"),), (ServiceMatch(UDP),)),))
+INTENTS = Intents(networks={"lan": LAN}, policies={"feed": FEED})
+EVERYBODY = Inventory({e.name: e for e in (SENDER, FIRST, SECOND, DEAF)})
+FRAME = Frame(1, 1, SENDER.mac, "01:00:5e:01:02:03", ETH_IPV4, None, SENDER.addresses[0], GROUP, UDP, 4000, 5000)
+
+
+def fate(frame=FRAME, intents=INTENTS, inventory=EVERYBODY):
+    return evaluate(intents, inventory, frame, None, now=NOW)
+
+
+def test_members_whom_policy_lets_the_sender_reach_get_a_copy_and_nobody_else():
+    verdict = fate()
+    assert (verdict.fate.outcome, verdict.fate.copies) == (Outcome.COPY, {FIRST.location, SECOND.location})
+    assert verdict.copies.keys() == {"tv-a", "tv-b"}, "the sender hears nothing of itself"
+    denied = dataclasses.replace(INTENTS, policies={})
+    assert fate(intents=denied).fate.outcome is Outcome.DROP
+    assert fate(intents=denied).copies.keys() == {"tv-a", "tv-b"}, "each was judged"
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ({"eth_dst": "01:00:5e:01:02:04"}, Reason.MULTICAST),
+        ({"eth_dst": FIRST.mac}, Reason.MULTICAST),
+        ({"eth_dst": "ff:ff:ff:ff:ff:ff"}, Reason.MULTICAST),
+        ({"dst": ip_address("239.1.2.3")}, Reason.MULTICAST),
+        ({"protocol": TCP}, Reason.MULTICAST),
+        ({"sport": 67, "dport": 68}, Reason.DHCP),
+        ({"src": FIRST.addresses[0]}, Reason.SOURCE),
+    ],
+)
+def test_what_is_not_udp_of_its_sender_to_the_group_is_dropped(parts, reason):
+    assert fate(dataclasses.replace(FRAME, **parts)).reason is reason
+
+
+def test_only_the_sender_hears_nothing():
+    alone = Inventory({e.name: e for e in (SENDER, DEAF)})
+    assert fate(inventory=alone).reason is Reason.ITSELF
+
+
+def test_of_many_members_the_first_by_name_hear():
+    many = {f"m{n:03}": dataclasses.replace(FIRST, name=f"m{n:03}") for n in range(MAX_MEMBERS + 3)}
+    heard = members(MulticastGroup(GROUP, Selector()), reversed(many.values()))
+    assert [m.endpoint.name for m in heard] == sorted(many)[:MAX_MEMBERS]
+
+
+def test_a_member_is_judged_by_its_first_address_of_the_groups_version():
+    both, four = FIRST, dataclasses.replace(SECOND, addresses=SECOND.addresses[:1])
+    six = MulticastGroup(ip_address("ff05::1:3"), Selector())
+    assert members(six, (both, four)) == [(both, both.addresses[1])]
+
+
+@pytest.mark.parametrize(
+    ("group", "mac"),
+    [
+        ("224.0.0.251", "01005e0000fb"),
+        ("239.129.2.3", "01005e010203"),
+        ("ff02::1", "333300000001"),
+        ("ff05::db8:1234:5678", "333312345678"),
+    ],
+)
+def test_the_mac_of_a_group_is_that_of_the_standards(group, mac):
+    """RFC 1112, 6.4: the low 23 bits; RFC 2464, 7: the low 32."""
+    assert f"{group_mac(ip_address(group)):012x}" == mac
+
+
+def network(groups):
+    return f"kind: Network\nname: lan\nmulticast: {groups}\n"
+
+
+@pytest.mark.parametrize(
+    ("groups", "place", "word"),
+    [
+        ("[{group: 10.1.2.3, members: {}}]", "multicast[0].group", "239.1.2.3"),
+        ("[{group: 255.255.255.255, members: {}}]", "multicast[0].group", "multicast"),
+        ("[{group: 'ff02::1%eth0', members: {}}]", "multicast[0].group", "multicast"),
+        ("[{group: all, members: {}}]", "multicast[0].group", "239.1.2.3"),
+        ("[{group: 239.1.2.3}]", "multicast[0].members", "members"),
+        ("[{group: 239.1.2.3, members: {}, senders: {}}]", "multicast[0].senders", "senders"),
+        ("[{group: 239.1.2.3, members: {}}, {group: 239.1.2.3, members: {}}]", "Network/lan", "twice"),
+        ("[]", "multicast", ""),
+    ],
+)
+def test_what_is_no_group_is_refused_with_its_place(groups, place, word):
+    with pytest.raises(DocumentError) as caught:
+        to_intents(parse_documents(network(groups), source="x.yaml"))
+    (problem,) = caught.value.problems
+    assert place in problem.path
+    assert word in f"{problem.message} {problem.remedy} {problem.path}"
+
+
+def test_a_group_is_read():
+    text = network('[{group: "FF05:0::1:3", members: {labels: {app: tv}}}]')
+    (group,) = to_intents(parse_documents(text, source="x.yaml")).networks["lan"].multicast
+    assert group == MulticastGroup(ip_address("ff05::1:3"), label("app", "In", "tv"))
+
+
+def test_who_is_no_member_changes_no_flow_of_a_group():
+    """The cost of a change follows the members, not the network."""
+    tunnels = {d: Tunnel(TunnelKind.GENEVE, ip_address(f"192.0.2.{d}"), 6081, 99, "t") for d in (1, 2)}
+    far = dataclasses.replace(SECOND, location=dataclasses.replace(SECOND.location, dpid=2))
+    engine = Engine(IdMap())
+    inventory = Inventory({e.name: e for e in (SENDER, FIRST, far)}, tunnels=tunnels)
+    engine.update(INTENTS, inventory, (1, 2), 1.0)
+    copying = {Table.MEMBERS, Table.COPIES}
+    assert _tables(engine.join(DEAF, 2.0)) & copying == set()
+    third = dataclasses.replace(endpoint("tv-c", 5, app="tv"), location=dataclasses.replace(DEAF.location, ofport=5))
+    assert _tables(engine.join(third, 3.0)) & copying == {Table.COPIES}, "its identity was heard there before"
+    assert _tables(engine.leave("tv-b", 4.0)) & copying == copying, "nobody hears on the other host any more"
+
+
+def _tables(update):
+    deltas = update.deltas.values()
+    return {key.table for d in deltas for key in (*d.deletes, *(flow.key for flow in (*d.adds, *d.changes)))}
