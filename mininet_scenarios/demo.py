@@ -112,6 +112,8 @@ def _inside(chosen: Scenario, *, as_json: bool) -> int:
         report.frames(paper, result.frames)
     if result.streams:
         report.streams(paper, result.streams)
+    if result.talks:
+        report.talks(paper, result.talks)
     paper.line(f"demo: {sum(result.verdicts)}/{len(result.verdicts)} cells as intended")
     return 0 if result.passed else FAILED
 
@@ -153,6 +155,16 @@ def summary(chosen: Scenario, result: Result) -> dict[str, Any]:
                 "as_intended": one.as_intended,
             }
             for one in result.streams
+        ],
+        "conversations": [
+            {
+                "connection": one.title,
+                "other_first": one.other_first,
+                "opener": one.opener,
+                "other": one.other,
+                "as_intended": one.as_intended,
+            }
+            for one in result.talks
         ],
     }
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
 
+from mininet_scenarios.conversing import TalkResult
 from mininet_scenarios.measuring import Compared, ComparedFrame
 from mininet_scenarios.runner import Phase
 from mininet_scenarios.scenario import Document, Scenario, Workload
@@ -200,6 +201,17 @@ def streams(paper: Paper, results: Sequence[StreamResult]) -> None:
     for one in results:
         what = f"{one.cell.source} {paper.arrow} {one.cell.destination} {one.cell.probe}"
         text = f"  {what:<34} {one.expected:<9} sent {one.sent:>5}, lost {one.lost:>5}, arrived {one.leaked:>5}"
+        paper.line(text if one.as_intended else paper.painted(RED, text + "   NOT AS INTENDED"))
+
+
+def talks(paper: Paper, results: Sequence[TalkResult]) -> None:
+    """Write what became of each connection that was open during a move."""
+    paper.heading(
+        "Open connections over moves: the side that did not open speaks, then the one that did, then the other"
+    )
+    for one in results:
+        heard = ("dropped", "heard")
+        text = f"  {one.title:<60} {heard[one.other_first]}, {heard[one.opener]}, {heard[one.other]}"
         paper.line(text if one.as_intended else paper.painted(RED, text + "   NOT AS INTENDED"))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
-from mininet_scenarios import measuring, streaming
+from mininet_scenarios import conversing, measuring, streaming
+from mininet_scenarios.conversing import TalkResult
 from mininet_scenarios.expectation import Judge, cells
 from mininet_scenarios.forging import forgeries
 from mininet_scenarios.measuring import Compared, ComparedFrame
@@ -32,15 +34,17 @@ class Result:
     phases: list[Phase] = dataclasses.field(default_factory=list)
     frames: list[ComparedFrame] = dataclasses.field(default_factory=list)
     streams: list[StreamResult] = dataclasses.field(default_factory=list)
+    talks: list[TalkResult] = dataclasses.field(default_factory=list)
 
     @property
     def verdicts(self) -> list[bool]:
-        """Whether each cell, frame and judged stream was as intended."""
+        """Whether each cell, frame, judged stream and open connection was as intended."""
         judged = [s for s in self.streams if s.expected != "changing"]
         return [
             *(one.as_intended for phase in self.phases for one in phase.cells),
             *(one.as_intended for one in self.frames),
             *(one.as_intended for one in judged),
+            *(one.as_intended for one in self.talks),
         ]
 
     @property
@@ -84,7 +88,7 @@ def run(scenario: Scenario, listener: Listener | None = None) -> Result:
             _measure(network, "after the churn", result, hearing)
         else:
             for step in scenario.steps:
-                _perform(network, step, hearing.say)
+                _perform(network, step, result, hearing.say)
                 _measure(network, step.name, result, hearing)
         hearing.say("taking everything down")
     return result
@@ -107,7 +111,10 @@ def _forge(network: AnyNetwork, result: Result, hearing: Listener) -> None:
         result.frames = measuring.frames(network.agents, forged, Judge(network.world))
 
 
-def _perform(network: AnyNetwork, step: Step, say: Callable[[str], None]) -> None:
+def _perform(network: AnyNetwork, step: Step, result: Result, say: Callable[[str], None]) -> None:
     say(f"changing: {step.name}")
     for part, after in network.world.after(step):
-        network.perform(part, after)
+        with contextlib.ExitStack() as stack:
+            talks = conversing.begin(stack, network, part)
+            network.perform(part, after)
+            result.talks += [talk.result(part, Judge(network.world)) for talk in talks]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -160,6 +160,16 @@ class Churn:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Conversation:
+    """A connection that is open while one of its ends moves."""
+
+    client: str
+    """Who opens it."""
+    server: str
+    over: Probe
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Scenario:
     """A whole scenario."""
 
@@ -173,6 +183,7 @@ class Scenario:
     """Workloads that are there from the start but plugged in by a step."""
     forge: Forge | None = None
     churn: Churn | None = None
+    conversations: tuple[Conversation, ...] = ()
     bridge: str = "br-ring"
     hosts: tuple[str, ...] = ()
     """Of a scenario of several hosts, each with an Open vSwitch of its own."""
@@ -227,6 +238,7 @@ def parse(name: str, data: object) -> Scenario:
         unplugged=tuple(reader.take("unplugged", values.texts, [])),
         forge=_forge(f"{name}.forge", reader.take("forge", values.mapping, None)),
         churn=_churn(f"{name}.churn", reader.take("churn", values.mapping, None)),
+        conversations=tuple(_conversations(name, reader.take("conversations", values.mappings, []))),
         hosts=tuple(reader.take("hosts", values.texts, [])),
         tunnel=reader.take("tunnel", values.one_of(TUNNELS), "geneve"),
         bridge=reader.take("bridge", values.matching(_BRIDGE, "a bridge name as br-ring"), "br-ring"),
@@ -325,6 +337,17 @@ def _forge(place: str, data: object) -> Forge | None:
     return forge
 
 
+def _conversations(name: str, items: Iterable[object]) -> Iterator[Conversation]:
+    for number, item in enumerate(items):
+        reader = values.Reader(f"{name}.conversations[{number}]", item)
+        ends = reader.take("client", values.text), reader.take("server", values.text)
+        told = Conversation(*ends, probe(reader.take("over", values.text)))
+        reader.done()
+        if not told.over.port:
+            raise ScenarioError(f"{name}.conversations[{number}].over: write tcp/80 or udp/53")
+        yield told
+
+
 def _churn(place: str, data: object) -> Churn | None:
     if data is None:
         return None
@@ -341,6 +364,7 @@ def _churn(place: str, data: object) -> Churn | None:
 
 def _check_names(scenario: Scenario) -> None:
     used = [("unplugged", name) for name in scenario.unplugged]
+    used += [("conversations", name) for told in scenario.conversations for name in (told.client, told.server)]
     for number, step in enumerate(scenario.steps):
         used += [(f"steps[{number}]", name) for name in (*step.plug, *step.unplug, *step.relabel, *step.move)]
     if scenario.forge is not None:
