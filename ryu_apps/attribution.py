@@ -3,6 +3,9 @@
 What drops is shared by all endpoints, so its counter says how many and not whose. Of the packets a switch shows
 some, at most `verdict.SAMPLES` a second of each kind. Each sample is one packet for certain; what a counter grew
 beyond its samples is shared out as the samples were. So while no meter held a sample back every figure is exact.
+
+Flows count late, by half a second and more, so what a reading finds may belong to samples of the reading before; at
+the end of a flood all of it does.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ class Share(NamedTuple):
 class Cause:
     """One counter."""
 
-    __slots__ = ("counted", "owed", "sampled_at", "weights")
+    __slots__ = ("before", "counted", "last", "owed", "sampled_at", "weights")
 
     def __init__(self, counted: int | None) -> None:
         self.counted = counted
@@ -44,6 +47,11 @@ class Cause:
         self.owed = 0
         """What it grew beyond the samples; below 0 while it lags behind them."""
         self.weights: Counter[Pair] = Counter()
+        """Samples since the last reading."""
+        self.before: Counter[Pair] = Counter()
+        """Samples between the last two readings."""
+        self.last: Counter[Pair] = Counter()
+        """The samples of the newest reading that had any."""
         self.sampled_at = 0.0
 
     def sample(self, at: float, pair: Pair) -> None:
@@ -58,9 +66,11 @@ class Cause:
         before = counted if self.counted is None else self.counted
         self.owed += counted - before if counted >= before else counted
         self.counted = counted
-        if self.owed > 0 and self.weights:
+        weights = self.before + self.weights or self.last
+        self.last = self.weights or self.last
+        self.before, self.weights = self.weights, Counter()
+        if self.owed > 0 and weights:
             owed, self.owed = self.owed, 0
-            weights, self.weights = self.weights, Counter()
             yield from shared(owed, weights)
 
 
@@ -84,8 +94,8 @@ class Attribution:
         self._crowded = False
         """Some counter was let go, so that what is known of one from elsewhere may be shared out already."""
 
-    def sample(self, at: float, cookie: int, pair: Pair, counted: int) -> None:
-        """Take a sample; `counted` is what the counter was known to be before, for one that is not followed yet."""
+    def sample(self, at: float, cookie: int, pair: Pair, counted: int | None) -> None:
+        """Take a sample; `counted` is what the counter was before, if known, for one that is not followed yet."""
         cause = self._causes.get(cookie)
         if cause is None:
             if len(self._causes) >= MAX_CAUSES:

@@ -136,7 +136,7 @@ class Polling:
             return
         pair = Pair(packet.in_port, _register(packet, f.OUT_PORT.field) & 0xFFFF)
         if _is_counted(reason):
-            before = self._controller.reconciler.counters.packets(dpid, _counter(reason))
+            before = self._controller.reconciler.counters.packets_before(dpid, _counter(reason))
             self._attribution(dpid).sample(time.monotonic(), reason, pair, before)
         self._blame(dpid, reason, pair, 1)
 

@@ -22,6 +22,8 @@ class Counters:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._switches: dict[int, dict[int, Count]] = {}
+        self._before: dict[int, dict[int, int]] = {}
+        """Packets as of the verification before the newest, where there were any."""
 
     def take(self, dpid: int, flows: Iterable[FlowStats]) -> None:
         """Replace a switch's counters by those of a dump."""
@@ -34,6 +36,8 @@ class Counters:
             elif stats.packets or stats.bytes:  # most of a large table met no packet
                 sums[cookie] = Count(before.packets + stats.packets, before.bytes + stats.bytes)
         with self._lock:
+            older = self._switches.get(dpid, sums)
+            self._before[dpid] = {cookie: count.packets for cookie, count in older.items() if count.packets}
             self._switches[dpid] = sums
 
     def total(self) -> dict[int, Count]:
@@ -46,11 +50,15 @@ class Counters:
                     sums[cookie] = Count(before.packets + count.packets, before.bytes + count.bytes)
         return sums
 
-    def packets(self, dpid: int, cookie: int) -> int:
-        """Return what the flows of one cookie counted on a switch, as of its last verification."""
+    def packets_before(self, dpid: int, cookie: int) -> int | None:
+        """Return what the flows of one cookie counted before a packet that a switch showed just now; None: not known.
+
+        That is as of the verification before the newest: the newest may count the packet already, and thousands that
+        followed it, while the sample of it waits to be looked at.
+        """
         with self._lock:
-            count = self._switches.get(dpid, {}).get(cookie)
-        return count.packets if count else 0
+            before = self._before.get(dpid)
+        return None if before is None else before.get(cookie, 0)
 
     def of(self, dpid: int) -> dict[int, Count]:
         """Return a switch's counters by cookie; empty before its first verification."""

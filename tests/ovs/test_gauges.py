@@ -1,10 +1,12 @@
-"""Counters of endpoints beside the kernel's own: equal within one polling interval, and they only grow."""
+"""Counters of endpoints beside the kernel's own: equal soon after the last packet, and they only grow."""
 
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,6 +24,8 @@ from ryu_apps.polling import INTERVAL_S, KEEP_S
 ANSWER = b"y" * 4000
 KERNEL = {"rxBytes": 0, "rxPackets": 1, "txBytes": 8, "txPackets": 9}
 """Columns of /proc/net/dev (proc(5))."""
+SOON_S = 30.0
+"""A polling interval and the half second by which flows count late, on a machine that is busy with other things."""
 
 
 class Workloads:
@@ -112,6 +116,23 @@ class Workloads:
         totals = self.totals(name)
         return {figure: totals.get(figure) for figure in KERNEL} == self.kernel(name)
 
+    def unread(self, name: str) -> int:
+        """Return how many packets of a workload the switch never saw: it was not there to read them.
+
+        They waited in the switch's socket, of 200 KB, while a busy machine let it wait. The interface counts them.
+        """
+        with namespaces.entered(self.bench.ovs.netns):
+            said = subprocess.run(["ss", "-0amn"], capture_output=True, text=True, check=True).stdout
+        # One line a socket, or two: `p_raw ... *:NAME * skmem:(r0,...,dDROPS)` (ss(8), -m).
+        found = re.search(rf"\*:{self.outer[name]}\b.*?skmem:\([^)]*\bd(\d+)\)", said, re.DOTALL)
+        assert found, said
+        return int(found[1])
+
+    def figures(self, **more: object) -> str:
+        """Return all figures that are not 0, short enough to be shown whole."""
+        rows = [f"{n}: { ({k: v for k, v in self.totals(n).items() if v}) } {self.reasons(n)}" for n in self.netns]
+        return "\n".join(["", *rows, str(more)])
+
     def reasons(self, name: str) -> dict[tuple[str, str], int]:
         return {(r["figure"], r["reason"]): r["packets"] for r in self.counters(name)["reasons"]}
 
@@ -130,8 +151,9 @@ def test_figures_are_the_containers_own_and_every_drop_has_its_sender_and_its_re
     workloads.knock(7)
     workloads.forge("c", 4)
     quiet_at = time.monotonic()
-    assert until(lambda: all(map(workloads.agrees, "abc")), 3 * INTERVAL_S), {n: workloads.totals(n) for n in "abc"}
+    assert until(lambda: all(map(workloads.agrees, "abc")), SOON_S), workloads.figures(kernel=workloads.kernel("a"))
     print(f"equal {time.monotonic() - quiet_at:.2f} s after the last packet")
+    assert until(lambda: workloads.totals("c")["dropped"] == 4, SOON_S), workloads.figures()
     time.sleep(2 * INTERVAL_S)  # flows count late: now what they say must not be taken for more
     a, b, c = map(workloads.totals, "abc")
     assert (a["opened"], b["accepted"]) == (5, 5)
@@ -151,10 +173,13 @@ def test_a_flood_of_drops_is_counted_whole_though_few_are_shown(workloads):
         for _ in range(sent):
             client.sendto(b"z", ("10.0.0.2", 9))
             time.sleep(0.0005)
-    lost = workloads.totals("a")["txLost"]
-    assert until(lambda: workloads.totals("a")["dropped"] >= sent - lost, 10), workloads.totals("a")
-    assert workloads.totals("a")["dropped"] <= sent
-    assert sum(workloads.reasons("a").values()) == workloads.totals("a")["dropped"]
+    seen = sent - workloads.unread("a")
+    whole = until(lambda: workloads.totals("a").get("dropped", 0) >= seen, SOON_S)
+    time.sleep(2 * INTERVAL_S)  # what comes late must not be taken for more
+    assert whole, workloads.figures(seen=seen)
+    assert workloads.totals("a")["dropped"] == workloads.totals("b")["kept"] == seen, workloads.figures(seen=seen)
+    assert workloads.reasons("a") == {("dropped", "posture lan"): seen}
+    assert seen > sent / 2
 
 
 def test_totals_only_grow_over_moves_restarts_and_reconnects(workloads):
@@ -164,7 +189,7 @@ def test_totals_only_grow_over_moves_restarts_and_reconnects(workloads):
     def check(step: str) -> None:
         workloads.talk(1)
         before = seen[-1] if seen else {}
-        assert until(lambda: workloads.totals("a").get("opened", 0) > before.get("opened", 0), 15), step
+        assert until(lambda: workloads.totals("a").get("opened", 0) > before.get("opened", 0), SOON_S), step
         seen.append(workloads.totals("a"))
         assert all(seen[-1][figure] >= count for figure, count in before.items()), (step, before, seen[-1])
 
@@ -173,22 +198,22 @@ def test_totals_only_grow_over_moves_restarts_and_reconnects(workloads):
     check("at first")
     assert bench.stop() == 0
     bench.start()
-    assert until(lambda: workloads.totals("a").get("dropped") == 3, 20), "what only the controller knew is kept"
+    assert until(lambda: workloads.totals("a").get("dropped") == 3, SOON_S), "what only the controller knew is kept"
     workloads.settle()
     check("after a restart")
-    assert until(lambda: workloads.agrees("a"), 5)
+    assert until(lambda: workloads.agrees("a"), SOON_S)
     time.sleep(KEEP_S + INTERVAL_S)  # so old at most is what a controller forgets that is killed
     bench.stop(signal.SIGKILL)
     workloads.talk(1)  # nobody looks
     bench.start()
     workloads.settle()
-    assert until(lambda: workloads.agrees("a"), 10), "what interfaces count is not lost with the controller"
+    assert until(lambda: workloads.agrees("a"), SOON_S), "what interfaces count is not lost with the controller"
     check("after being killed")
     bench.ovs.restart(Daemon.SWITCH, gently=False)
     assert until(lambda: any(s["connected"] for s in bench.switch()["items"]), 30)
     workloads.settle()
     check("after the switch began anew")
-    assert until(lambda: workloads.agrees("a"), 5)
+    assert until(lambda: workloads.agrees("a"), SOON_S)
     workloads.unplug("a")
     workloads.plug("a", 1)
     assert until(lambda: workloads.totals("a")["rxPackets"] >= seen[-1]["rxPackets"])

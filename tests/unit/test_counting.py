@@ -64,3 +64,19 @@ def test_tallies_are_summed_over_openings_and_the_rest() -> None:
         Tally("", "", "allow", "deny", 7, 2),
         Tally("p", "b", "allow", "deny", 2, 2),
     ]
+
+
+def test_what_a_counter_was_before_a_packet_is_what_it_was_before_the_newest_dump() -> None:
+    """The newest may already count a packet that the switch shows and that still waits to be looked at."""
+    counters, origin = Counters(), Origin(Kind.POSTURE, 1, Direction.EGRESS)
+    before = lambda: counters.packets_before(1, cookie.encode(origin))  # noqa: E731 - said once, used four times
+    assert before() is None, "nothing is known before the first dump: what it says, another controller knew"
+    counters.take(1, [stats(origin, 1000)])
+    assert before() == 1000
+    counters.take(1, [stats(origin, 1300), stats(origin, 5)])
+    assert before() == 1000
+    counters.take(1, [stats(origin, 1300)])
+    assert before() == 1305
+    counters.take(1, [])
+    counters.take(1, [])
+    assert before() == 0, "its flows are gone: when they come again, they begin at 0"

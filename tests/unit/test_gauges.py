@@ -147,12 +147,40 @@ def test_samples_are_exact_and_what_was_not_shown_is_shared_out_like_them() -> N
     assert list(attribution.read(77, 102)) == [], "the flow counts late: the samples are ahead"
     assert list(attribution.read(77, 104)) == [], "every drop was shown"
     assert list(attribution.read(77, 112)) == [Share(a, 6), Share(b, 2)]
-    assert list(attribution.read(77, 120)) == [], "whose these are is known with the next sample"
-    attribution.sample(20.0, 77, b, 0)
-    assert list(attribution.read(77, 121)) == [Share(b, 8)]
-    attribution.sample(21.0, 77, b, 0)
-    assert list(attribution.read(77, 5)) == [Share(b, 4)], "the switch began anew"
     assert attribution.wanted(100.0) == []
+    attribution.sample(200.0, 77, b, 0)
+    assert list(attribution.read(77, 121)) == [Share(b, 8)], "whose they are that nobody was asked for, the next says"
+    attribution.sample(201.0, 77, b, 0)
+    assert list(attribution.read(77, 5)) == [Share(b, 4)], "the switch began anew"
+
+
+def test_what_flows_count_late_belongs_to_those_who_were_shown_last() -> None:
+    attribution, a, b = Attribution(), Pair(1, 0), Pair(2, 0)
+    for _ in range(40):
+        attribution.sample(1.0, 77, a, 0)
+    assert list(attribution.read(77, 1000)) == [Share(a, 960)]
+    assert list(attribution.read(77, 1200)) == [Share(a, 200)], "the flood is over, and now it is counted whole"
+    assert list(attribution.read(77, 1200)) == []
+    assert list(attribution.read(77, 1201)) == [Share(a, 1)], "so late as this on a busy machine"
+    attribution.sample(5.0, 77, b, 0)
+    assert list(attribution.read(77, 1301)) == [Share(b, 99)], "whoever came long after has no part in it"
+
+
+def test_who_comes_when_a_flood_ends_does_not_get_all_that_is_counted_late() -> None:
+    attribution, a, b = Attribution(), Pair(1, 0), Pair(2, 0)
+    for _ in range(49):
+        attribution.sample(1.0, 77, a, 0)
+    assert list(attribution.read(77, 1000)) == [Share(a, 951)]
+    attribution.sample(2.0, 77, b, 0)
+    assert list(attribution.read(77, 1101)) == [Share(a, 98), Share(b, 2)]
+
+
+def test_a_counter_of_which_nothing_is_known_begins_with_its_first_reading() -> None:
+    attribution, a = Attribution(), Pair(1, 0)
+    for _ in range(5):
+        attribution.sample(1.0, 77, a, None)
+    assert list(attribution.read(77, 10**6)) == [], "whose these were, who was there before knew"
+    assert list(attribution.read(77, 10**6 + 15)) == [Share(a, 10)]
 
 
 def test_a_reason_fits_a_register_and_comes_back() -> None:
