@@ -6,14 +6,28 @@ name its attachment (SAME).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from intent.compiler import fields as f
-from intent.compiler.cookie import Kind, Origin, encode
-from intent.compiler.flow import CONTROLLER, Flow, Load, Meter, Output, Term, exact
+from intent.compiler.cookie import PIPELINE, Kind, Origin, encode
+from intent.compiler.flow import (
+    CONTROLLER,
+    Actions,
+    Flow,
+    FlowBody,
+    FlowKey,
+    Goto,
+    Load,
+    Match,
+    Meter,
+    Output,
+    Term,
+    exact,
+    make,
+)
 from intent.compiler.pipeline import ADVERTISEMENT, ARP_REQUEST, SOLICITATION, TRACK, answer_actions, same_actions
 from intent.compiler.routing import Via, hop_flows
 from intent.compiler.tables import Priority, Table
@@ -46,8 +60,7 @@ _SHARED = 65536
 """Actions that many flows have, kept to be made once."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(NamedTuple):
     """The numbers one address of one endpoint goes by."""
 
     network: int
@@ -93,24 +106,36 @@ def address_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers) -> I
     """Yield the flows of one address of a local endpoint (all but its port's neighbour guard)."""
     hardware = mac(endpoint.mac)
     port = endpoint.location.ofport
+    attachment = numbers.attachment
     family = ETHERTYPE[address.version]
-    origin = encode(Origin(Kind.ENDPOINT, numbers.attachment))
+    origin = _ORIGIN | attachment
     here = (exact(f.IN_PORT, port), exact(f.ETH_SRC, hardware))
     network, enter = numbers.place
-    identify = (_from(numbers.identity), Load(f.SRC_ATT, numbers.attachment), enter)
-    yield flow(Table.SOURCE, Priority.SOURCE, (*here, family, src_address(address)),
-               goto(Table.GUARD, *identify), origin)  # fmt: skip
-    locate = (_to(numbers.identity), Load(f.DST_ATT, numbers.attachment), _out(port))
-    target = (network, exact(f.ETH_DST, hardware), family, dst_address(address))
-    yield flow(Table.DESTINATION, Priority.ADDRESS, target, goto(Table.ORIENT, *locate), origin)
-    same = (is_(f.COMPARE_A, numbers.attachment), is_(f.COMPARE_B, numbers.attachment))
-    yield flow(Table.SAME, Priority.ADDRESS, same, _same(numbers.identity), origin)
+    identify = (_from(numbers.identity), Load(f.SRC_ATT, attachment), enter, _TO_GUARD)
+    yield _flow(_SOURCE, (*here, family, src_address(address)), identify, origin)
+    locate = (_to(numbers.identity), Load(f.DST_ATT, attachment), _out(port), _TO_ORIENT)
+    yield _flow(_DESTINATION, (network, exact(f.ETH_DST, hardware), family, dst_address(address)), locate, origin)
+    same = (is_(f.COMPARE_A, attachment), is_(f.COMPARE_B, attachment))
+    yield _flow(_SAME, same, _same(numbers.identity), origin)
     if isinstance(address, IPv4Address):
         asks = (*here, ARP, _ASKS, exact(f.ARP_SPA, int(address)), exact(f.ARP_SHA, hardware))
-        yield flow(Table.SOURCE, Priority.SOURCE, asks, goto(Table.NEIGHBOUR, _in_network(numbers.network)), origin)
+        yield _flow(_SOURCE, asks, (_in_network(numbers.network), _TO_NEIGHBOUR), origin)
     if numbers.via is not None:
-        yield from hop_flows(endpoint, address, numbers.via, (numbers.identity, numbers.attachment))
+        yield from hop_flows(endpoint, address, numbers.via, (numbers.identity, attachment))
     yield answer_flow(endpoint, address, numbers.network)
+
+
+_ORIGIN = encode(Origin(Kind.ENDPOINT, 0))
+_SOURCE = int(Table.SOURCE), int(Priority.SOURCE)
+_DESTINATION = int(Table.DESTINATION), int(Priority.ADDRESS)
+_SAME = int(Table.SAME), int(Priority.ADDRESS)
+_ANSWER = int(Table.ANSWER), int(Priority.ADDRESS)
+_TO_GUARD, _TO_ORIENT, _TO_NEIGHBOUR = Goto(int(Table.GUARD)), Goto(int(Table.ORIENT)), Goto(int(Table.NEIGHBOUR))
+
+
+def _flow(place: tuple[int, int], match: Match, actions: Actions, origin: int = PIPELINE) -> Flow:
+    """Return a flow whose match is canonical as it is written: there are some for each endpoint of all."""
+    return make(Flow, (make(FlowKey, (*place, match)), make(FlowBody, (actions, origin, 0, 0))))
 
 
 def answer_flow(endpoint: Endpoint, address: IPAddress, network: int) -> Flow:
@@ -118,10 +143,10 @@ def answer_flow(endpoint: Endpoint, address: IPAddress, network: int) -> Flow:
     hardware = mac(endpoint.mac)
     where = is_(f.NETWORK, network)
     if isinstance(address, IPv4Address):
-        asked: tuple[Term, ...] = (where, ARP, exact(f.ARP_SPA, int(address)))
-        return flow(Table.ANSWER, Priority.ADDRESS, asked, answer_actions(hardware, f.ARP_SHA))
+        asked = (where, ARP, exact(f.ARP_SPA, int(address)))
+        return _flow(_ANSWER, asked, answer_actions(hardware, f.ARP_SHA))
     advertised = (IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, ADVERTISEMENT), exact(f.ND_TARGET, int(address)))
-    return flow(Table.ANSWER, Priority.ADDRESS, (where, *advertised), answer_actions(hardware, f.ND_TLL))
+    return _flow(_ANSWER, (where, *advertised), answer_actions(hardware, f.ND_TLL))
 
 
 def solicit_flow(endpoint: Endpoint, numbers: Numbers) -> Flow:

@@ -6,6 +6,7 @@ Field numbers: OpenFlow 1.4 section 7.2.3.7 (OXM, class 0x8000) and ovs-fields(7
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 
 OXM_BASIC = 0x8000
 NXM_1 = 0x0001
@@ -26,11 +27,11 @@ class Field:
     """Canonical order inside a match: prerequisites before what needs them."""
     nxm_name: str
     """As ovs-ofctl writes it in `move` and `load`."""
+    ones: int = dataclasses.field(init=False)
+    """The mask of an exact match."""
 
-    @property
-    def ones(self) -> int:
-        """The mask of an exact match."""
-        return (1 << self.bits) - 1
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ones", (1 << self.bits) - 1)
 
     def __repr__(self) -> str:
         return self.name
@@ -43,11 +44,11 @@ class Slice:
     field: Field
     offset: int
     bits: int
+    mask: int = dataclasses.field(init=False, repr=False, compare=False)
+    """The field's mask that covers the slice."""
 
-    @property
-    def mask(self) -> int:
-        """The field's mask that covers the slice."""
-        return ((1 << self.bits) - 1) << self.offset
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mask", ((1 << self.bits) - 1) << self.offset)
 
 
 IN_PORT = Field("in_port", OXM_BASIC, 0, 32, 0, "NXM_OF_IN_PORT")
@@ -274,6 +275,7 @@ PIECES_ZONE = 0xFFFF
 CS_NEW, CS_EST, CS_REL, CS_RPL, CS_INV, CS_TRK = (1 << bit for bit in range(6))
 
 
+@cache
 def whole(field: Field) -> Slice:
     """Return the slice that is the whole field."""
     return Slice(field, 0, field.bits)

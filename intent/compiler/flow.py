@@ -21,6 +21,10 @@ CONTROLLER = 0xFFFFFFFD
 """OFPP_CONTROLLER."""
 
 
+make = tuple.__new__
+"""Makes a named tuple in half the time: `make(Term, (field, value, mask))`. For what is made by the million."""
+
+
 class Term(NamedTuple):
     """`field & mask == value`; `value` has no bit outside `mask`, `mask` is never 0."""
 
@@ -184,7 +188,7 @@ def match_of(terms: Iterable[Term]) -> Match:
         if field.index <= last:
             return _sorted_match(ordered)
         last = field.index
-        if mask <= 0 or mask >> field.bits or value & ~mask:
+        if not 0 < mask <= field.ones or value & ~mask:
             raise ValueError(f"{field.name}={value:#x}/{mask:#x} is no valid term")
     return ordered
 
@@ -199,7 +203,7 @@ def _sorted_match(terms: Match) -> Match:
 
 def exact(field: Field, value: int) -> Term:
     """Match the whole field."""
-    return Term(field, value, field.ones)
+    return make(Term, (field, value, field.ones))
 
 
 def slice_is(where: Slice, value: int) -> Term:

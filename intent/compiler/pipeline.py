@@ -91,9 +91,12 @@ def _neighbour() -> Iterator[Flow]:
     yield flow(Table.ANSWER, Priority.LAST, (), *guard(Guard.NEIGHBOUR))
 
 
+_ANSWERED_FROM, _BACK = f.whole(f.ETH_SRC), Output(IN_PORT)
+
+
 def answer_actions(table_mac: int, mac_field: f.Field) -> tuple[Act, ...]:
     """Return the actions that complete an answer with the MAC that was asked for."""
-    return (Load(f.whole(f.ETH_SRC), table_mac), Load(f.whole(mac_field), table_mac), Output(IN_PORT))
+    return (Load(_ANSWERED_FROM, table_mac), Load(f.whole(mac_field), table_mac), _BACK)
 
 
 def _guard() -> Iterator[Flow]:

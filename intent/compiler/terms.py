@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from intent.compiler import cookie
 from intent.compiler import fields as f
 from intent.compiler.cookie import Guard, Kind, Origin
-from intent.compiler.flow import Act, Actions, Flow, FlowBody, FlowKey, Goto, Load, Term, exact, match_of
+from intent.compiler.flow import Act, Actions, Flow, FlowBody, FlowKey, Goto, Load, Term, exact, make, match_of
 from intent.compiler.tables import Table
 from topology.model import IPAddress
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, SCTP, TCP, UDP
@@ -47,12 +47,13 @@ def mac(text: str) -> int:
 
 def is_(where: f.Slice, value: int) -> Term:
     """Match a register slice."""
-    return Term(where.field, value << where.offset, where.mask)
+    return make(Term, (where.field, value << where.offset, where.mask))
 
 
 def flow(table: int, priority: int, terms: tuple[Term, ...], actions: Actions, origin: int = cookie.PIPELINE) -> Flow:
     """Build a flow with a canonical match."""
-    return Flow(FlowKey(int(table), int(priority), match_of(terms)), FlowBody(actions, origin))
+    key = make(FlowKey, (int(table), int(priority), match_of(terms)))
+    return make(Flow, (key, make(FlowBody, (actions, origin, 0, 0))))
 
 
 def goto(table: int, *before: Act) -> Actions:

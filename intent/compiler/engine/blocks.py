@@ -8,31 +8,20 @@ take a key for each party.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import partial
-from itertools import repeat
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeAlias
 
 from intent.compiler import cookie
-from intent.compiler.engine.clauses import Flows, Solo
+from intent.compiler.engine.clauses import Flows, Solo, code
 from intent.compiler.engine.people import Cast, Party
 from intent.compiler.engine.rules import Spot, Unit, Way
-from intent.compiler.flow import FlowBody, FlowKey, Match, Program
+from intent.compiler.flow import Conjunction, FlowBody, FlowKey, Match, Program, make
 from intent.model import Action
 
-CLIENTS, SERVERS = 0, 1
-Spoken = dict[tuple[int, int], list[Solo]]
-"""The clauses of one side, by table and priority."""
-
-_flow_key = partial(tuple.__new__, FlowKey)
-
-
-class Shape(NamedTuple):
-    """The clauses of a party, but for whose they are; all parts have one length."""
-
-    tables: tuple[int, ...]
-    priorities: tuple[int, ...]
-    bodies: tuple[FlowBody, ...]
+Place: TypeAlias = tuple[int, int]
+"""A table and a priority."""
+Clauses: TypeAlias = dict[Place, FlowBody]
+"""What flows say whose match is a party, whichever."""
 
 
 class Block:
@@ -44,8 +33,7 @@ class Block:
         """How many decide in a tier."""
         self.passes: dict[Way, dict[Unit, Spot]] = {}
         """Their decisions depend on the switch: those in `flows` say nothing yet."""
-        self._spoken: tuple[dict[Cast, Spoken], dict[Cast, Spoken]] = ({}, {})
-        self._shapes: dict[tuple[int, tuple[Cast, ...]], Shape] = {}
+        self._sides = _Side(), _Side()
         flows = Flows()
         for unit in self.units:
             self._add(unit, flows)
@@ -62,35 +50,51 @@ class Block:
             self.used[way, spot.tier] += 1
             if unit.plan.rule.action is Action.PASS:
                 self.passes.setdefault(way, {})[unit] = spot
-            sides = zip(self._spoken, (unit.clients, unit.servers), unit.members, strict=True)
-            for spoken, cast, clause in sides:
+            for side, cast, clause in zip(self._sides, (unit.clients, unit.servers), unit.members, strict=True):
                 if cast is not None and clause is not None:
-                    spoken.setdefault(cast, {}).setdefault(place, []).append(clause)
+                    side.add(cast, place, clause)
 
     def say(self, program: Program, parties: Iterable[Party]) -> None:
         """Put the clauses of parties, as clients and as servers."""
-        clients, servers = self._spoken
+        clients, servers = self._sides
         for party in parties:
-            if mine := tuple(cast for cast in party.casts if cast in clients):
-                program.update(_flows(self._shape(CLIENTS, mine), party.as_client.match))
-            if mine := tuple(cast for cast in party.casts if cast in servers):
-                program.update(_flows(self._shape(SERVERS, mine), party.as_server.match))
-
-    def _shape(self, side: int, casts: tuple[Cast, ...]) -> Shape:
-        found = self._shapes.get((side, casts))
-        if found is None:
-            found = self._shapes[side, casts] = _shape([self._spoken[side][cast] for cast in casts])
-        return found
+            clients.say(program, party.casts, party.as_client.match)
+            servers.say(program, party.casts, party.as_server.match)
 
 
-def _shape(spoken: Collection[Spoken]) -> Shape:
-    """Return what is said in several names at once."""
-    clauses: Spoken = {}
-    for each in spoken:
-        for place, found in each.items():
-            clauses[place] = clauses[place] + found if place in clauses else found
-    bodies = tuple(map(_body, clauses.values()))
-    return Shape(tuple(table for table, _ in clauses), tuple(priority for _, priority in clauses), bodies)
+class _Side:
+    """The clauses of all clients, or of all servers."""
+
+    def __init__(self) -> None:
+        self._members: dict[Cast, dict[Place, list[Solo]]] = {}
+        self._clauses: dict[tuple[Cast, ...], Clauses] = {}
+        """By whom a party is among."""
+
+    def add(self, cast: Cast, place: Place, clause: Solo) -> None:
+        """Let a cast have a clause."""
+        self._members.setdefault(cast, {}).setdefault(place, []).append(clause)
+
+    def say(self, program: Program, casts: Iterable[Cast], match: Match) -> None:
+        """Put the clauses of a party that is in some casts."""
+        members = self._members
+        spoken = tuple([cast for cast in casts if cast in members])
+        clauses = self._clauses.get(spoken)
+        if clauses is None:
+            clauses = self._clauses[spoken] = self._of(spoken)
+        for (table, priority), body in clauses.items():
+            program[make(FlowKey, (table, priority, match))] = body
+
+    def _of(self, casts: tuple[Cast, ...]) -> Clauses:
+        if len(casts) == 1:
+            return {place: _body(found) for place, found in self._members[casts[0]].items()}
+        clauses: Clauses = {}
+        for cast in casts:
+            alone = self._clauses.get((cast,))
+            if alone is None:
+                alone = self._clauses[cast,] = self._of((cast,))
+            for place, body in alone.items():
+                clauses[place] = _both(clauses[place], body) if place in clauses else body
+        return clauses
 
 
 def _body(clauses: list[Solo]) -> FlowBody:
@@ -101,9 +105,11 @@ def _body(clauses: list[Solo]) -> FlowBody:
     return FlowBody(members, cookie.CLAUSE, 0, first.expires_at)
 
 
-def _flows(shape: Shape, match: Match) -> Iterator[tuple[FlowKey, FlowBody]]:
-    keys = map(_flow_key, zip(shape.tables, shape.priorities, repeat(match)))
-    return zip(keys, shape.bodies, strict=False)
+def _both(one: FlowBody, other: FlowBody) -> FlowBody:
+    mine: tuple[Conjunction, ...] = one.actions  # type: ignore[assignment] # it is a clause's
+    theirs: tuple[Conjunction, ...] = other.actions  # type: ignore[assignment] # and so is this
+    members = sorted(mine + theirs, key=code)
+    return one._replace(actions=tuple(members))
 
 
 def common(wanted: Collection[Mapping[Unit, None]]) -> Block:

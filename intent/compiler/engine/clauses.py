@@ -144,12 +144,16 @@ class Flows:
             CompileError: somebody wants another flow for the same match.
         """
         keys = []
+        program, count = self.program, len(self.program)
         for flow in flows:
             key, body = flow
-            there = self.program.get(key)
-            if there is None:
-                self._set(key, body)
-            elif there == body:
+            there = program.setdefault(key, body)
+            if len(program) > count:
+                count += 1
+                if not self._is_new and key not in self._touched:
+                    self.wake()
+                    self._touched[key] = None
+            elif there is body or there == body:
                 self._claims[key] = self._claims.get(key, 0) + 1
             else:
                 raise CompileError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from intent.compiler.engine.blocks import common
-from intent.compiler.engine.clauses import Keys, pattern
+from intent.compiler.engine.clauses import Keys, Pattern
 from intent.compiler.engine.inputs import Changes, Inputs
 from intent.compiler.engine.journal import IdChange
 from intent.compiler.engine.judge import Judge
@@ -169,8 +169,8 @@ class State:
         """Put in what comes, with the numbers that are settled now."""
         for party in self._places.newborn():
             party.number = on_wire(party.identity, self.ledger.number("identity", party.key))
-            party.as_client = pattern((is_(CLIENT_ID, party.number),))
-            party.as_server = pattern((is_(SERVER_ID, party.number),))
+            party.as_client = Pattern((is_(CLIENT_ID, party.number),))
+            party.as_server = Pattern((is_(SERVER_ID, party.number),))
         units = self._policies.place(turn.layout, before, self._judges, anew=turn.anew)
         if turn.fixed:
             self._fixed = fixed_flows(self._policies, turn.layout)
