@@ -18,12 +18,14 @@ from types import ModuleType
 from intent.compiler import IdMap, allocate, compile_program, cookie, fields
 from intent.compiler.cookie import Guard, Kind, Origin
 from intent.compiler.fields import Slice
-from intent.compiler.flow import Flow, Program
+from intent.compiler.flow import Flow
 from intent.compiler.render import flow_text
 from intent.compiler.tables import STAGES, Lane, Table, table_name
 from intent.compiler.verdict import COLUMNS, PORT_REJECTS, SAMPLE_METERS, SAMPLES, SWITCH_METER, SWITCH_REJECTS, Column
 from intent.model import MAX_TIERS, Direction, Mode
 from scripts.example import DPID, Example, read
+from scripts.pipeline_site import added, site_walks
+from scripts.pipeline_site import source as site_source
 from scripts.pipeline_walk import walks
 from topology.fabric import Fabric
 from topology.paths import LinkEnd
@@ -48,7 +50,10 @@ def page() -> str:
         "columns": _columns,
         "meters": _meters,
         "example": lambda: ["```yaml", source.strip(), "```"],
-        "dump": lambda: _dump(program),
+        "dump": lambda: _dump(Flow(key, body) for key, body in program.items()),
+        "site": lambda: ["```yaml", site_source(), "```"],
+        "site_dump": lambda: _dump(added(), level="####"),
+        "site_walks": site_walks,
         "walks": lambda: walks(quiet, ids),
     }
     text = (HERE / "pipeline.md.in").read_text()
@@ -170,12 +175,12 @@ def _meters() -> Iterator[str]:
 # -- one flow of each kind ------------------------------------------------------------------------
 
 
-def _dump(program: Program) -> Iterator[str]:
-    flows = sorted((Flow(key, body) for key, body in program.items()), key=_order)
+def _dump(given: Iterable[Flow], level: str = "###") -> Iterator[str]:
+    flows = sorted(given, key=_order)
     for table, group in groupby(flows, key=lambda f: f.key.table):
         held = list(group)
         purpose = STAGES[Table(table)].purpose if table in set(Table) else "The rules of a tier."
-        yield from (f"### {table} `{table_name(table)}`", "", purpose, "", "```")
+        yield from (f"{level} {table} `{table_name(table)}`", "", purpose, "", "```")
         yield from (flow_text(flow, NAMES) for flow in _one_of_each(held))
         yield from ("```", "")
 
@@ -185,11 +190,11 @@ def _order(flow: Flow) -> tuple[int, int, str]:
 
 
 def _one_of_each(held: list[Flow]) -> Iterator[Flow]:
-    """Yield the first flow of each kind of cookie."""
+    """Yield the first flow of each kind of cookie, and the first of these that speaks of a tunnel's header."""
     seen: set[object] = set()
     for flow in held:
         origin = cookie.decode(flow.body.cookie)
-        kind = None if origin is None else origin.kind
+        kind = None if origin is None else origin.kind, "tun_" in flow_text(flow, NAMES)
         if kind not in seen:
             seen.add(kind)
             yield flow

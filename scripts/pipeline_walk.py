@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, ip_address
 from typing import NamedTuple
 
 from intent.compiler import IdMap, allocate, compile_program, cookie
 from intent.compiler import fields as f
 from intent.compiler.cookie import Guard, Kind
+from intent.compiler.fields import Field
 from intent.compiler.flow import IN_PORT, Flow, FlowKey, Program
 from intent.compiler.interpreter import Conntrack, Interpreter, Result, opening_of
 from intent.compiler.render import flow_text
@@ -84,12 +85,18 @@ class Scene(NamedTuple):
     """`port 2`, `answered`, `dropped` or `shown to the controller`: the words hold only if it does."""
     quoted: Opening | None = None
     """The connection that an ICMP error is about."""
+    tunnel: Mapping[Field, int] | None = None
+    """What its tunnel header says; None if it came by none."""
 
 
-class _Walker(NamedTuple):
+class Walker(NamedTuple):
+    """A program, and the connections that its switch knows."""
+
     program: Program
     ids: IdMap
     conntrack: Conntrack
+    domain: str
+    """Key of the routing domain, whose number is the conntrack zone."""
 
     def walk(self, scene: Scene) -> Iterator[str]:
         """Yield the section of one frame: where it goes, by which flows, in whose name.
@@ -97,12 +104,14 @@ class _Walker(NamedTuple):
         Raises:
             ValueError: it does not end as the scene says.
         """
-        zone = self.ids.number("network", "shop")
+        zone = self.ids.number("network", self.domain)
         view = self.conntrack.view(zone, scene.frame, scene.quoted)
-        result = Interpreter(self.program).run(scene.frame, self.conntrack, scene.quoted)
+        result = Interpreter(self.program).run(scene.frame, self.conntrack, scene.quoted, dict(scene.tunnel or {}))
         if _ending(result) != scene.ends:
             raise ValueError(f"{scene.title}: ends as {_ending(result)!r}, the page says {scene.ends!r}: correct it")
         yield from (f"### {scene.title}", "", scene.words, "", "```")
+        if scene.tunnel:
+            yield f"      tunnel header: {_header(scene.tunnel)}"
         for key in result.trail:
             if key.table == Table.DESTINATION:
                 states = "".join(f"+{word}" for bit, word in STATES if view.state & bit)
@@ -110,6 +119,8 @@ class _Walker(NamedTuple):
             yield from self._step(key)
         if result.committed is not None:
             yield f"      committed, ct_label={self.conntrack.entries[zone, result.committed].label:#x}"
+        if result.ports and result.tunnel and not scene.tunnel:
+            yield f"      tunnel header: {_header(result.tunnel)}"
         yield f"   => {scene.ends}"
         yield from ("```", "")
 
@@ -119,6 +130,13 @@ class _Walker(NamedTuple):
         yield f"{key.table:>3} {table_name(key.table)}: {text}"
         if body.cookie != cookie.PIPELINE:
             yield f"      {body.cookie:#x}: {said(body.cookie, self.ids)}"
+
+
+def _header(tunnel: Mapping[Field, int]) -> str:
+    """Return a tunnel header in words."""
+    words = [f"{field.name}={ip_address(tunnel[field])}" for field in (f.TUN_SRC, f.TUN_DST) if field in tunnel]
+    words += [f"{field.name}={tunnel[field]:#x}" for field in (f.TUN_ID, f.TUN_OPTION) if field in tunnel]
+    return ", ".join(words)
 
 
 def _ending(result: Result) -> str:
@@ -145,7 +163,7 @@ def said(value: int, ids: IdMap) -> str:
 
 def walks(example: Example, ids: IdMap) -> Iterator[str]:
     """Yield the walks: first packet, reply, error, what is dropped, and the connection after its policy is gone."""
-    now = _Walker(compile_program(*example, DPID, ids), ids, Conntrack())
+    now = Walker(compile_program(*example, DPID, ids), ids, Conntrack(), "shop")
     for scene in SCENES:
         yield from now.walk(scene)
     kept = {name: p for name, p in example.intents.policies.items() if name != REVOKED}
