@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from intent.compiler.flow import IN_PORT
-from intent.semantics import Verdict, admit
+from intent.semantics import Admitted, admit
 from tests.ovs.raw_switch import RawSwitch
 from tests.property.cases import BASIC, NAMES, change_case, make_case
 from tests.property.choice import Seeded
-from tests.property.frames import make_frames, reply_to
+from tests.property.frames import make_frames, reply_to, to_listed_group
 from tests.property.routed import UPLINKS
 from tests.property.routed_frames import router_of
 from tests.property.world import Switch
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from topology.packet import Frame
 
-ROUTED = dataclasses.replace(BASIC, routing=True)
+LISTED = dataclasses.replace(BASIC, multicast=True)
+ROUTED = dataclasses.replace(LISTED, routing=True)
 SEEDS = 120
 SLICE = 40
 
@@ -39,26 +40,30 @@ def switch(session_ovs, unique_bridge) -> Iterator[RawSwitch]:
 @pytest.mark.parametrize("first", range(0, SEEDS, SLICE))
 def test_the_switch_holds_the_program_and_traces_as_the_semantics_says(switch: RawSwitch, first: int) -> None:
     """Each case is installed as an update of the one before, and changed once under open connections."""
-    delivered = 0
+    delivered = copied = 0
     for seed in range(first, first + SLICE):
         choice = Seeded(f"ovs {seed}")
-        model = Switch(make_case(choice, (BASIC, ROUTED)[seed % 2]))
+        model = Switch(make_case(choice, (LISTED, ROUTED)[seed % 2]))
         for _ in range(2):
             switch.install(model.program)
             assert switch.dump() == model.program
-            for frame in make_frames(choice, model.case, 12):
-                delivered += _agree(switch, model, frame)
+            groups = 4 if model.case.inventory.on_switch(model.case.dpid) else 0
+            to_many = [to_listed_group(choice, model.case) for _ in range(groups)]
+            for frame in [*make_frames(choice, model.case, 12), *to_many]:
+                outcome = _agree(switch, model, frame)
+                delivered += outcome is Outcome.DELIVER
+                copied += outcome is Outcome.COPY
                 if delivered:
                     _agree(switch, model, reply_to(model.case, frame))
             model.follow(change_case(choice, model.case))
-    assert delivered > SLICE
+    assert (delivered > SLICE, copied > 2) == (True, True)
 
 
-def _agree(switch: RawSwitch, model: Switch, frame: Frame) -> bool:
+def _agree(switch: RawSwitch, model: Switch, frame: Frame) -> Outcome:
     verdict = model.expected(frame)
     admitted = admit(model.case.intents, model.case.inventory, frame)
     view = None
-    if not isinstance(admitted, Verdict):
+    if isinstance(admitted, Admitted):
         router = router_of(model.case, admitted.network)
         zone = model.ids.number("network", admitted.network if router is None else f"router/{router.name}")
         view = model.conntrack.view(zone, frame, None)
@@ -66,8 +71,9 @@ def _agree(switch: RawSwitch, model: Switch, frame: Frame) -> bool:
     wanted = {
         Outcome.DROP: [],
         Outcome.ANSWER: [IN_PORT],
+        Outcome.COPY: sorted(place.ofport for place in verdict.fate.copies),
         Outcome.DELIVER: [location.ofport if location else None],
     }[verdict.fate.outcome]
-    assert switch.trace(frame, view) == wanted, (frame, view, verdict)
+    assert sorted(switch.trace(frame, view)) == wanted, (frame, view, verdict)
     model.actual(frame)
-    return verdict.fate.outcome is Outcome.DELIVER
+    return verdict.fate.outcome
