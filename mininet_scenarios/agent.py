@@ -12,6 +12,7 @@ Requests and answers are one JSON object a line, on standard input and output.
 from __future__ import annotations
 
 import collections
+import contextlib
 import errno
 import ipaddress
 import json
@@ -323,6 +324,17 @@ class Agent:
         for _, probe in probes:
             probe.end("silent")
         return [[number, probe.result, probe.ident] for number, probe in probes]
+
+    def on_cast(self, asked: dict[str, Any]) -> list[Any]:
+        """Send one datagram to each of some groups; return [id, source port] of each, and expect no answer."""
+        sent = []
+        with contextlib.ExitStack() as stack:  # all at once, so that each has a port of its own
+            for one in asked["datagrams"]:
+                sock = stack.enter_context(bound(socket.SOCK_DGRAM, one["src"]))
+                sock.sendto(b"to many", (one["dst"], one["port"]))
+                sent.append([one["id"], sock.getsockname()[1]])
+                self.loop.turn(0.0002)
+        return sent
 
     def on_arrivals(self, _asked: dict[str, Any]) -> list[Any]:
         """Return [protocol, source, destination, a, b, frames] of each flow that arrived since the last time."""

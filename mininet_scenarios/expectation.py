@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from intent.clockwork import zones
+from intent.meaning.guards import group_mac
 from intent.model import Intents
 from intent.schema import parse_documents, to_intents
 from intent.semantics import ByPosture, ByRules, Reason, Verdict, evaluate
@@ -147,7 +148,10 @@ def initial(scenario: Scenario) -> World:
 
 
 def cells(world: World, probes: Iterable[Probe]) -> list[Cell]:
-    """Return every ordered pair of plugged workloads x common address family x probe."""
+    """Return every ordered pair of plugged workloads x common address family x probe.
+
+    To many, `dst` is the group; whether the other workload has an address of its kind makes no difference.
+    """
     asked = list(probes)
     present = [w for w in world.workloads.values() if w.name in world.plugged]
     return [
@@ -156,9 +160,9 @@ def cells(world: World, probes: Iterable[Probe]) -> list[Cell]:
         for b in present
         if a.name != b.name
         for src in a.addresses
-        for dst in b.addresses
-        if (":" in src) == (":" in dst)
         for probe in asked
+        for dst in ((probe.group,) if probe.group else b.addresses)
+        if (":" in src) == (":" in dst)
     ]
 
 
@@ -183,6 +187,9 @@ class Judge:
         """Say what a probe must find."""
         verdict = self.verdict(self.frame(cell))
         destination = self.world.location(cell.destination)
+        if cell.probe.group:
+            own = dataclasses.replace(verdict, judgement=verdict.copies.get(cell.destination))
+            return Expected("open" if destination in verdict.fate.copies else "blocked", explain(own))
         if verdict.fate.outcome is Outcome.DELIVER and verdict.fate.location == destination:
             return Expected("open", explain(verdict))
         outcome = "refused" if verdict.reason is Reason.REJECTED else "blocked"
@@ -199,7 +206,7 @@ class Judge:
             dpid=self.world.location(cell.source).dpid,
             in_port=self.world.location(cell.source).ofport,
             eth_src=sender.mac,
-            eth_dst=self._routes.between(sender, receiver) or receiver.mac,
+            eth_dst=self._mac(cell) or receiver.mac,
             eth_type=ETH_IPV4 if cell.version == 4 else ETH_IPV6,  # noqa: PLR2004 - IP version
             src=ipaddress.ip_address(cell.src),
             dst=ipaddress.ip_address(cell.dst),
@@ -209,6 +216,12 @@ class Judge:
             icmp_type=ECHO_REQUEST.get(protocol),
             icmp_code=None if has_ports else 0,
         )
+
+    def _mac(self, cell: Cell) -> str | None:
+        """Return the MAC of the group, or of the router on the way."""
+        if cell.probe.group:
+            return group_mac(ipaddress.ip_address(cell.dst))
+        return self._routes.between(self.world.workloads[cell.source], self.world.workloads[cell.destination])
 
 
 def explain(verdict: Verdict) -> str:

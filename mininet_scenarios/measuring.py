@@ -20,6 +20,7 @@ TIMEOUT_S = 1.3
 class Measured:
     """What became of a cell's packet.
 
+    To many it is `open` if one copy arrived, `repeated` if several did, else `blocked`. To one,
     `outcome` is `open` (answered), `blocked` (nothing arrived anywhere), `refused` (answered with no,
     and did not arrive), `one-way` (arrived, no answer came back) or `leaked` (arrived at somebody else).
     """
@@ -46,6 +47,11 @@ class Compared:
 
 def matrix(agents: Mapping[str, Agent], cells: Sequence[Cell], timeout_s: float = TIMEOUT_S) -> dict[Cell, Measured]:
     """Open every cell's connection, in parallel, and return what came of each."""
+    to_many = [cell for cell in cells if cell.probe.group]
+    return _to_one(agents, [cell for cell in cells if not cell.probe.group], timeout_s) | _to_many(agents, to_many)
+
+
+def _to_one(agents: Mapping[str, Agent], cells: Sequence[Cell], timeout_s: float) -> dict[Cell, Measured]:
     ask_all(agents.values(), "arrivals")
     by_source: dict[str, list[dict[str, object]]] = {name: [] for name in agents}
     for number, cell in enumerate(cells):
@@ -59,6 +65,33 @@ def matrix(agents: Mapping[str, Agent], cells: Sequence[Cell], timeout_s: float 
         name: {tuple(flow[:5]) for flow in flows} for name, flows in ask_all(agents.values(), "arrivals").items()
     }
     return {cell: _measured(cell, answers[number], arrived) for number, cell in enumerate(cells)}
+
+
+def _to_many(agents: Mapping[str, Agent], cells: Sequence[Cell]) -> dict[Cell, Measured]:
+    """Send one datagram for each cell, and count its copies there; a first round warms the underlay up."""
+    _cast(agents, cells)
+    sent = _cast(agents, cells)
+    arrived = {
+        name: {tuple(flow[:5]): flow[5] for flow in flows}
+        for name, flows in ask_all(agents.values(), "arrivals").items()
+    }
+    copies = ((cell, arrived[cell.destination].get(_flow(cell, sent[number]), 0)) for number, cell in enumerate(cells))
+    outcomes = ("blocked", "open", "repeated")
+    return {cell: Measured(outcomes[min(count, 2)], f"{count} copies") for cell, count in copies}
+
+
+def _cast(agents: Mapping[str, Agent], cells: Sequence[Cell]) -> dict[int, int]:
+    """Return the source ports of what was sent, by cell."""
+    if not cells:
+        return {}
+    ask_all(agents.values(), "arrivals")
+    for name in agents:
+        own = [(number, cell) for number, cell in enumerate(cells) if cell.source == name]
+        wanted = [{"id": n, "src": c.src, "dst": c.dst, "port": c.probe.port} for n, c in own]
+        agents[name].post("cast", datagrams=wanted)
+    sent = {number: port for agent in agents.values() for number, port in agent.reply()}
+    ask_all(agents.values(), "settle")
+    return sent
 
 
 def compare(judge: Judge, measured: Mapping[Cell, Measured]) -> list[Compared]:

@@ -54,13 +54,17 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
 class Probe:
-    """One kind of opening packet: `tcp/80`, `udp/53` or `icmp` (echo, ICMPv6 where the address is IPv6)."""
+    """One kind of opening packet: `tcp/80`, `udp/53` or `icmp` (echo, ICMPv6 where the address is IPv6).
+
+    Or one datagram to many: `udp/53@239.1.2.3`; its cell is open if a copy of it reaches the other workload.
+    """
 
     protocol: str
     port: int = 0
+    group: str = ""
 
     def __str__(self) -> str:
-        return f"{self.protocol}/{self.port}" if self.port else self.protocol
+        return (f"{self.protocol}/{self.port}" if self.port else self.protocol) + (self.group and f"@{self.group}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -249,17 +253,27 @@ def parse(name: str, data: object) -> Scenario:
 
 
 def probe(text: str) -> Probe:
-    """Return a probe from `tcp/80`, `udp/53` or `icmp`.
+    """Return a probe from `tcp/80`, `udp/53`, `icmp` or `udp/53@239.1.2.3`.
 
     Raises:
         ScenarioError: it is none of these.
     """
     protocol, slash, port = text.partition("/")
+    port, at, group = port.partition("@")
+    if at and protocol == "udp" and _address("probes", group).is_multicast:
+        return dataclasses.replace(probe(f"udp/{port}"), group=str(_address("probes", group)))
     if text == "icmp":
         return Probe("icmp")
-    if protocol in {"tcp", "udp"} and slash and port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16:
+    if (
+        protocol in {"tcp", "udp"}
+        and slash
+        and not at
+        and port.isascii()
+        and port.isdigit()
+        and 0 < int(port) < 1 << 16
+    ):
         return Probe(protocol, int(port))
-    raise ScenarioError(f"probe {text!r}: write tcp/80, udp/53 or icmp")
+    raise ScenarioError(f"probe {text!r}: write tcp/80, udp/53, icmp or udp/53@239.1.2.3")
 
 
 # -- parts ------------------------------------------------------------------------------------

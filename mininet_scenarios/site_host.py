@@ -6,12 +6,13 @@ network joins the hosts. The way to the controller is apart from it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mininet_scenarios import namespaces, ports, shell
 from mininet_scenarios.janitor import Janitor
-from mininet_scenarios.private_ovs import Daemon, PrivateOvs
+from mininet_scenarios.private_ovs import START_TIMEOUT_S, Daemon, PrivateOvs
 
 CONTROLLER = "172.31.255.1"
 """Where hosts reach the controller."""
@@ -125,6 +126,24 @@ class SiteHost:
         for daemon in Daemon:
             self.ovs.start_daemon(daemon)
         self.make_address()
+        self.await_bridge()
+
+    def await_bridge(self) -> None:
+        """Return when the bridge of a switch that was started answers: its daemon does so before.
+
+        Raises:
+            CommandError: it does not.
+        """
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                self.flows()
+            except shell.CommandError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
     def empty(self) -> None:
         """Replace the database by an empty one, and make again what an administrator makes."""

@@ -187,6 +187,7 @@ class SiteNetwork:
         elif kind == "restart-switch":
             host.ovs.restart(Daemon.SWITCH)
             host.make_address()
+            host.await_bridge()
 
     def _claim(self, host: SiteHost) -> None:
         """Let a host claim an endpoint of another, see that it gets it and the other is reported, and give it back.

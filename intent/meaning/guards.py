@@ -254,7 +254,7 @@ def _to_group(network: Network, inventory: Inventory, frame: Frame, sender: Endp
     address = frame.dst
     group = next((g for g in network.multicast if g.address == address), None)
     serves_dhcp = (frame.sport, frame.dport) == _DHCP_PORTS[frame.eth_type]
-    if group is None or address is None or frame.eth_dst != _group_mac(address) or frame.protocol != UDP or serves_dhcp:
+    if group is None or address is None or frame.eth_dst != group_mac(address) or frame.protocol != UDP or serves_dhcp:
         return drop(Reason.MULTICAST)
     everyone = (e for e in inventory.endpoints.values() if e.network == network.name)
     selected = (e for e in everyone if selects(group.members, e.labels))
@@ -272,8 +272,8 @@ def _is_near(inventory: Inventory, frame: Frame, endpoint: Endpoint) -> bool:
     return there == frame.dpid or inventory.linked(frame.dpid, there)
 
 
-def _group_mac(address: IPAddress) -> str:
-    """RFC 1112, 6.4: the low 23 bits; RFC 2464, 7: the low 32."""
+def group_mac(address: IPAddress) -> str:
+    """Return the MAC of a multicast group: RFC 1112, 6.4: the low 23 bits; RFC 2464, 7: the low 32."""
     octets = address.packed
     head = (0x01, 0x00, 0x5E, octets[1] & 0x7F) if address.version == 4 else (0x33, 0x33, octets[12], octets[13])  # noqa: PLR2004 - IP version
     return bytes((*head, *octets[-2:])).hex(":")

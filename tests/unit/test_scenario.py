@@ -109,3 +109,11 @@ def test_files_are_found_by_path_and_bounded(tmp_path):
         scenario.load(str(path))
     with pytest.raises(ScenarioError, match=r"known scenarios: .*three_tier"):
         scenario.load("nowhere")
+
+
+def test_a_probe_may_go_to_many():
+    told = scenario.probe("udp/53@FF05::1:3")
+    assert (told.port, told.group, str(told)) == (53, "ff05::1:3", "udp/53@ff05::1:3")
+    for wrong in ("tcp/53@239.1.2.3", "udp/53@10.1.2.3", "udp/53@", "udp/53@here", "tcp/53@"):
+        with pytest.raises(ScenarioError):
+            scenario.probe(wrong)
