@@ -18,6 +18,8 @@ from ryu_apps.wire import Kind
 from topology.frozen import FrozenMap
 
 READ_BYTES = 1 << 16
+QUEUE_BYTES = 1 << 22
+"""What the switch has not read yet; the product's connection keeps it in a queue."""
 
 
 class SocketLink:
@@ -28,6 +30,7 @@ class SocketLink:
     def __init__(self, management: Path) -> None:
         self.peer = str(management)
         self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, QUEUE_BYTES)
         self._socket.connect(self.peer)
         self._buffer = bytearray()
         self._ended = threading.Event()

@@ -117,7 +117,7 @@ class Channel:
 
 def bundle_bytes(changes: Sequence[tuple[Command, Flow]]) -> bytes:
     """Return one whole atomic bundle: open, messages, commit."""
-    parts = [wire.bundle_control(OPENED, BUNDLE, BundleStep.OPEN_REQUEST)]
+    parts: list[bytes | bytearray] = [wire.bundle_control(OPENED, BUNDLE, BundleStep.OPEN_REQUEST)]
     parts += wire.bundle_flow_mods(BUNDLE, FIRST, changes, wire.ATOMIC_ORDERED)
     parts.append(wire.bundle_control(COMMITTED, BUNDLE, BundleStep.COMMIT_REQUEST))
     return b"".join(parts)

@@ -23,10 +23,8 @@ COMMIT_S = 30.0
 """Longest wait for a bundle to be taken or committed: 20,000 flows take a tenth of a second."""
 MAX_FAILURES = 64
 """Refused messages that are reported one by one; a switch may refuse them all."""
-BUNDLE_IDS = (1, 2)
-"""Taken in turns: at most two bundles are open in a session."""
-PIECE = 256
-"""Messages sent at once: the switch reads them while the next are encoded, and echoes get their turn."""
+BUNDLE_IDS = (1, 2, 3)
+"""Taken in turns: while one is committed the next is read and the one after it encoded."""
 IS_SLAVE = (1, 10)
 """OFPET_BAD_REQUEST, OFPBRC_IS_SLAVE."""
 
@@ -89,12 +87,16 @@ def commit_all(session: Session, bundles: Iterable[Bundle]) -> Iterator[CommitRe
             _may_write(session)
             underway.append(_Underway(session, bundle, next(ids)))
             underway[-1].send()
-            if len(underway) > 1:
+            if len(underway) == len(BUNDLE_IDS):
                 yield underway[0].finish()
                 underway.popleft()
-            underway[-1].ask_commit()
-        if underway:
+            if len(underway) > 1:  # only now: while the last messages of that one were read, these were encoded
+                underway[-2].ask_commit()
+        while underway:
+            if len(underway) == 1:
+                underway[0].ask_commit()
             yield underway[0].finish()
+            underway.popleft()
     finally:
         for one in underway:
             one.end()
@@ -123,10 +125,9 @@ class _Underway:
     def send(self) -> None:
         """Send everything but the commit."""
         self._session.flow_mods += len(self._bundle)
-        messages = self._messages()
-        while piece := b"".join(itertools.islice(messages, PIECE)):
+        for piece in self._pieces():
             self._talk.say(piece)
-            time.sleep(0)
+            time.sleep(0)  # echoes get their turn
 
     def ask_commit(self) -> None:
         """Once the switch took every message, ask it to commit.
@@ -157,7 +158,7 @@ class _Underway:
     def _say_last(self, step: BundleStep) -> None:
         self._talk.say(wire.bundle_control(self._first + len(self._bundle) + 2, self._id, step))
 
-    def _messages(self) -> Iterator[bytes]:
+    def _pieces(self) -> Iterator[bytes | bytearray]:
         """Yield open, one message a change and close; transaction ids count up from the first."""
         bundle, number, first = self._bundle, self._id, self._first
         yield wire.bundle_control(first, number, BundleStep.OPEN_REQUEST)

@@ -83,7 +83,14 @@ class Reach:
 
     def may_meet(self, key: FlowKey) -> bool:
         """Return whether a packet may meet a flow of this key; True when in doubt."""
-        return key.table in self.tables and all(self._possible(term) for term in key.match)
+        if key[0] not in self.tables:
+            return False
+        for term in key[2]:  # a match is sorted, and what this knows of comes first
+            if term[0].index > CONJ_ID.index:
+                return True
+            if term[0] is not IN_PORT and not self._possible(term):
+                return False
+        return True
 
     def _possible(self, term: Term) -> bool:
         if term.field is CONJ_ID:

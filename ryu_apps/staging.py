@@ -8,6 +8,7 @@ goes late, and the flip is what adds, and takes, that one.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Collection, Iterable, Iterator
 
 from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey
@@ -16,6 +17,8 @@ from ryu_apps.timers import Held
 from ryu_apps.wire import Command
 
 Change = tuple[Command, Flow]
+PIECE = 2_500
+"""Changes that are looked at before the first of them are sent."""
 _Place = tuple[int, int]
 """Table and id of a conjunction: it is satisfied, or not, in each table by itself."""
 
@@ -58,6 +61,9 @@ class Sorter:
 
     def early(self, changes: Iterable[Change]) -> Iterator[Change]:
         """Yield what may go before the flip; the rest is kept."""
+        return self._sorted(changes) if self._actual else self._added(changes)
+
+    def _sorted(self, changes: Iterable[Change]) -> Iterator[Change]:
         for change in changes:
             command, (key, body) = change
             there = self._actual.get(key)
@@ -65,10 +71,25 @@ class Sorter:
                 self._deletions.append(change)
             elif there is not None:
                 yield from self._edited(change, there)
-            elif not self._before.may_meet(key) or self._is_idle(key, _acts(body), old=False):
+            elif self._is_early(key, body):
                 yield change
             else:
                 self._flip.append(change)
+
+    def _added(self, changes: Iterable[Change]) -> Iterator[Change]:
+        """As `early` for a switch that holds nothing: most additions are told by their tables, many at once."""
+        waiting, tables = iter(changes), self._before.tables
+        while piece := list(itertools.islice(waiting, PIECE)):
+            yield from [change for change in piece if change[1][0][0] not in tables]
+            for change in [change for change in piece if change[1][0][0] in tables]:
+                if self._is_early(*change[1]):
+                    yield change
+                else:
+                    self._flip.append(change)
+
+    def _is_early(self, key: FlowKey, body: FlowBody) -> bool:
+        """Whether no packet meets a new flow."""
+        return not self._before.may_meet(key) or (is_clause(body) and self._is_idle(key, _acts(body), old=False))
 
     def _edited(self, change: Change, there: FlowBody) -> Iterator[Change]:
         """Of a clause flow that stays, what it gains may go early, and what it loses late."""

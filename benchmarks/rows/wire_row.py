@@ -86,5 +86,6 @@ def forget_encodings() -> None:
     """Empty the encoder's caches: the product begins with empty ones."""
     for name, module in list(sys.modules.items()):
         if name.startswith("ryu_apps.wire"):
-            for word in CACHES:
-                vars(module).get(word, {}).clear()
+            for kept in map(vars(module).get, CACHES):
+                if isinstance(kept, dict):  # other modules have functions of these names
+                    kept.clear()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+import sys
+from array import array
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias, cast
 
 from intent.compiler import fields as f
@@ -48,6 +50,8 @@ RESUBMIT_IN_PORT: Final = 0xFFF8
 ZONE_BITS = 16
 MAX_LOAD_BITS = 64
 MAX_CLAUSES = 64
+MANY_CLAUSES = 16
+"""Conjunctions in one flow that are worth writing at once."""
 MAX_INSTRUCTIONS = 65_000
 """Bytes: a message holds 65,535 with its headers and match."""
 
@@ -69,10 +73,10 @@ _CONJUNCTION_HEAD = struct.pack("!HHIH", EXPERIMENTER, 16, NICIRA, CONJUNCTION)
 _GOTO = tuple(_SHORT.pack(GOTO_TABLE, 8, number) for number in range(NO_TABLE))
 
 _Encoder: TypeAlias = Callable[..., bytes]
-_Form: TypeAlias = tuple[bytes, int, bytes]
+Form: TypeAlias = tuple[bytes, int, bytes]
 """An action but for its value: the bytes before it, how many it has, the bytes after it."""
 
-_loads: dict[tuple[Field, int, int], _Form] = {}
+_loads: dict[tuple[Field, int, int], Form] = {}
 """By field, offset and bits."""
 _clauses: dict[tuple[int, int], bytes] = {}
 """By clause and number of clauses."""
@@ -101,7 +105,7 @@ def encode_instructions(actions: Actions) -> bytes:
     return _METER.pack(METER, 8, first.id) + _apply(encode_actions(actions[1:])) + goto
 
 
-def _apply(body: bytes) -> bytes:
+def _apply(body: bytes | bytearray) -> bytes:
     if not body:
         return b""
     size = len(body)
@@ -113,7 +117,9 @@ def _apply(body: bytes) -> bytes:
 def _conjunctions(actions: Actions) -> bytes:
     known, acts = _clauses, cast("tuple[Conjunction, ...]", actions)
     try:
-        parts = [(known.get((act.clause, act.of)) or _clause(act)) + act.id.to_bytes(4) for act in acts]
+        if len(acts) >= MANY_CLAUSES and _is_one_clause(acts):
+            return _apply(_one_clause(acts))
+        parts = [(known.get((act.clause, act.of)) or clause_form(act)) + act.id.to_bytes(4) for act in acts]
     except (AttributeError, OverflowError) as error:
         strange = next((act for act in actions if not isinstance(act, Conjunction)), None)
         if strange is not None:
@@ -122,8 +128,29 @@ def _conjunctions(actions: Actions) -> bytes:
     return _apply(b"".join(parts))
 
 
-def _clause(act: Conjunction) -> bytes:
-    """Return an action but for the conjunction's id, which comes last."""
+def _is_one_clause(acts: Sequence[Conjunction]) -> bool:
+    count, first = len(acts), acts[0]
+    return [act.clause for act in acts].count(first.clause) == count == [act.of for act in acts].count(first.of)
+
+
+def _one_clause(acts: Sequence[Conjunction]) -> bytearray:
+    """Return actions that differ in nothing but the ids: those go in byte by byte, all at once."""
+    ids = array("I", [act.id for act in acts])
+    if sys.byteorder == "little":
+        ids.byteswap()
+    form, data = clause_form(acts[0]), ids.tobytes()
+    block = bytearray(form + bytes(4)) * len(acts)
+    for place in range(4):
+        block[len(form) + place :: len(form) + 4] = data[place::4]
+    return block
+
+
+def clause_form(act: Conjunction) -> bytes:
+    """Return an action but for the conjunction's id, which comes last, in 4 bytes.
+
+    Raises:
+        WireError: no such clause is possible.
+    """
     if not 1 <= act.clause <= act.of <= MAX_CLAUSES or act.of < 2:  # noqa: PLR2004 - a conjunction has 2 clauses
         raise WireError(f"conjunction {act.id}: clause {act.clause} of {act.of}; 2 to {MAX_CLAUSES} are possible")
     known = _clauses[act.clause, act.of] = _CONJUNCTION.pack(_CONJUNCTION_HEAD, act.clause - 1, act.of)
@@ -143,7 +170,7 @@ def encode_actions(actions: Actions) -> bytes:
             body += _encode(act)
             continue
         dst, value = act.dst, act.value
-        before, size, after = known.get((dst.field, dst.offset, dst.bits)) or _load_form(dst)
+        before, size, after = known.get((dst.field, dst.offset, dst.bits)) or load_form(dst)
         if value >> dst.bits:
             raise WireError(f"load: {value:#x} does not fit {dst.bits} bits of {dst.field.name}")
         body += before + value.to_bytes(size) + after
@@ -175,7 +202,12 @@ def _output_reg(act: OutputReg) -> bytes:
     return _OUTPUT_REG.pack(EXPERIMENTER, 24, NICIRA, OUTPUT_REG, _ofs_nbits(act.src), header, 0xFFFF)
 
 
-def _load_form(dst: Slice) -> _Form:
+def load_form(dst: Slice) -> Form:
+    """Return a load into a slice but for its value: the bytes before it, how many it has, the bytes after it.
+
+    Raises:
+        WireError: nothing can be written there.
+    """
     _writable(dst)
     if dst.bits == dst.field.bits:
         form = _set_field_form(dst.field)
@@ -189,7 +221,7 @@ def _load_form(dst: Slice) -> _Form:
     return form
 
 
-def _set_field_form(field: Field) -> _Form:
+def _set_field_form(field: Field) -> Form:
     header, size = oxm.plain_header(field), (field.bits + 7) // 8
     padding = -(8 + size) & 7
     return struct.pack("!HH", SET_FIELD, 8 + size + padding) + header, size, bytes(padding)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import itertools
 import struct
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ryu_apps.wire.actions import encode_instructions
 from ryu_apps.wire.errors import WireError
 from ryu_apps.wire.messages import ANY, MAX_MESSAGE, VERSION, BundleFlag, Kind
 from ryu_apps.wire.oxm import encode_match, encode_terms
+from ryu_apps.wire.stencil import FEWEST, REFUSALS, Shape, Stencil, lay_instructions, lay_matches, shape
 
 if TYPE_CHECKING:
-    from intent.compiler.flow import Flow
+    from intent.compiler.fields import Field
+    from intent.compiler.flow import Actions, Flow, Match
     from ryu_apps.wire.stats import ForeignFlow
 
 ALL_TABLES: Final = 0xFF
@@ -22,6 +26,12 @@ MAX_TABLE = 0xFE
 _FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIHH")
 _BUNDLED = struct.Struct("!HHI8sHHIQ8xBB2xHH16sHH")
 """Both headers of a bundled flow-mod, what never differs as few parts as may be."""
+_XIDS, _COOKIE, _HARD_TIMEOUT, _PRIORITY = (4, 20), 24, 44, 46
+"""Where the numbers of a flow stand in it."""
+MATCH_HEAD = 4
+"""Bytes of type and length before a match, last of it."""
+WINDOW = 1024
+"""Changes that are looked at together: the next are encoded while the switch reads these."""
 _ADD_MESSAGE = VERSION << 8 | Kind.BUNDLE_ADD_MESSAGE
 _INNER = VERSION << 8 | Kind.FLOW_MOD
 _NO_MATCH = b"\x00\x01\x00\x04\x00\x00\x00\x00"
@@ -43,6 +53,14 @@ class Command(enum.IntEnum):
     """Replace the actions; keeps counters, cookie and timeouts."""
     DELETE = 3
     DELETE_STRICT = 4
+
+
+_Kin: TypeAlias = "tuple[int, Command, int, Field | None, int]"
+"""Table, command, number of terms, the last field, number of actions."""
+_Row: TypeAlias = "tuple[int, int, Match, Actions, int, int]"
+"""Transaction id, priority, match, actions, cookie, hard timeout."""
+_About: TypeAlias = "tuple[bytes, int, Command]"
+"""Where to: bundle id and flags; table and command."""
 
 
 class FlowFlag(enum.IntFlag):
@@ -74,33 +92,97 @@ def encode_flow_mod(flow: Flow, command: Command, xid: int, flags: FlowFlag = Fl
 
 def bundle_flow_mods(
     bundle_id: int, first_xid: int, changes: Iterable[tuple[Command, Flow]], flags: BundleFlag
-) -> Iterator[bytes]:
-    """Yield one OFPT_BUNDLE_ADD_MESSAGE with its flow-mod for each change, xids counting up from `first_xid`.
+) -> Iterator[bytes | bytearray]:
+    """Yield OFPT_BUNDLE_ADD_MESSAGEs, each with the flow-mod of a change, many at once.
 
-    `flags` are those the bundle was opened with. An error that the switch sends carries the xid of
-    the message at fault, so its change is `changes[xid - first_xid]`.
+    No two changes are of one key: they may come in another order. The transaction ids count up from `first_xid` in
+    the order of the changes, and an error that the switch sends carries that of the message at fault, so its
+    change is `changes[xid - first_xid]`. `flags` are those the bundle was opened with.
 
     Raises:
         WireError: a flow that OpenFlow 1.4 or Open vSwitch has no form for.
     """
-    # Written out rather than built from encode_flow_mod: this is the loop that 20,000 flows go through.
-    pack, where, xid = _BUNDLED.pack, struct.pack("!IHH", bundle_id, 0, flags), first_xid
-    for command, ((table, priority, match), body) in changes:
-        terms = encode_terms(match)
-        match_size = len(terms) + 4
+    where, numbered = struct.pack("!IHH", bundle_id, 0, flags), enumerate(changes, first_xid)
+    while window := list(itertools.islice(numbered, WINDOW)):
+        for kin, rows in _by_kin(window).items():
+            yield _of_kin((where, *kin[:2]), rows)
+
+
+def _by_kin(window: Iterable[tuple[int, tuple[Command, Flow]]]) -> dict[_Kin, list[_Row]]:
+    """Return the changes by what those of one shape agree in, and is found quickly; others may agree in it too."""
+    found: dict[_Kin, list[_Row]] = {}
+    known = found.get
+    for xid, (command, ((table, priority, match), (actions, cookie, hard_timeout, _))) in window:
+        kin = table, command, len(match), match[-1][0] if match else None, len(actions)
+        rows = known(kin)
+        if rows is None:
+            rows = found[kin] = []
+        rows.append((xid, priority, match, actions, cookie, hard_timeout))
+    return found
+
+
+def _of_kin(about: _About, rows: Sequence[_Row]) -> bytes | bytearray:
+    """Return the messages of changes that are kin; those of one shape at once."""
+    if len(rows) < FEWEST:
+        return _one_by_one(about, rows)
+    try:
+        return _of_one_shape(about, rows)
+    except REFUSALS:
+        shapes: dict[Shape, list[_Row]] = {}
+        for row in rows:
+            shapes.setdefault(shape(row[2], row[3]), []).append(row)
+    return b"".join([_try_shape(about, alike) for alike in shapes.values()])
+
+
+def _try_shape(about: _About, rows: Sequence[_Row]) -> bytes | bytearray:
+    if len(rows) >= FEWEST:
+        with contextlib.suppress(*REFUSALS):
+            return _of_one_shape(about, rows)
+    return _one_by_one(about, rows)
+
+
+def _of_one_shape(about: _About, rows: Sequence[_Row]) -> bytearray:
+    """Return the messages of changes that differ in nothing but numbers.
+
+    Raises:
+        REFUSALS: they do not, or something is wrong with them.
+    """
+    where, table, command = about
+    xids, priorities, matches, actions, cookies, hard_timeouts = zip(*rows, strict=True)
+    stencil = Stencil(len(rows), _BUNDLED.size - MATCH_HEAD)
+    lay_matches(stencil, matches)
+    if command < Command.DELETE:
+        lay_instructions(stencil, actions)
+    size = len(stencil.pattern)
+    head = _BUNDLED.pack(_ADD_MESSAGE, size, 0, where, _INNER, size - 16, 0, 0, table, command, 0, 0, _ANYWHERE, 0, 0)
+    stencil.pattern[: _BUNDLED.size - MATCH_HEAD] = head[:-MATCH_HEAD]
+    stencil.lay(_XIDS, [xid & 0xFFFFFFFF for xid in xids], 4)
+    stencil.lay((_COOKIE,), cookies, 8)
+    stencil.lay((_HARD_TIMEOUT,), hard_timeouts, 2)
+    stencil.lay((_PRIORITY,), priorities, 2)
+    return stencil.block()
+
+
+def _one_by_one(about: _About, rows: Iterable[_Row]) -> bytes:
+    # Written out rather than built from encode_flow_mod: many flows may go through here.
+    where, table, command = about
+    pack, messages = _BUNDLED.pack, []
+    for number, priority, match, actions, cookie, hard_timeout in rows:
+        terms, xid = encode_terms(match), number & 0xFFFFFFFF
+        match_size = len(terms) + MATCH_HEAD
         tail = terms + _PADDING[match_size & 7]
         if command < Command.DELETE:
-            tail += encode_instructions(body.actions)
+            tail += encode_instructions(actions)
         size = _BUNDLED.size + len(tail)
         try:
             head = pack(
-                _ADD_MESSAGE, size, xid, where, _INNER, size - 16, xid, body.cookie, table, command,
-                body.hard_timeout, priority, _ANYWHERE, 1, match_size,
+                _ADD_MESSAGE, size, xid, where, _INNER, size - 16, xid, cookie, table, command,
+                hard_timeout, priority, _ANYWHERE, 1, match_size,
             )  # fmt: skip
         except struct.error as error:
             raise _unfit(table, priority, size, error) from error
-        yield head + tail
-        xid = xid + 1 & 0xFFFFFFFF
+        messages.append(head + tail)
+    return b"".join(messages)
 
 
 def encode_delete_strict(foreign: ForeignFlow, xid: int) -> bytes:

@@ -90,19 +90,19 @@ _ALIASES: tuple[tuple[int, int, Field], ...] = (
     (f.OXM_BASIC, 42, f.TCP_FLAGS),
 )
 
-_Layout: TypeAlias = tuple[bytes, bytes, int, int]
+Layout: TypeAlias = tuple[bytes, bytes, int, int]
 """Header, header with mask, bytes of the value, mask of an exact match."""
 _TLV = struct.Struct("!HBB")
 
 
-def _layout(field: Field) -> _Layout:
+def _layout(field: Field) -> Layout:
     size = (field.bits + 7) // 8
     plain = _TLV.pack(field.oxm_class, field.oxm_field << 1, size)
     masked = _TLV.pack(field.oxm_class, field.oxm_field << 1 | 1, size * 2)
     return plain, masked, size, field.ones
 
 
-_LAYOUT: dict[Field, _Layout] = {field: _layout(field) for field in f.FIELDS}
+_LAYOUT: dict[Field, Layout] = {field: _layout(field) for field in f.FIELDS}
 _PLAIN: dict[bytes, Field] = {layout[0]: field for field, layout in _LAYOUT.items()}
 _MASKED: dict[bytes, Field] = {layout[1]: field for field, layout in _LAYOUT.items()}
 for _class, _number, _field in _ALIASES:
@@ -175,6 +175,21 @@ def _encode_term(term: Term) -> bytes:
         _encoded.clear()
     _encoded[term] = encoded
     return encoded
+
+
+def layout(field: Field) -> Layout:
+    """Return header, header with mask, bytes of the value, and mask of an exact match."""
+    return _LAYOUT[field]
+
+
+def exact_only(field: Field) -> bool:
+    """Say whether the switch takes no mask here."""
+    return field in _EXACT_ONLY
+
+
+def never_zero(field: Field) -> bool:
+    """Say whether the switch does not report back an exact 0."""
+    return field in _NEVER_ZERO
 
 
 def plain_header(field: Field) -> bytes:

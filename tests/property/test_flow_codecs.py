@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
+from intent.compiler import fields as f
+from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Load
 from intent.compiler.render import flow_text, parse_flow
 from ryu_apps import frames, wire
 from ryu_apps.wire import Command, Kind
 from ryu_apps.wire.messages import message
+from ryu_apps.wire.stencil import FEWEST
 from tests.property.flow_strategies import flows
 from tests.unit.test_wire import entry
 
@@ -36,6 +41,40 @@ def test_a_bundled_flow_mod_is_the_plain_one_inside_an_envelope(wanted) -> None:
         (bundled,) = wire.bundle_flow_mods(9, 77, [(command, wanted)], wire.ATOMIC_ORDERED)
         assert bundled == wire.bundle_add(77, 9, plain)
         assert int.from_bytes(bundled[2:4], "big") == len(bundled)
+
+
+def _varied(flow: Flow, number: int) -> Flow:
+    """A flow of the same shape, most of whose numbers are others."""
+    (table, priority, match), (actions, cookie, hard_timeout, _) = flow
+    terms = tuple(term._replace(value=term.value ^ (number * 0x9E3779B97F4A7C15) & term.mask) for term in match)
+    acts = tuple(
+        dataclasses.replace(act, value=(act.value + number) % (1 << act.dst.bits))
+        if isinstance(act, Load)
+        else dataclasses.replace(act, id=(act.id + number) % (1 << 32))
+        if isinstance(act, Conjunction)
+        else act
+        for act in actions
+    )
+    body = FlowBody(acts, (cookie + number) % (1 << 64), (hard_timeout + number) % 1000)
+    return Flow(FlowKey(table, (priority + number) % 50_000, terms), body)
+
+
+@settings(max_examples=150)
+@given(kinds=st.lists(flows(), min_size=1, max_size=4), commands=st.lists(st.sampled_from(Command), min_size=1))
+def test_many_flows_of_one_shape_are_the_bytes_of_each(kinds, commands) -> None:
+    """Written many at once, with strangers between them, they are what the encoder of one flow makes of each."""
+    changes = [
+        (commands[n % len(commands)], _varied(kinds[n % len(kinds)], n // 2))
+        for n in range(FEWEST * len(kinds) * len(commands))
+    ]
+    for term in [term for _, flow in changes for term in flow.key.match]:
+        assume(term.value or term.field is not f.CT_NW_PROTO)
+    found = frames.split(bytearray(b"".join(wire.bundle_flow_mods(9, 77, changes, wire.ATOMIC_ORDERED))), len(changes))
+    wanted = [
+        wire.bundle_add(xid, 9, wire.encode_flow_mod(flow, command, xid))
+        for xid, (command, flow) in enumerate(changes, 77)
+    ]
+    assert sorted(found, key=lambda message: message[4:8]) == wanted
 
 
 @settings(max_examples=500)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from collections.abc import Iterable
 from contextlib import suppress
 
 import pytest
@@ -29,7 +30,7 @@ from intent.compiler.flow import (
     Term,
     exact,
 )
-from ryu_apps import wire
+from ryu_apps import frames, wire
 from ryu_apps.wire import Command, ForeignError, ForeignFlow, Kind, WireError, oxm
 from ryu_apps.wire.actions import encode_instructions
 from ryu_apps.wire.instructions import decode_actions, decode_instructions
@@ -61,9 +62,15 @@ def test_a_flow_mod_byte_by_byte() -> None:
     )  # fmt: skip
 
 
+def messages_of(pieces: Iterable[bytes]) -> list[bytes]:
+    """The messages in what a bundle sends."""
+    stream = bytearray(b"".join(pieces))
+    return frames.split(stream, 1 << 16)
+
+
 def test_transaction_ids_count_up_and_wrap() -> None:
     changes = [(Command.ADD, flow())] * 3
-    messages = wire.bundle_flow_mods(1, 0xFFFFFFFF, changes, wire.ATOMIC_ORDERED)
+    messages = messages_of(wire.bundle_flow_mods(1, 0xFFFFFFFF, changes, wire.ATOMIC_ORDERED))
     assert [(m[4:8].hex(), m[20:24].hex()) for m in messages] == [
         ("ffffffff", "ffffffff"), ("00000000", "00000000"), ("00000001", "00000001"),
     ]  # fmt: skip
@@ -121,6 +128,8 @@ def test_a_flow_without_a_form_is_refused_and_says_why(name) -> None:
         wire.encode_flow_mod(REFUSED[name], Command.ADD, 1)
     with pytest.raises(WireError):
         list(wire.bundle_flow_mods(1, 1, [(Command.ADD, REFUSED[name])], wire.ATOMIC_ORDERED))
+    with pytest.raises(WireError):  # however many there are of them
+        list(wire.bundle_flow_mods(1, 1, [(Command.ADD, REFUSED[name])] * 99, wire.ATOMIC_ORDERED))
 
 
 # -- one meaning, several encodings -------------------------------------------------------------------
