@@ -25,6 +25,8 @@ KIND_OF = {
     "endpoints": "Endpoint",
     "routers": "Router",
     "uplinks": "Uplink",
+    "queues": "Queue",
+    "mirrors": "Mirror",
     "tiers": "Tiers",
 }
 """The kind of the documents, by the plural that people and paths use."""

@@ -71,8 +71,16 @@ def _print_opening(opening: Answer) -> None:
         if opening.has(side):
             decisive = " (this decides)" if side == decider else ""
             say(f"    {side}: {printable(_ruling(opening.part(side)))}{decisive}")
+    handlings = [_handling(handling) for handling in opening.items("handlings")] if opening.has("handlings") else []
+    if handlings:
+        say(f"    its packets {printable(', or '.join(handlings))}")
     if opening.text("reason", ""):
         say(f"    {printable(opening.text('reason'))}")
+
+
+def _handling(handling: Answer) -> str:
+    queue = f"leave by queue {handling.text('queue')}" if handling.has("queue") else "leave as any other"
+    return f"{queue}, copied to mirror {handling.text('mirror')}" if handling.has("mirror") else queue
 
 
 def _party(party: Answer) -> str:

@@ -190,6 +190,10 @@ class Rule:
     to: tuple[Peer, ...] | None = None
     services: tuple[ServiceMatch | ServiceName, ...] | None = None
     direction: Direction | None = None
+    queue: str | None = None
+    """Only of an allow: name of the queue by which what it allows leaves to its receiver."""
+    mirror: str | None = None
+    """Only of an allow: name of the mirror that gets a copy of what it allows."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -301,8 +305,27 @@ class Uplink:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Queue:
+    """A class of service that each port has for itself: bits a second of what leaves there to an endpoint."""
+
+    name: str
+    max_rate: int
+    """What exceeds it is dropped."""
+    min_rate: int | None = None
+    """What it gets when others want more than there is; only where the datapath has queues."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mirror:
+    """A port to which packets are copied, on each switch that has it."""
+
+    name: str
+    binding: Binding
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Binding:
-    """Where a declared endpoint or an uplink is plugged in: `iface_id`, or bridge and interface name."""
+    """Where a declared endpoint, an uplink or a mirror is plugged in: `iface_id`, or bridge and interface name."""
 
     iface_id: str | None = None
     bridge: str | None = None
@@ -335,3 +358,5 @@ class Intents:
     revision: int = 0
     routers: Mapping[str, Router] = dataclasses.field(default_factory=dict)
     uplinks: Mapping[str, Uplink] = dataclasses.field(default_factory=dict)
+    queues: Mapping[str, Queue] = dataclasses.field(default_factory=dict)
+    mirrors: Mapping[str, Mirror] = dataclasses.field(default_factory=dict)

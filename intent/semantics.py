@@ -13,20 +13,16 @@ from typing import NamedTuple
 
 from intent.meaning.guards import Admitted, Audience, Reason, Verdict, admit, drop
 from intent.meaning.places import holder, is_inside, uplink_of
-from intent.meaning.policy import (
-    NO_ZONES,
+from intent.meaning.policy import NO_ZONES, Offsets, UnknownName, candidate_set, judge, selects
+from intent.meaning.rulings import (
     Because,
     ByIsolation,
     ByPosture,
     ByRules,
     Decider,
+    Handling,
     Judgement,
-    Offsets,
     Ruling,
-    UnknownName,
-    candidate_set,
-    judge,
-    selects,
 )
 from intent.model import Action, Intents
 from topology.model import Inventory, IPAddress
@@ -43,6 +39,7 @@ __all__ = [
     "ByRules",
     "Capabilities",
     "Decider",
+    "Handling",
     "Judgement",
     "Offsets",
     "Reason",

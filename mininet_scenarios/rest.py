@@ -24,6 +24,8 @@ COLLECTIONS = {
     "Endpoint": "endpoints",
     "Router": "routers",
     "Uplink": "uplinks",
+    "Queue": "queues",
+    "Mirror": "mirrors",
     "Tiers": "tiers",
 }
 

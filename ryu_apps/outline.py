@@ -18,8 +18,8 @@ from typing import Self
 from intent.compiler import Delta, IdMap
 from intent.compiler.engine import Engine, IdChange
 from intent.compiler.fields import Slice
-from intent.compiler.flow import Flow, FlowBody, FlowKey, Meter, OutputReg, Program
-from intent.compiler.verdict import meter_rate
+from intent.compiler.flow import Flow, FlowBody, FlowKey, OutputReg, Program
+from intent.compiler.verdict import metered
 from intent.model import Intents
 from ryu_apps.reach import is_clause, output_slices, ports_of
 from topology.frozen import FrozenMap
@@ -33,8 +33,8 @@ class Outline:
     program: FrozenMap[FlowKey, FlowBody]
     of_port: FrozenMap[int, frozenset[FlowKey]]
     """The flows that let packets in from, or out to, each port."""
-    metering: Mapping[int, int]
-    """How many flows use each meter."""
+    metering: Mapping[tuple[int, int], int]
+    """How many flows use each meter, by its number and rate."""
     timed: FrozenMap[int, frozenset[FlowKey]]
     """Flows that end by themselves, by their end."""
     slices: frozenset[Slice]
@@ -68,16 +68,16 @@ class Outline:
             for key, body in flows:
                 for ofport in ports_of(key, body, self.slices):
                     ports.note(ofport, key, there=there)
-                if body.actions and isinstance(body.actions[0], Meter):
-                    metering[body.actions[0].id] += 1 if there else -1
+                if limited := metered(body):
+                    metering[limited] += 1 if there else -1
                 if body.expires_at:
                     timed.note(body.expires_at, key, there=there)
         return dataclasses.replace(self, program=program, of_port=ports.done(), metering=+metering, timed=timed.done())
 
     @property
     def meters(self) -> dict[int, int]:
-        """Return the meters in use, each with its rate in packets a second."""
-        return {number: meter_rate(number) for number in sorted(self.metering)}
+        """Return the meters in use, each with its rate, as `verdict.meters` does."""
+        return dict(sorted(self.metering))
 
 
 def _outputs_by_register(body: FlowBody) -> bool:

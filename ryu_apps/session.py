@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVarTuple
 
 from intent.compiler.flow import CONTROLLER, Actions, FlowBody, FlowKey
+from intent.compiler.verdict import QUEUE_METERS
 from ryu_apps import timers, wire
 from ryu_apps.conversation import Conversation, Exchange, SessionError
 from ryu_apps.link import Link
@@ -36,6 +37,8 @@ DUMP_S = 60.0
 MAX_UNASKED = 1024
 """Packet-ins waiting to be looked at; more are dropped and counted."""
 MAX_PORTS = 1 << 16
+BURSTS, LEAST_BURST = 10, 256
+"""Of a queue's meter: it may be exceeded for a tenth of a second; kilobits, 21 frames of 1,500 bytes."""
 PIECE = 512
 """Flows that are thought of before others come first: about 3 ms."""
 ONES = (1 << 64) - 1
@@ -220,7 +223,9 @@ class Session:
         self.role = Role.MASTER
 
     def ensure_meters(self, wanted: Mapping[int, int]) -> None:
-        """Make the meters of these rates (packets a second) that are missing or differ; before flows that use them.
+        """Make the meters of these rates that are missing or differ; before flows that use them.
+
+        Rates are in the units of `verdict.meters`.
 
         Raises:
             SessionError: the switch refuses, or does not answer.
@@ -230,7 +235,7 @@ class Session:
         held = self._meters if self._meters is not None else self._read_meters()
         differing = {number: rate for number, rate in wanted.items() if held.get(number) != rate}
         mods = [
-            (wire.MeterCommand.MODIFY if number in held else wire.MeterCommand.ADD, wire.MeterSpec(number, rate, rate))
+            (wire.MeterCommand.MODIFY if number in held else wire.MeterCommand.ADD, _spec(number, rate))
             for number, rate in differing.items()
         ]
         self._change_meters(mods)
@@ -332,9 +337,16 @@ class Session:
 
 def _rate(spec: wire.MeterSpec | None) -> int:
     """Return the rate of a meter of ours; 0 for one that others made otherwise."""
-    if spec is None or spec != wire.MeterSpec(spec.id, spec.rate, spec.rate):
+    if spec is None or spec != _spec(spec.id, spec.rate):
         return 0
     return spec.rate
+
+
+def _spec(number: int, rate: int) -> wire.MeterSpec:
+    if number < QUEUE_METERS:
+        return wire.MeterSpec(number, rate, rate)
+    burst = max(rate // BURSTS, LEAST_BURST)
+    return wire.MeterSpec(number, rate, burst, wire.MeterFlag.KBPS | wire.MeterFlag.BURST | wire.MeterFlag.STATS)
 
 
 def bodies(talk: Conversation, kind: wire.Multipart, what: str) -> Iterator[bytes]:

@@ -39,7 +39,8 @@ def _places(here: Inventory, there: Inventory) -> Iterator[Location]:
     for name in differing(here.endpoints, there.endpoints):
         if name in here.endpoints:
             yield here.endpoints[name].location
-    for ports, others in ((here.unaddressed, there.unaddressed), (here.uplinks, there.uplinks)):
+    kinds = ((here.unaddressed, there.unaddressed), (here.uplinks, there.uplinks), (here.mirrors, there.mirrors))
+    for ports, others in kinds:
         if ports is not others:
             known = set(others)
             yield from (port.location for port in ports if port not in known)

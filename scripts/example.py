@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from intent.inventory import build
-from intent.model import EndpointIntent, Intents, Uplink
+from intent.model import EndpointIntent, Intents, Mirror, Uplink
 from intent.schema import parse_documents, to_intents
 from topology.events import BridgeRow, HostResynced, InterfaceRow, PortRow, Row
 from topology.model import Inventory
@@ -39,13 +39,14 @@ def read(*texts: str, source: str) -> Example:
 
 
 def plug_in(intents: Intents) -> Inventory:
-    """Return the inventory of one host that has an interface for each declared endpoint and uplink, from number 1 on.
+    """Return the inventory of one host with an interface for each declared endpoint, uplink and mirror, from number 1.
 
     Raises:
         ValueError: somebody is refused or disputed.
     """
     rows: list[Row] = []
-    plugged: list[EndpointIntent | Uplink] = [*intents.endpoints.values(), *intents.uplinks.values()]
+    plugged: list[EndpointIntent | Uplink | Mirror] = [*intents.endpoints.values(), *intents.uplinks.values()]
+    plugged += intents.mirrors.values()
     for ofport, each in enumerate(plugged, start=1):
         rows += _rows(ofport, each)
     ports = frozenset(row.uid for row in rows if isinstance(row, PortRow))
@@ -57,7 +58,7 @@ def plug_in(intents: Intents) -> Inventory:
     return inventory
 
 
-def _rows(ofport: int, plugged: EndpointIntent | Uplink) -> tuple[PortRow, InterfaceRow]:
+def _rows(ofport: int, plugged: EndpointIntent | Uplink | Mirror) -> tuple[PortRow, InterfaceRow]:
     binding = plugged.binding
     name = binding.interface or f"v{ofport}"
     ids = {} if binding.iface_id is None else {"iface-id": binding.iface_id}

@@ -19,9 +19,19 @@ from intent.compiler import IdMap, allocate, compile_program, cookie, fields
 from intent.compiler.cookie import Guard, Kind, Origin
 from intent.compiler.fields import Slice
 from intent.compiler.flow import Flow
+from intent.compiler.handling import QUEUES
 from intent.compiler.render import flow_text
 from intent.compiler.tables import STAGES, Lane, Table, table_name
-from intent.compiler.verdict import COLUMNS, PORT_REJECTS, SAMPLE_METERS, SAMPLES, SWITCH_METER, SWITCH_REJECTS, Column
+from intent.compiler.verdict import (
+    COLUMNS,
+    PORT_REJECTS,
+    QUEUE_METERS,
+    SAMPLE_METERS,
+    SAMPLES,
+    SWITCH_METER,
+    SWITCH_REJECTS,
+    Column,
+)
 from intent.model import MAX_TIERS, Direction, Mode
 from scripts.example import DPID, Example, read
 from scripts.pipeline_site import added, site_walks
@@ -168,6 +178,7 @@ def _meters() -> Iterator[str]:
             (_sample(Kind.GUARD), str(SAMPLES), "what a switch shows the controller of the packets that guards drop"),
             (_sample(Kind.OPENED), str(SAMPLES), "of those that open connections"),
             (_sample(0), str(SAMPLES), "of those that policies, isolations and postures drop"),
+            (f"{QUEUE_METERS} + {QUEUES} * port + queue", "-", "what a queue lets out at a port: kilobits a second"),
         ),
     )
 

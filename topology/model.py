@@ -93,6 +93,15 @@ class UplinkPort:
         return f"{self.location.uid}/uplink/{self.name}"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class MirrorPort:
+    """The port that gets the copies of a mirror, on one switch. What comes from it is nobody's."""
+
+    name: str
+    """Of the mirror."""
+    location: Location
+
+
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
 class Report:
     """Something an operator should know: a conflict, a lost label, a refused row."""
@@ -144,7 +153,7 @@ class Inventory:
     """Every endpoint that is plugged in, identified and undisputed; all others are default-deny.
 
     Invariant: no two endpoints of one network share an address or a MAC, or one port; of one routing domain
-    none share an address, and none has a gateway's address or the router's MAC. No uplink shares a port.
+    none share an address, and none has a gateway's address or the router's MAC. No uplink and no mirror shares a port.
     """
 
     endpoints: Mapping[str, Endpoint] = dataclasses.field(default_factory=dict)
@@ -156,6 +165,9 @@ class Inventory:
     """By datapath id; the addresses are all different."""
     fabric: Fabric = NO_FABRIC
     """How switches are wired to each other; where a wire leads, no tunnel is used."""
+
+    mirrors: tuple[MirrorPort, ...] = ()
+    """Sorted by switch and name, at most one of a name on a switch."""
 
     def linked(self, one: int, other: int) -> bool:
         """Whether a wire or a tunnel leads from one switch to another."""

@@ -262,6 +262,10 @@ class DeciderAnswer(Answer):
     rule: str
     owner: str
     description: str
+    queue: str | None = None
+    """By which it lets leave what it allows."""
+    mirror: str | None = None
+    """Which it lets have a copy."""
 
 
 class RulingAnswer(Answer):
@@ -277,6 +281,13 @@ class RulingAnswer(Answer):
     """Policies of the isolating tier that select the endpoint."""
     network: str | None = None
     """With `posture`: whose posture it is."""
+
+
+class HandlingAnswer(Answer):
+    """What becomes of a packet that is allowed, beside passing."""
+
+    queue: str | None
+    mirror: str | None
 
 
 class PartyAnswer(Answer):
@@ -299,6 +310,9 @@ class OpeningAnswer(Answer):
     """Whose judgement is the verdict; null where no policy was asked."""
     egress: RulingAnswer | None
     ingress: RulingAnswer | None
+    handlings: list[HandlingAnswer] = []
+    """Where it is allowed: the queue and the mirror of its packets. Several if rules of one band say different things:
+    one of them is what happens. None if no rule that decides names any."""
     reason: str = ""
     """Where no policy was asked: why not."""
 

@@ -18,6 +18,8 @@ KIND_OF = {
     "endpoints": "Endpoint",
     "routers": "Router",
     "uplinks": "Uplink",
+    "queues": "Queue",
+    "mirrors": "Mirror",
     "tiers": "Tiers",
 }
 """The kind of the documents under `/v1/<plural>`."""

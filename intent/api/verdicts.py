@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from pydantic_core import PydanticCustomError
 
-from intent.api.answers import DeciderAnswer, OpeningAnswer, PartyAnswer, RulingAnswer, VerdictAnswer
+from intent.api.answers import DeciderAnswer, HandlingAnswer, OpeningAnswer, PartyAnswer, RulingAnswer, VerdictAnswer
 from intent.api.requests import unprocessable
 from intent.api.scene import Scene
 from intent.meaning.places import domain_of, holder, router_of
@@ -19,6 +19,7 @@ from intent.semantics import (
     ByIsolation,
     ByPosture,
     ByRules,
+    Handling,
     Judgement,
     Ruling,
     can_open,
@@ -249,8 +250,16 @@ def _answer(scene: Scene, opening: Opening, match: ServiceMatch) -> OpeningAnswe
         decided_by=_decided_by(judgement),
         egress=None if judgement is None else _ruling(scene.intents, judgement.egress),
         ingress=None if judgement is None else _ruling(scene.intents, judgement.ingress),
+        handlings=_handlings(judgement),
         reason=reason,
     )
+
+
+def _handlings(judgement: Judgement | None) -> list[HandlingAnswer]:
+    if judgement is None or judgement.verdict is not Action.ALLOW or judgement.handlings == {Handling()}:
+        return []
+    ordered = sorted(judgement.handlings, key=lambda h: (h.queue or "", h.mirror or ""))
+    return [HandlingAnswer(queue=h.queue, mirror=h.mirror) for h in ordered]
 
 
 def _no_way(scene: Scene, opening: Opening) -> str:
@@ -290,4 +299,12 @@ def _ruling(intents: Intents, ruling: Ruling | None) -> RulingAnswer | None:
 
 def _decider(intents: Intents, policy: str, rule: str) -> DeciderAnswer:
     context = intents.policies[policy]
-    return DeciderAnswer(policy=policy, rule=rule, owner=context.owner, description=context.description)
+    said = next(r for r in context.rules if r.name == rule)
+    return DeciderAnswer(
+        policy=policy,
+        rule=rule,
+        owner=context.owner,
+        description=context.description,
+        queue=said.queue,
+        mirror=said.mirror,
+    )

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
-from intent.compiler import endpoints, fabric, multicast, pipeline, resolve, routing, tunnels
+from intent.compiler import endpoints, fabric, handling, multicast, pipeline, resolve, routing, tunnels
 from intent.compiler.endpoints import Numbers
 from intent.compiler.flow import Flow, Program
+from intent.compiler.handling import Care, Tended
 from intent.compiler.ids import IdMap, band_key
 from intent.compiler.policy import PolicyTables, conjunction_key, expires_at, rule_key
 from intent.compiler.resolve import CompileError, Identity, Membership, Vocabulary
@@ -48,6 +49,8 @@ def allocate(intents: Intents, inventory: Inventory, ids: IdMap, now_s: float) -
     ids = ids.with_space("attachment", attachments, now_s)
     policies = intents.policies.values()
     ids = ids.with_space("rule", (rule_key(p, r) for p in policies for r in p.rules), now_s)
+    for space in ("queue", "mirror"):
+        ids = ids.with_space(space, handling.named(policies, space), now_s)
     parts = (
         conjunction_key(p, r, v) for p in policies for r in p.rules for v in resolve.variants(intents, members, p, r)
     )
@@ -133,12 +136,28 @@ class _Switch:
         if observing:
             yield from PolicyTables(self._intents, members, self._ids, Verdicts(Lane.CANDIDATE)).flows()
             yield from tally_flows(self._observed())
-        if any(r.action is Action.REJECT for p in enforced.policies.values() for r in p.rules):
-            senders = {e.location.ofport for e in self._local}
-            senders |= {p.location.ofport for p in self._ways.uplinks.get(self._dpid, ())}
-            yield from reject_flows(sorted(senders), observing=observing)
+        rejecting = any(r.action is Action.REJECT for p in enforced.policies.values() for r in p.rules)
+        if rejecting:
+            yield from reject_flows((), observing=observing)
         elif observing:
             yield silent_flow()
+        yield from self._handling(enforced, rejecting=rejecting, observing=observing)
+
+    def _handling(self, enforced: Intents, *, rejecting: bool, observing: bool) -> Iterator[Flow]:
+        """Yield what ports have for rules that reject, or name a queue or a mirror."""
+        number = self._ids.number
+        policies = enforced.policies.values()
+        queues, mirrors = handling.named(policies, "queue"), handling.named(policies, "mirror")
+        if queues or mirrors:
+            yield handling.delivery_flow()
+        care = Care(rejecting, observing, handling.shapes(enforced.queues, queues, number))
+        uplinks = self._ways.uplinks.get(self._dpid, ())
+        ports = {Tended(e.location.ofport) for e in self._local}
+        ports |= {Tended(p.location.ofport, number("attachment", routing.attachment_key(p))) for p in uplinks}
+        for port in sorted(ports):
+            yield from care.flows(port)
+        here = (port for port in self._inventory.mirrors if port.location.dpid == self._dpid)
+        yield from handling.mirror_flows(here, mirrors, number)
 
     def _observed(self) -> Iterator[tuple[int, Action]]:
         for policy in self._intents.policies.values():

@@ -52,6 +52,10 @@ class Kind(enum.IntEnum):
     """A connection was opened, or changed hands: what NOTE is told, no flow's own cookie."""
     SAMPLE = 14
     """Counted, and some of it shown to the controller; the number is the kind it is about, 0 for policy."""
+    QUEUE = 30
+    """Held to the rate of a queue; the number is that rate, in kilobits a second."""
+    MIRROR = 31
+    """Copied; the number is the mirror."""
     LINK = 20
     """Shown to the controller, which sent it from the other end of the wire; the number is the OpenFlow port."""
 

@@ -237,6 +237,12 @@ VIA = Slice(REG[10], 13, 2)
 """Where it goes or comes from: 0 a port here, TO_FABRIC or FROM_FABRIC another switch that is wired to this."""
 EDGE = Slice(REG[15], 0, 24)
 """Number of the switch that it goes to."""
+HANDLED = Slice(REG[10], 18, 1)
+"""1: the rule that allows it names a queue or a mirror."""
+QUEUE = Slice(REG[5], 16, 8)
+"""Number of the queue it leaves by, 0 for none."""
+MIRROR = Slice(REG[5], 24, 8)
+"""Number of the mirror that gets a copy, 0 for none."""
 SCRATCH = Slice(REG[11], 0, 32)
 """For swapping addresses in ARP replies; those frames never reach a comparison."""
 REASON = Slice(REG[15], 0, 32)

@@ -135,13 +135,22 @@ class Meter:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SetQueue:
+    """Leave by this queue of whatever port it is output to (OFPAT_SET_QUEUE)."""
+
+    id: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Group:
     """Send by a group, which chooses the port (OFPAT_GROUP); `intent.compiler.fabric` says what it holds."""
 
     id: int
 
 
-Act: TypeAlias = Load | Move | Resubmit | Goto | Output | OutputReg | Ct | Conjunction | DecTtl | Meter | Group
+Act: TypeAlias = (
+    Load | Move | Resubmit | Goto | Output | OutputReg | Ct | Conjunction | DecTtl | Meter | SetQueue | Group
+)
 Actions: TypeAlias = tuple[Act, ...]
 """In order; empty drops the packet. The conjunctions of one flow are sorted by (id, clause)."""
 

@@ -19,7 +19,7 @@ REST_S = 600
 """Seconds a freed number rests (DESIGN, law 4)."""
 
 LIMITS = {"network": 2**16 - 3, "rule": 2**32 - 1, "identity": 2**31 - 1, "attachment": 2**31 - 1,
-          "conjunction": 2**32 - 1}  # fmt: skip
+          "conjunction": 2**32 - 1, "queue": 31, "mirror": 2**8 - 1}  # fmt: skip
 """Greatest number of each space: what its register or label slice holds."""
 
 MAX_SLOT = 8000

@@ -33,6 +33,7 @@ from intent.compiler.flow import (
     OutputReg,
     Program,
     Resubmit,
+    SetQueue,
 )
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, SCTP, TCP, UDP, Frame, Opening
 
@@ -138,6 +139,10 @@ class Result:
     """What of tunnels the packet says when it goes out."""
     group: int | None = None
     """The group that it left by, which chose the port."""
+    queues: list[int] = dataclasses.field(default_factory=list)
+    """For each of `ports`, the queue it left by; 0 if none was set."""
+    metered: list[int] = dataclasses.field(default_factory=list)
+    """The meters it went through; here none ever drops."""
     cookies: list[int] = dataclasses.field(default_factory=list)
     """Cookie of each flow hit; the last, but for NOTE's, is the decider of a drop."""
 
@@ -217,6 +222,7 @@ class _Run:
         self._state = frame_state(frame)
         self._opening: Opening | None = None
         self._result = Result()
+        self._queue = 0
 
     def go(self, tunnel: State) -> Result:
         self._state |= tunnel
@@ -244,20 +250,29 @@ class _Run:
                 self._write(dst, self._read(src))
             case Resubmit(table) | Goto(table):
                 self._table(table)
-            case Output(port, _):
-                self._output(port)
-            case OutputReg(src):
-                self._output(self._read(src))
             case Ct():
                 self._ct(act)
             case DecTtl():
                 self._write(Slice(f.IP_TTL, 0, f.IP_TTL.bits), self._state[f.IP_TTL] - 1)
+            case Conjunction():
+                pass
+            case _:
+                self._leave(act)
+
+    def _leave(self, act: Output | OutputReg | Group | SetQueue | Meter) -> None:
+        match act:
+            case Output(port, _):
+                self._output(port)
+            case OutputReg(src):
+                self._output(self._read(src))
             case Group(number):
                 self._result.group = number
                 self._result.taken.append(act)
                 self._result.left.append(dict(self._state))
-            case Conjunction() | Meter():
-                pass
+            case SetQueue(number):
+                self._queue = number
+            case Meter(number):
+                self._result.metered.append(number)
 
     def _output(self, port: int) -> None:
         if port == CONTROLLER:
@@ -266,6 +281,7 @@ class _Run:
         elif port == IN_PORT or port != self._frame.in_port:  # OVS never sends back by plain output
             self._result.ports.append(port)
             self._result.taken.append(Output(port))
+            self._result.queues.append(self._queue)
             self._result.tunnel = {field: self._state[field] for field in _TUNNEL if field in self._state}
             self._result.left.append(dict(self._state))
 

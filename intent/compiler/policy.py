@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from intent.compiler import cookie, resolve
+from intent.compiler import cookie, handling, resolve
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind, Origin
 from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Term, exact, match_of
@@ -146,7 +146,8 @@ class PolicyTables:
         if decision.rule.action is Action.PASS:
             actions = goto(after_tier(self._lane, direction, self._used_by(direction), placed.table))
         else:
-            actions = self._verdicts.of(decision.rule.action, direction, origin)
+            marks = handling.marks(decision.rule, self._ids.number)
+            actions = self._verdicts.of(decision.rule.action, direction, origin, marks)
         key = FlowKey(placed.table, placed.priority, (exact(f.CONJ_ID, placed.conjunction),))
         return Flow(key, FlowBody(actions, origin, 0, placed.expires_at))
 

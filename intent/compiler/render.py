@@ -42,6 +42,7 @@ from intent.compiler.flow import (
     Output,
     OutputReg,
     Resubmit,
+    SetQueue,
     Side,
     Term,
     exact,
@@ -147,6 +148,7 @@ _WRITERS: Mapping[type, Callable[..., str]] = {
     DecTtl: lambda _, __: "dec_ttl",
     Meter: lambda act, _: f"meter:{act.id}",
     Group: lambda act, _: f"group:{act.id}",
+    SetQueue: lambda act, _: f"set_queue:{act.id}",
 }
 
 
@@ -303,4 +305,5 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Mapping[str, int
     (re.compile(r"dec_ttl"), lambda _, __: DecTtl()),
     (re.compile(r"meter:(.+)"), lambda m, _: Meter(read_number(m[1]))),
     (re.compile(r"group:(.+)"), lambda m, _: Group(read_number(m[1]))),
+    (re.compile(r"set_queue:(.+)"), lambda m, _: SetQueue(read_number(m[1]))),
 )

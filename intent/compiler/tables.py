@@ -41,8 +41,10 @@ class Table(enum.IntEnum):
     MEMBERS = 88
     TALLY = 90
     TALLY_SET = 91
+    MIRROR = 92
     REJECT = 93
     REJECT_SWITCH = 94
+    QUEUE = 95
     DELIVER = 96
     RELEASE = 97
     COPIES = 98
@@ -120,9 +122,20 @@ STAGES: dict[Table, Stage] = {
         "Only what would open a connection is answered, at most 10 a second a port.", (Table.REJECT_SWITCH, Table.NOTE)
     ),
     Table.REJECT_SWITCH: Stage("At most 100 a second a switch; the controller writes the answer.", (Table.NOTE,)),
+    Table.MIRROR: Stage("Copies what a rule with a mirror allows to the mirror's port, if there is one here.", ()),
+    Table.QUEUE: Stage("Holds what a rule with a queue allows to the queue's rate, at the port it leaves by.", ()),
     Table.DELIVER: Stage(
         "Outputs; writes the connection's label if it is new or changed hands. Fragments first wait for each other.",
-        (Table.RELEASE, Table.COPIES, Table.ROUTE, Table.DEPART, Table.RESTORE, Table.NOTE),
+        (
+            Table.MIRROR,
+            Table.QUEUE,
+            Table.RELEASE,
+            Table.COPIES,
+            Table.ROUTE,
+            Table.DEPART,
+            Table.RESTORE,
+            Table.NOTE,
+        ),
     ),
     Table.MEMBERS: Stage(
         "To a multicast group: the judgement once for each identity of its members, here and on each other switch.",
@@ -239,3 +252,5 @@ class Priority(enum.IntEnum):
     BY_STATE_2 = 20
     BY_STATE_1 = 10
     ISOLATION = 2
+    HANDLED = 29
+    """DELIVER: what goes through MIRROR and QUEUE first. Copies to a multicast group do not."""

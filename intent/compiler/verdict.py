@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind, Origin, encode, reason
-from intent.compiler.flow import CONTROLLER, Act, Actions, Flow, Load, Meter, Output, Program, Term, exact
+from intent.compiler.flow import CONTROLLER, Act, Actions, Flow, FlowBody, Load, Meter, Output, Program, Term, exact
 from intent.compiler.tables import Lane, Priority, Table
 from intent.compiler.terms import dropped, flow, goto, is_
 from intent.model import Action, Direction
@@ -24,14 +24,24 @@ SAMPLES = 50
 """Packets a second that each of them shows the controller."""
 
 
+QUEUE_METERS = 1 << 16
+"""From here on meters are those of queues, and count kilobits."""
+
+
 def meters(program: Program) -> dict[int, int]:
-    """Return the meters a program uses, each with its rate in packets a second."""
-    used = {act.id for body in program.values() for act in body.actions[:1] if isinstance(act, Meter)}
-    return {number: meter_rate(number) for number in sorted(used)}
+    """Return the meters a program uses, each with its rate: packets a second, of queues kilobits a second."""
+    return dict(sorted({found for body in program.values() if (found := metered(body))}))
 
 
-def meter_rate(number: int) -> int:
-    """Return what a meter lets through, in packets a second."""
+def metered(body: FlowBody) -> tuple[int, int] | None:
+    """Return the meter of a flow and its rate, None if it has none."""
+    first = body.actions[0] if body.actions else None
+    return (first.id, _rate(first.id, body.cookie)) if isinstance(first, Meter) else None
+
+
+def _rate(number: int, origin: int) -> int:
+    if number >= QUEUE_METERS:
+        return origin & 0xFFFFFFFF
     if number in SAMPLE_METERS.values():
         return SAMPLES
     return SWITCH_REJECTS if number == SWITCH_METER else PORT_REJECTS
@@ -44,12 +54,15 @@ class Verdicts:
     lane: Lane
     observing: bool = False
 
-    def of(self, action: Action, direction: Direction, origin: int) -> Actions:
-        """Return what a packet goes through that was decided upon, in the name of a cookie of this lane."""
+    def of(self, action: Action, direction: Direction, origin: int, marks: tuple[Load, ...] = ()) -> Actions:
+        """Return what a packet goes through that was decided upon, in the name of a cookie of this lane.
+
+        `marks` are what `handling` wants of an allow.
+        """
         if self.lane is Lane.CANDIDATE:
             return self._noted(action, direction, origin & 0xFFFFFFFF)
         if action is Action.ALLOW:
-            return self._allowed(direction)
+            return (*marks, *self._allowed(direction))
         told = action is Action.REJECT
         if self.observing:
             rejecting = (Load(f.REJECTING, 1),) if told else ()

@@ -30,6 +30,7 @@ def build(site: Site, intents: Intents, claims: Claims, learned: Learned, grants
         unaddressed=tuple(unaddressed_of(e) for e in endpoints if not e.addresses),
         reports=tuple(sorted({*gathered.reports, *(r for losses in settled.losses.values() for r in losses)})),
         uplinks=gathered.uplinks,
+        mirrors=gathered.mirrors,
     )
     return Built(inventory, settled.claims, settled.learned, declared)
 

@@ -10,12 +10,13 @@ from intent.inventory.checks import RESERVED_PREFIX, sort_addresses
 from intent.inventory.declared import IFACE_ID, Declared, read
 from intent.inventory.drafts import Candidate, Draft, examine
 from intent.inventory.grants import ALL, Grants
+from intent.inventory.mirrors import Mirrors
 from intent.inventory.uplinks import Uplinks
 from intent.inventory.values import ClaimKey, address_key
 from intent.model import Binding, EndpointIntent, Intents
 from topology.events import RefusedRow
 from topology.fabric import LINK_KEY, is_link, link_port
-from topology.model import Location, Report, UplinkPort
+from topology.model import Location, MirrorPort, Report, UplinkPort
 from topology.overlay import TUNNEL_MARK
 from topology.site import Site, SiteInterface
 
@@ -34,6 +35,7 @@ class Gathered:
     plugged: set[str] = dataclasses.field(default_factory=set)
     """Names of documents that found their port."""
     uplinks: tuple[UplinkPort, ...] = ()
+    mirrors: tuple[MirrorPort, ...] = ()
 
     def report(self, subject: str, problem: str, remedy: str) -> None:
         """Add a report."""
@@ -74,7 +76,7 @@ def _name(document: EndpointIntent) -> str:
 def gather(site: Site, intents: Intents, grants: Grants) -> Gathered:
     """Go through every interface of our bridges and every document."""
     gathered = Gathered(grants=grants)
-    bindings, uplinks = Bindings(), Uplinks(intents)
+    bindings, uplinks, mirrors = Bindings(), Uplinks(intents), Mirrors(intents)
     for document in intents.endpoints.values():
         bindings.put(document)
         gathered.declared.update(declared_keys(document))
@@ -82,13 +84,15 @@ def gather(site: Site, intents: Intents, grants: Grants) -> Gathered:
         report_refused(gathered, host, refused)
     for interface in site.interfaces():
         if interface.ours and TUNNEL_MARK not in interface.external_ids:
-            uplink = uplinks.of(interface, interface.external_ids.get(IFACE_ID))
-            if uplink is not None:
+            iface_id = interface.external_ids.get(IFACE_ID)
+            if (uplink := uplinks.of(interface, iface_id)) is not None:
                 uplinks.take(uplink, interface, location_of(interface))
+            elif (mirror := mirrors.of(interface, iface_id)) is not None:
+                mirrors.take(mirror, interface, location_of(interface))
             else:
                 consider(gathered, intents, bindings, interface)
-    gathered.uplinks = uplinks.ports()
-    gathered.reports.extend(uplinks.reports())
+    gathered.uplinks, gathered.mirrors = uplinks.ports(), mirrors.ports()
+    gathered.reports.extend((*uplinks.reports(), *mirrors.reports()))
     for name in sorted(set(intents.endpoints) - gathered.plugged):
         report_unplugged(gathered, intents.endpoints[name])
     return gathered

@@ -175,7 +175,9 @@ class _Court:
 
     def _say(self) -> Built:
         parts, last = self._parts, self._built
-        inventory = Inventory(self._endpoints, self._unaddressed.value(), parts.reports.value(), parts.uplinks)
+        inventory = Inventory(
+            self._endpoints, self._unaddressed.value(), parts.reports.value(), parts.uplinks, mirrors=parts.mirrors
+        )
         if last is not None and _is_same(inventory, last.inventory):
             inventory = last.inventory
         self._built = Built(inventory, self._claims, self._learned, parts.declared.value().keys())
@@ -184,14 +186,14 @@ class _Court:
 
 def _is_same(one: Inventory, other: Inventory) -> bool:
     """Whether two inventories are made of the same objects."""
-    names = ("endpoints", "unaddressed", "reports", "uplinks")
+    names = ("endpoints", "unaddressed", "reports", "uplinks", "mirrors")
     return all(getattr(one, name) is getattr(other, name) for name in names)
 
 
 def _others(intents: Intents) -> Intents:
     """Return what of the intents is not followed: when it changes, everything is looked at anew."""
     return dataclasses.replace(
-        intents, networks={}, groups={}, services={}, policies={}, endpoints={}, tiers=(), revision=0
+        intents, networks={}, groups={}, services={}, policies={}, endpoints={}, tiers=(), revision=0, queues={}
     )
 
 

@@ -18,13 +18,14 @@ from intent.inventory.candidates import (
 from intent.inventory.declared import IFACE_ID, read
 from intent.inventory.drafts import Candidate
 from intent.inventory.grants import Grants
+from intent.inventory.mirrors import Mirrors
 from intent.inventory.tally import Counted, Ordered
 from intent.inventory.uplinks import Uplinks
 from intent.inventory.values import ClaimKey
 from intent.model import EndpointIntent, Intents
 from topology.frozen import differing
 from topology.joined import Joined, RowId
-from topology.model import Report, UplinkPort
+from topology.model import MirrorPort, Report, UplinkPort
 from topology.site import Site, SiteInterface
 
 K = TypeVar("K")
@@ -53,13 +54,15 @@ class Parts:
     """All that is said. For one thread at a time."""
 
     def __init__(self, intents: Intents, grants: Grants) -> None:
-        """Begin with nothing; the uplinks are those of these intents for good."""
+        """Begin with nothing; the uplinks and mirrors are those of these intents for good."""
         self._grants = grants
         self._uplinks = Uplinks(intents)
+        self._mirrors = Mirrors(intents)
         self._leading: dict[RowId, SiteInterface] = {}
-        """The interfaces that are uplinks."""
+        """The interfaces that are uplinks, or mirrors'."""
         self._of_uplinks: dict[str, Gathered] = {}
         self.uplinks: tuple[UplinkPort, ...] = ()
+        self.mirrors: tuple[MirrorPort, ...] = ()
         self._joined = Joined()
         self._bindings = Bindings()
         self._intents = _NO_INTENTS
@@ -110,7 +113,7 @@ class Parts:
         self._leading.pop(place, None)
         if interface is None or not interface.ours:
             after = NOTHING
-        elif self._uplinks.of(interface, interface.external_ids.get(IFACE_ID)) is not None:
+        elif self._leads(interface):
             self._leading[place], after = interface, NOTHING
         else:
             after = self._part(interface)
@@ -127,15 +130,22 @@ class Parts:
         self._plugged.change(before.plugged, -1)
         self._plugged.change(after.plugged, 1)
 
+    def _leads(self, interface: SiteInterface) -> bool:
+        iface_id = interface.external_ids.get(IFACE_ID)
+        return any(those.of(interface, iface_id) is not None for those in (self._uplinks, self._mirrors))
+
     def _lead(self) -> None:
-        """Look at all uplinks anew: they are few."""
-        uplinks, told = Uplinks(self._intents), Gathered()
+        """Look at all uplinks and mirrors anew: they are few."""
+        uplinks, mirrors, told = Uplinks(self._intents), Mirrors(self._intents), Gathered()
         for interface in sorted(self._leading.values(), key=lambda i: (i.host, i.bridge, i.name, i.uid)):
-            uplink = uplinks.of(interface, interface.external_ids.get(IFACE_ID))
-            if uplink is not None:
+            iface_id = interface.external_ids.get(IFACE_ID)
+            if (uplink := uplinks.of(interface, iface_id)) is not None:
                 uplinks.take(uplink, interface, location_of(interface))
-        told.reports.extend(uplinks.reports())
+            elif (mirror := mirrors.of(interface, iface_id)) is not None:
+                mirrors.take(mirror, interface, location_of(interface))
+        told.reports.extend((*uplinks.reports(), *mirrors.reports()))
         self.uplinks = uplinks.ports() if uplinks.ports() != self.uplinks else self.uplinks
+        self.mirrors = mirrors.ports() if mirrors.ports() != self.mirrors else self.mirrors
         _replace(self, self._of_uplinks, "", told)
 
     def _file(self, place: RowId, was: frozenset[Word], now: frozenset[Word]) -> None:

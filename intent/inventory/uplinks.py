@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
+from intent.inventory.bound import Bound, where
 from intent.inventory.checks import mac_problem
 from intent.model import Intents, Uplink
 from topology.model import Location, Report, UplinkPort
@@ -19,16 +19,10 @@ class Uplinks:
 
     def __init__(self, intents: Intents) -> None:
         self._intents = intents
-        self._by_port = {(u.binding.bridge, u.binding.interface): u for u in intents.uplinks.values()}
-        self._by_iface_id = {u.binding.iface_id: u for u in intents.uplinks.values() if u.binding.iface_id}
+        self.of = Bound(intents.uplinks.values()).of
         self._found: dict[tuple[int, str], UplinkPort] = {}
         self._bound: set[str] = set()
         self._reports: list[Report] = []
-
-    def of(self, interface: SiteInterface, iface_id: str | None) -> Uplink | None:
-        """Return the uplink that an interface is; no endpoint can be there then."""
-        found = self._by_port.get((interface.bridge, interface.name))
-        return found or (self._by_iface_id.get(iface_id) if iface_id else None)
 
     def take(self, uplink: Uplink, interface: SiteInterface, location: Location | None) -> None:
         """Note where an uplink is plugged in; of two on one switch the first port stays."""
@@ -63,6 +57,5 @@ class Uplinks:
         yield from self._reports
         for name, uplink in sorted(self._intents.uplinks.items()):
             if name not in self._bound:
-                binding = dataclasses.astuple(uplink.binding)
-                where = "/".join(part for part in binding if part is not None)
-                yield Report(f"uplink {name}", f"no port of ours is {where}: it leads nowhere", "plug it in")
+                problem = f"no port of ours is {where(uplink.binding)}: it leads nowhere"
+                yield Report(f"uplink {name}", problem, "plug it in")

@@ -19,7 +19,7 @@ from intent.kubernetes.scalars import (
     PortNumber,
     Protocol,
 )
-from intent.schema.documents import Part
+from intent.schema.base import Part
 from intent.schema.problems import echo
 from intent.schema.scalars import Address, refusal
 

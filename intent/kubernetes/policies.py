@@ -22,7 +22,7 @@ from intent.kubernetes.scalars import (
     PortOrName,
     Protocol,
 )
-from intent.schema.documents import Part
+from intent.schema.base import Part
 from intent.schema.scalars import Text, refusal
 
 T = TypeVar("T")

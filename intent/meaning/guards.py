@@ -20,7 +20,8 @@ from intent.meaning.places import (
     routers_behind,
     uplink_of,
 )
-from intent.meaning.policy import Judgement, UnknownName, selects
+from intent.meaning.policy import UnknownName, selects
+from intent.meaning.rulings import Judgement
 from intent.model import MAX_MEMBERS, Intents, Network, Router
 from topology.model import Endpoint, Inventory, IPAddress, UnaddressedPort, UplinkPort
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, UDP, Fate, Frame, Hop, Outcome

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias, TypeVar, assert_never
 
 from intent.meaning.places import holder
+from intent.meaning.rulings import ByIsolation, ByPosture, ByRules, Decider, Handling, Judgement, Ruling
 from intent.model import (
     Action,
     CidrPeer,
@@ -68,69 +69,6 @@ class UnknownName(KeyError):
     def __str__(self) -> str:
         path, name, remedy = self.args
         return f"{path}: {name} has no meaning; {remedy}"
-
-
-class Decider(NamedTuple):
-    """A rule that decided; in one band several may, and each is a correct answer."""
-
-    policy: str
-    rule: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ByRules:
-    """The first band with a match decided."""
-
-    tier: str
-    order: int
-    deciders: frozenset[Decider]
-    """Every matching rule of the deciding action; never empty."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ByIsolation:
-    """An isolating tier ended without a decision and these policies isolate the endpoint."""
-
-    tier: str
-    policies: frozenset[str]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ByPosture:
-    """Nothing decided, so the judged endpoint's network did."""
-
-    network: str
-
-
-Because: TypeAlias = ByRules | ByIsolation | ByPosture
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Ruling:
-    """What one side's policies say, and why. `action` is never `pass`."""
-
-    action: Action
-    because: Because
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Judgement:
-    """Both sides' rulings on one opening; None where that side is no endpoint."""
-
-    egress: Ruling | None
-    ingress: Ruling | None
-
-    @property
-    def deciding(self) -> Ruling | None:
-        """The ruling that is the verdict: the egress one if it does not allow, else the ingress one."""
-        if self.egress is None or (self.egress.action is Action.ALLOW and self.ingress is not None):
-            return self.ingress
-        return self.egress
-
-    @property
-    def verdict(self) -> Action:
-        """Deny, reject or allow. What no endpoint sends or gets, nobody here vouches for: deny."""
-        return Action.DENY if self.deciding is None else self.deciding.action
 
 
 class _Party(NamedTuple):
@@ -208,9 +146,17 @@ def _ruling_of_tier(scene: _Scene, direction: Direction, judged: Endpoint, tier:
         matches = _matches(scene, direction, judged, [p for p in policies if p.order == order])
         for action in PRECEDENCE:
             if action in matches:
-                decided = Ruling(action, ByRules(tier.name, order, frozenset(matches[action])))
+                deciders = frozenset(matches[action])
+                decided = Ruling(action, ByRules(tier.name, order, deciders), _wanted(scene, deciders))
                 return None if action is Action.PASS else decided
     return _isolation(direction, judged, tier, policies) if tier.isolating else None
+
+
+def _wanted(scene: _Scene, deciders: frozenset[Decider]) -> frozenset[Handling]:
+    """Return what each decider wants of what it allows; no other rule names a queue or a mirror."""
+    policies = scene.intents.policies
+    rules = (r for d in deciders for r in policies[d.policy].rules if r.name == d.rule)
+    return frozenset(Handling(rule.queue, rule.mirror) for rule in rules)
 
 
 def _matches(

@@ -23,6 +23,7 @@ from intent.schema.documents import (
     TiersDoc,
     UplinkDoc,
 )
+from intent.schema.handling import MAX_QUEUES, MirrorDoc, QueueDoc
 from intent.schema.holding import shared_things
 from intent.schema.problems import MAX_PROBLEMS, DocumentError, Place, Problem, did_you_mean, echo
 from intent.schema.references import reference_problems
@@ -52,6 +53,8 @@ def to_intents(documents: Iterable[Document]) -> Intents:
         tiers=site.tiers,
         routers={name: doc.meaning(convert.router) for name, doc in site.routers.items()},
         uplinks={name: doc.meaning(convert.uplink) for name, doc in site.uplinks.items()},
+        queues={name: doc.meaning(convert.queue) for name, doc in site.queues.items()},
+        mirrors={name: doc.meaning(convert.mirror) for name, doc in site.mirrors.items()},
     )
 
 
@@ -65,6 +68,7 @@ def after_policies(before: Intents, put: Sequence[PolicyDoc], gone: Iterable[str
     """
     site = _Site(put)
     site.known_groups, site.known_services, site.tiers = before.groups, before.services, before.tiers
+    site.known_handling = {"queue": before.queues, "mirror": before.mirrors}
     problems = list(itertools.islice((p for doc in put for p in site.problems_of(doc)), MAX_PROBLEMS))
     if problems:
         raise DocumentError(problems)
@@ -109,6 +113,9 @@ class _Site:
         self.endpoints = self._named(EndpointDoc)
         self.routers = self._named(RouterDoc)
         self.uplinks = self._named(UplinkDoc)
+        self.queues = self._named(QueueDoc)
+        self.mirrors = self._named(MirrorDoc)
+        self.known_handling: dict[str, Collection[str]] = {"queue": self.queues, "mirror": self.mirrors}
         listed = self._named(TiersDoc).get("default")
         self.known_groups: Collection[str] = self.groups
         """Names that may be referred to."""
@@ -123,7 +130,9 @@ class _Site:
         for doc in self.documents:
             yield from self.problems_of(doc)
         yield from reference_problems(self.groups, self.services)
-        yield from shared_things((*self.uplinks.values(), *self.endpoints.values()))
+        yield from shared_things((*self.uplinks.values(), *self.mirrors.values(), *self.endpoints.values()))
+        for doc in list(self.queues.values())[MAX_QUEUES:]:
+            yield doc.problem((), f"it is beyond the {MAX_QUEUES} queues that there may be", "let rules share queues")
         yield from routing_problems(Plan(self.networks, self.routers, self.uplinks, self.endpoints))
 
     def problems_of(self, doc: Document) -> Iterator[Problem]:
@@ -156,6 +165,9 @@ class _Site:
                 yield from self._peers(doc, (field, index, "from"), getattr(rule, "from_", None) or ())
                 yield from self._peers(doc, (field, index, "to"), getattr(rule, "to", None) or ())
                 yield from self._services(doc, (field, index, "services"), rule.services or ())
+                for what, known in self.known_handling.items():
+                    if (name := getattr(rule, what)) is not None and name not in known:
+                        yield _unknown(doc, (field, index, what), what, name, known)
         yield from _repeated_rules(doc)
 
     def _isolates(self, doc: PolicyDoc) -> bool:

@@ -15,6 +15,7 @@ from intent.model import (
     EndpointPeer,
     Group,
     GroupPeer,
+    Mirror,
     Mode,
     MulticastGroup,
     Network,
@@ -22,6 +23,7 @@ from intent.model import (
     Peer,
     Policy,
     Posture,
+    Queue,
     Requirement,
     Router,
     Rule,
@@ -37,6 +39,7 @@ from intent.model import (
     WorldPeer,
     router_mac,
 )
+from intent.schema.base import BindingDoc
 from intent.schema.documents import (
     EndpointDoc,
     ExpressionDoc,
@@ -53,6 +56,7 @@ from intent.schema.documents import (
     UplinkDoc,
 )
 from intent.schema.dump import AnyRule, rule_names
+from intent.schema.handling import MirrorDoc, QueueDoc
 from intent.schema.services import parse_match, parse_named_port
 from topology.model import NamedPort
 
@@ -93,8 +97,8 @@ def endpoint(doc: EndpointDoc) -> EndpointIntent:
     addresses = None
     if doc.addresses is not None:
         addresses = tuple(sorted(map(ip_address, doc.addresses), key=lambda a: (a.version, int(a))))
-    binding = Binding(doc.binding.iface_id, doc.binding.bridge, doc.binding.interface)
-    return EndpointIntent(doc.name, binding, doc.network, dict(doc.labels), doc.mac, addresses, tuple(ports))
+    where = _binding(doc.binding)
+    return EndpointIntent(doc.name, where, doc.network, dict(doc.labels), doc.mac, addresses, tuple(ports))
 
 
 def router(doc: RouterDoc) -> Router:
@@ -104,8 +108,21 @@ def router(doc: RouterDoc) -> Router:
 
 def uplink(doc: UplinkDoc) -> Uplink:
     """Return the uplink a document declares."""
-    binding = Binding(doc.binding.iface_id, doc.binding.bridge, doc.binding.interface)
-    return Uplink(doc.name, binding, doc.next_hop)
+    return Uplink(doc.name, _binding(doc.binding), doc.next_hop)
+
+
+def queue(doc: QueueDoc) -> Queue:
+    """Return the queue a document declares."""
+    return Queue(doc.name, doc.max_rate, doc.min_rate)
+
+
+def mirror(doc: MirrorDoc) -> Mirror:
+    """Return the mirror a document declares."""
+    return Mirror(doc.name, _binding(doc.binding))
+
+
+def _binding(doc: BindingDoc) -> Binding:
+    return Binding(doc.iface_id, doc.bridge, doc.interface)
 
 
 def tiers(doc: TiersDoc) -> tuple[Tier, ...]:
@@ -159,6 +176,8 @@ def _rule(name: str, doc: AnyRule, direction: Direction | None) -> Rule:
         to=_peers(getattr(doc, "to", None)),
         services=None if doc.services is None else _matches(doc.services),
         direction=direction,
+        queue=doc.queue,
+        mirror=doc.mirror,
     )
 
 

@@ -3,15 +3,13 @@
 Bounds stand on every string, list and mapping. What needs more than one document to check is in `checks`.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Literal, Self, TypeAlias, TypeVar, cast
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from intent.model import MAX_ORDER, MAX_TIERS
-from intent.schema.loading import Raw
-from intent.schema.problems import Place, Problem, path_of
+from intent.schema.base import BindingDoc, DocumentBase, Few, Many, Part
+from intent.schema.handling import HandledRule, MirrorDoc, QueueDoc
 from intent.schema.scalars import (
     Address,
     Cidr,
@@ -33,21 +31,8 @@ from intent.schema.scalars import (
 from intent.schema.services import canonical_match, canonical_named_port
 
 MAX_LABELS = 64
-T = TypeVar("T")
-M = TypeVar("M")
-Few = Annotated[tuple[T, ...], Field(strict=False, min_length=1, max_length=64)]
-"""1 to 64 of something: an empty list is always an error."""
-Many = Annotated[tuple[T, ...], Field(strict=False, min_length=1, max_length=4096)]
 Words = Annotated[str, Field(max_length=40, examples=["tcp/80"]), AfterValidator(canonical_match)]
 NumberedPort = Annotated[str, Field(max_length=40, examples=["tcp/80"]), AfterValidator(canonical_named_port)]
-
-
-class Part(BaseModel):
-    """Anything inside a document: strict types, no unknown field, immutable, camelCase outside."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, alias_generator=to_camel, use_attribute_docstrings=True
-    )
 
 
 class ExpressionDoc(Part):
@@ -125,31 +110,6 @@ ServiceItem = Annotated[
 """`tcp/80`, `tcp/8000-8099`, `tcp/http`, `udp`, `icmp/8/0`, `proto/47`, `any`, or `{service: name}`."""
 
 
-class DocumentBase(Part):
-    """What every kind has. `origin` says where it was read, and is no part of its value."""
-
-    _origin: Raw | None = PrivateAttr(default=None)
-    _meaning: object = PrivateAttr(default=None)
-
-    def meaning(self, convert: Callable[[Self], M]) -> M:
-        """Return what `convert` makes of the document, once: a document is immutable, an apply reads all of them."""
-        if self._meaning is None:
-            self._meaning = convert(self)
-        return cast("M", self._meaning)
-
-    def problem(self, place: Place, message: str, remedy: str) -> Problem:
-        """Return a problem at a place of this document."""
-        top = f"{getattr(self, 'kind', '')}/{getattr(self, 'name', '')}"
-        source, line = ("", None) if self._origin is None else (self._origin.source, self._origin.line_of(place))
-        return Problem(path_of(top, place), message, remedy, source, line)
-
-    def detached(self) -> Self:
-        """Return the document without its origin, which keeps the whole text's values alive."""
-        copy = self.model_copy()
-        copy._origin = None  # noqa: SLF001 (a copy of its own)
-        return copy
-
-
 class MulticastDoc(Part):
     """An address that stands for many: UDP that is sent to it is copied to each member whom policy lets it reach."""
 
@@ -205,37 +165,27 @@ class ServiceDoc(DocumentBase):
     matches: Many[ServiceItem]
 
 
-Verb = Literal["allow", "deny", "reject", "pass"]
-
-
-class IngressRuleDoc(Part):
+class IngressRuleDoc(HandledRule):
     """One statement about what enters the subject."""
 
-    name: Name | None = None
-    action: Verb
     from_: Many[PeerDoc] | None = Field(default=None, alias="from")
     """Omitted: every address."""
     services: Many[ServiceItem] | None = None
     """Omitted: every protocol."""
 
 
-class EgressRuleDoc(Part):
+class EgressRuleDoc(HandledRule):
     """One statement about what leaves the subject."""
 
-    name: Name | None = None
-    action: Verb
     to: Many[PeerDoc] | None = None
     """Omitted: every address."""
     services: Many[ServiceItem] | None = None
     """Omitted: every protocol."""
 
 
-class RuleDoc(Part):
+class RuleDoc(HandledRule):
     """One statement "from A to B", enforced at both ends."""
 
-    name: Name | None = None
-    """Omitted: derived from the content, so that it stays when rules are added around it."""
-    action: Verb
     from_: Many[PeerDoc] | None = Field(default=None, alias="from")
     """Omitted: every address."""
     to: Many[PeerDoc] | None = None
@@ -314,21 +264,6 @@ class PolicyDoc(DocumentBase):
                 raise refusal(f"`{direction}` has rules but `directions` leaves it out", f"add `{direction}` to it")
 
 
-class BindingDoc(Part):
-    """Where an endpoint is plugged in: an `iface-id`, or a bridge and an interface."""
-
-    iface_id: Reference | None = None
-    bridge: Reference | None = None
-    interface: Reference | None = None
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        given = (self.iface_id is not None, self.bridge is not None, self.interface is not None)
-        if given not in ((True, False, False), (False, True, True)):
-            raise refusal("the binding is not one place", "give `ifaceId`, or both `bridge` and `interface`")
-        return self
-
-
 class EndpointDoc(DocumentBase):
     """An endpoint that is declared here; what it leaves out comes from the switch's database."""
 
@@ -382,7 +317,18 @@ class TiersDoc(DocumentBase):
     tiers: Annotated[tuple[TierDoc, ...], Field(strict=False, min_length=1, max_length=MAX_TIERS)]
 
 
-Document: TypeAlias = NetworkDoc | GroupDoc | ServiceDoc | PolicyDoc | EndpointDoc | RouterDoc | UplinkDoc | TiersDoc
+Document: TypeAlias = (
+    NetworkDoc
+    | GroupDoc
+    | ServiceDoc
+    | PolicyDoc
+    | EndpointDoc
+    | RouterDoc
+    | UplinkDoc
+    | QueueDoc
+    | MirrorDoc
+    | TiersDoc
+)
 KINDS: dict[str, type[Document]] = {
     "Network": NetworkDoc,
     "Group": GroupDoc,
@@ -391,6 +337,8 @@ KINDS: dict[str, type[Document]] = {
     "Endpoint": EndpointDoc,
     "Router": RouterDoc,
     "Uplink": UplinkDoc,
+    "Queue": QueueDoc,
+    "Mirror": MirrorDoc,
     "Tiers": TiersDoc,
 }
 """The model of each kind."""

@@ -1,4 +1,4 @@
-"""What only one endpoint or uplink may have: a binding, and in a network a MAC and an address."""
+"""What only one endpoint, uplink or mirror may have: a binding, and in a network a MAC and an address."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from intent.schema.documents import Document, EndpointDoc, UplinkDoc
+from intent.schema.handling import MirrorDoc
 from intent.schema.problems import Place, Problem, echo
 
 Thing: TypeAlias = tuple[str | None, ...]
 
 
-def shared_things(plugged: Iterable[EndpointDoc | UplinkDoc]) -> Iterator[Problem]:
+def shared_things(plugged: Iterable[EndpointDoc | UplinkDoc | MirrorDoc]) -> Iterator[Problem]:
     """Yield a problem for each thing that two have."""
     holders: dict[Thing, str] = {}
     for doc in plugged:
@@ -57,15 +58,15 @@ def _key(document: Document | None) -> tuple[str, str]:
 
 
 def _all_things(document: Document | None) -> Iterator[Thing]:
-    if isinstance(document, EndpointDoc | UplinkDoc):
+    if isinstance(document, EndpointDoc | UplinkDoc | MirrorDoc):
         yield from (thing for _, thing, _ in _things(document))
 
 
-def _things(doc: EndpointDoc | UplinkDoc) -> Iterator[tuple[Place, Thing, str]]:
+def _things(doc: EndpointDoc | UplinkDoc | MirrorDoc) -> Iterator[tuple[Place, Thing, str]]:
     binding = doc.binding
     where = binding.iface_id or f"{binding.bridge}/{binding.interface}"
     yield ("binding",), ("binding", binding.iface_id, binding.bridge, binding.interface), f"the binding {echo(where)}"
-    if isinstance(doc, UplinkDoc) or doc.network is None:
+    if isinstance(doc, UplinkDoc | MirrorDoc) or doc.network is None:
         return
     if doc.mac is not None:
         yield ("mac",), ("mac", doc.network, doc.mac), doc.mac

@@ -26,6 +26,7 @@ from intent.compiler.flow import (
     Output,
     OutputReg,
     Resubmit,
+    SetQueue,
     Side,
 )
 from ryu_apps.wire import oxm
@@ -33,7 +34,7 @@ from ryu_apps.wire.errors import WireError
 
 NICIRA: Final = 0x00002320
 EXPERIMENTER: Final = 0xFFFF
-OUTPUT, GROUP, DEC_TTL, SET_FIELD = 0, 22, 24, 25
+OUTPUT, SET_QUEUE, GROUP, DEC_TTL, SET_FIELD = 0, 21, 22, 24, 25
 """OFPAT_*."""
 REG_MOVE, REG_LOAD, RESUBMIT_TABLE, OUTPUT_REG, CONJUNCTION, CT, NAT = 6, 7, 14, 15, 34, 35, 36
 """NXAST_*."""
@@ -197,6 +198,10 @@ def _group(act: Group) -> bytes:
     return _METER.pack(GROUP, 8, act.id)
 
 
+def _set_queue(act: SetQueue) -> bytes:
+    return _METER.pack(SET_QUEUE, 8, act.id)
+
+
 def _output_reg(act: OutputReg) -> bytes:
     header = oxm.plain_header(_checked(act.src).field)
     return _OUTPUT_REG.pack(EXPERIMENTER, 24, NICIRA, OUTPUT_REG, _ofs_nbits(act.src), header, 0xFFFF)
@@ -314,6 +319,7 @@ _ENCODERS: dict[type, _Encoder] = {
     Output: _output,
     OutputReg: _output_reg,
     Group: _group,
+    SetQueue: _set_queue,
     Move: _move,
     Resubmit: _resubmit,
     Ct: _ct,

@@ -30,6 +30,7 @@ from intent.compiler.flow import (
     Output,
     OutputReg,
     Resubmit,
+    SetQueue,
 )
 from ryu_apps.wire import actions as a
 from ryu_apps.wire import oxm
@@ -137,6 +138,8 @@ def _action(raw: bytes) -> Act:
         return DecTtl()
     if kind == a.GROUP and len(raw) == 8:  # noqa: PLR2004 - its only size
         return Group(int.from_bytes(raw[4:8], "big"))
+    if kind == a.SET_QUEUE and len(raw) == 8:  # noqa: PLR2004 - its only size
+        return SetQueue(int.from_bytes(raw[4:8], "big"))
     if kind == a.EXPERIMENTER and len(raw) >= _NX_HEADER and int.from_bytes(raw[4:8], "big") == a.NICIRA:
         subtype = raw[8] << 8 | raw[9]
         decoder = _NICIRA.get(subtype)

@@ -26,6 +26,7 @@ from intent.model import (
     PortName,
     PortRange,
     Posture,
+    Queue,
     Requirement,
     Rule,
     Schedule,
@@ -47,6 +48,7 @@ from topology.model import (
     Inventory,
     IPAddress,
     Location,
+    MirrorPort,
     NamedPort,
     Tunnel,
     TunnelKind,
@@ -108,6 +110,9 @@ TIER_LISTS = (
     DEFAULT_TIERS,
     (Tier("pods", isolating=True), Tier("more", isolating=True)),
 )
+QUEUES = ("gold", "silver")
+MIRRORS = ("near", "far", "lost")
+"""The last is nowhere."""
 PROTOCOLS = (TCP, UDP, ICMP, ICMPV6, 47)
 ICMP_TYPES = {ICMP: (8, 13, 15, 0, 3), ICMPV6: (128, 129, 1)}
 
@@ -130,6 +135,7 @@ class Features:
     tunnels: bool = False
     routing: bool = False
     multicast: bool = False
+    handling: bool = False
 
 
 BASIC = Features()
@@ -143,6 +149,7 @@ EVERYTHING = Features(
     expiry=True,
     routing=True,
     multicast=True,
+    handling=True,
 )
 SITE = dataclasses.replace(EVERYTHING, tunnels=True)
 """Everything, and tunnels between its two switches."""
@@ -162,10 +169,23 @@ def make_case(choice: Choice, features: Features = BASIC) -> Case:
     networks = NETWORKS[: choice.pick((1, 1, 2, 3))]
     inventory = _inventory(choice, networks, features)
     case = Case(_Author(choice, features).intents(networks, inventory), inventory)
-    if not features.routing or choice.chance(25):
-        return case
-    routers = routed.make_routers(choice, networks)
-    return Case(dataclasses.replace(case.intents, routers=routers), routed.with_uplinks(inventory, choice))
+    if features.routing and not choice.chance(25):
+        routers = routed.make_routers(choice, networks)
+        case = Case(dataclasses.replace(case.intents, routers=routers), routed.with_uplinks(inventory, choice))
+    return with_handling(choice, case) if features.handling else case
+
+
+def with_handling(choice: Choice, case: Case) -> Case:
+    """Return the case with rates for its queues, and places for its mirrors."""
+    queues = {name: Queue(name, choice.pick((1_000_000, 20_000_001, 10**9))) for name in QUEUES}
+    places = [(dpid, 90 + n, name) for dpid in (DPID, OTHER_DPID) for n, name in enumerate(sorted(MIRRORS[:2]))]
+    mirrors = tuple(
+        MirrorPort(name, Location(dpid, ofport, f"m{ofport}", f"mirror-{dpid}-{ofport}"))
+        for dpid, ofport, name in places
+        if choice.chance(80)
+    )
+    intents = dataclasses.replace(case.intents, queues=queues)
+    return dataclasses.replace(case, intents=intents, inventory=dataclasses.replace(case.inventory, mirrors=mirrors))
 
 
 # -- what exists ----------------------------------------------------------------------------------
@@ -275,7 +295,7 @@ class _Author:
             policy = dataclasses.replace(policy, subject=self._selector(), directions=frozenset(directions))
         else:
             rules = many(self._choice, 1, 4, self._two_sided)
-        named = tuple(dataclasses.replace(rule, name=f"r{n}") for n, rule in enumerate(rules))
+        named = tuple(dataclasses.replace(self._handled(rule), name=f"r{n}") for n, rule in enumerate(rules))
         return dataclasses.replace(policy, rules=named)
 
     def _when(self) -> dict[str, Any]:
@@ -298,6 +318,12 @@ class _Author:
         peers = self._peers()
         from_, to = (peers, None) if direction is Direction.INGRESS else (None, peers)
         return Rule("", self._action(), from_, to, self._services_of_rule(), direction)
+
+    def _handled(self, rule: Rule) -> Rule:
+        if not self._features.handling or rule.action is not Action.ALLOW:
+            return rule
+        queue, mirror = self._choice.pick((None, None, *QUEUES)), self._choice.pick((None, None, None, *MIRRORS))
+        return dataclasses.replace(rule, queue=queue, mirror=mirror)
 
     def _action(self) -> Action:
         actions = [Action.ALLOW, Action.DENY, Action.ALLOW]

@@ -28,6 +28,7 @@ from intent.compiler.flow import (
     Output,
     OutputReg,
     Resubmit,
+    SetQueue,
     Side,
     Term,
     exact,
@@ -251,6 +252,7 @@ _OUTPUTS = st.one_of(
     st.builds(Output, st.just(CONTROLLER), st.integers(0, 65535)),
     st.builds(OutputReg, slices(f.REG, 16)),
     st.builds(Resubmit, TABLES),
+    st.builds(SetQueue, st.integers(0, 2**32 - 1)),
 )
 
 

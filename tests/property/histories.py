@@ -103,7 +103,7 @@ def _with_mode(choice: Choice, case: Case, target: Case) -> Case:
 
 def _with_definition(choice: Choice, case: Case, target: Case) -> Case:
     """Give a group, service or network the meaning that it has in the target."""
-    kind = choice.pick(("groups", "services", "networks"))
+    kind = choice.pick(("groups", "services", "networks", "queues"))
     here, there = getattr(case.intents, kind), getattr(target.intents, kind)
     if not there:
         return case
@@ -119,6 +119,10 @@ def _with_ways(choice: Choice, case: Case, target: Case) -> Case:
     if choice.chance(50):
         case = dataclasses.replace(
             case, inventory=dataclasses.replace(case.inventory, uplinks=target.inventory.uplinks)
+        )
+    if choice.chance(50):
+        case = dataclasses.replace(
+            case, inventory=dataclasses.replace(case.inventory, mirrors=target.inventory.mirrors)
         )
     return case
 

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from intent.inventory import Follower, Grants, Sighting, build, learn
-from intent.model import Binding, EndpointIntent, Intents, Network, Uplink
+from intent.model import Binding, EndpointIntent, Intents, Mirror, Network, Uplink
 from tests.unit.site_kit import bridge, interface, uid
 from topology.events import HostLost, HostResynced, PortRow, RefusedRow, RowsChanged
 from topology.joined import Joined, without_error
@@ -87,6 +87,9 @@ def changed(chance, intents):
     if chance.random() < 0.15:
         uplink = Uplink("up", Binding(None, "br", f"v{chance.choice(NUMBERS)}"), "02:00:00:00:00:77")
         return dataclasses.replace(intents, uplinks={} if intents.uplinks else {"up": uplink})
+    if chance.random() < 0.1:
+        mirror = Mirror("tap", Binding(None, "br", f"v{chance.choice(NUMBERS)}"))
+        return dataclasses.replace(intents, mirrors={} if intents.mirrors else {"tap": mirror})
     document = random_document(chance)
     endpoints = {**intents.endpoints, document.name: document}
     if chance.random() < 0.4:

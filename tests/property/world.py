@@ -14,10 +14,11 @@ from intent.compiler import fields as f
 from intent.compiler.cookie import Kind
 from intent.compiler.delta import apply
 from intent.compiler.flow import IN_PORT, Program
+from intent.compiler.handling import QUEUES
 from intent.compiler.interpreter import PORTLESS, Conntrack, Interpreter, Result, View
 from intent.compiler.routing import attachment_key as uplink_attachment
 from intent.compiler.routing import ways
-from intent.compiler.verdict import Column
+from intent.compiler.verdict import QUEUE_METERS, Column, meters
 from intent.model import Action, Direction, Mode
 from intent.semantics import (
     Audience,
@@ -105,7 +106,9 @@ class Switch:
             Outcome.ANSWER: [IN_PORT],
             Outcome.DELIVER: [self._way_to(location)],
         }[verdict.fate.outcome]
-        assert result.ports == wanted, (verdict, result.trail[-1:], self.story(result))
+        copied = [port for port in result.ports if port in self._mirrors()]
+        assert result.ports == copied + wanted, (verdict, result.trail[-1:], self.story(result))
+        self._check_handling(frame, verdict, result, copied)
         if verdict.fate.outcome is Outcome.DELIVER and frame.dpid == self.case.dpid:
             self._check_hop(frame, verdict.fate.hop, result)
         told = verdict.reason is Reason.REJECTED and frame.dpid == self.case.dpid
@@ -116,6 +119,34 @@ class Switch:
         self._check_tally(frame, verdict, result)
         return verdict
 
+    def _mirrors(self) -> dict[int, str]:
+        ports = self.case.inventory.mirrors
+        return {p.location.ofport: p.name for p in ports if p.location.dpid == self.case.dpid}
+
+    def _check_handling(self, frame: Frame, verdict: Verdict, result: Result, copies: list[int]) -> None:
+        """What is delivered here is queued, and what came in here copied, as some correct decider wants."""
+        location, mirrors = verdict.fate.location, self._mirrors()
+        if verdict.fate.outcome is not Outcome.DELIVER or verdict.judgement is None:
+            assert not copies or verdict.reason is Reason.ITSELF
+            return
+        here = location is not None and location.dpid == self.case.dpid
+        came_in, placed = frame.dpid == self.case.dpid, mirrors.values()
+        wanted = {
+            (h.queue if here else None, h.mirror if came_in and h.mirror in placed else None)
+            for h in verdict.judgement.handlings
+        }
+        queue = self.ids.key_of("queue", result.queues[-1]) if result.queues[-1] else None
+        copied = [mirrors[port] for port in copies]
+        assert (queue, copied[0] if copied else None) in wanted, (queue, copied, wanted)
+        assert len(copied) <= 1
+        assert len(result.queues) == 1 or result.queues[0] == 0, "a copy is in no queue"
+        ofport = location.ofport if location else 0
+        numbers = [QUEUE_METERS + ofport * QUEUES + result.queues[-1]] if queue else []
+        assert [m for m in result.metered if m >= QUEUE_METERS] == numbers
+        if queue:
+            rate = meters(self.program)[numbers[0]]
+            assert rate == -(-self.case.intents.queues[queue].max_rate // 1000)
+
     def _way_to(self, location: Location | None) -> int | None:
         if location is None or location.dpid == self.case.dpid:
             return location and location.ofport
@@ -124,7 +155,7 @@ class Switch:
     def _check_hop(self, frame: Frame, hop: Hop | None, result: Result) -> None:
         """A router takes a hop and puts its MACs; nothing else changes the head of a packet."""
         head = hop or Hop(frame.eth_src, frame.eth_dst, frame.ttl)
-        (left,) = result.left
+        left = result.left[-1]
         macs = [left[field].to_bytes(6, "big").hex(":") for field in (f.ETH_SRC, f.ETH_DST)]
         assert [*macs, left.get(f.IP_TTL, frame.ttl)] == [head.eth_src, head.eth_dst, head.ttl]
 

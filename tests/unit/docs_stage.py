@@ -54,7 +54,11 @@ class Stage:
         return judge(everything, self.inventory, opening, now=self.now, offsets=self.offsets)
 
     def send(self, frame: Frame, quoted: Opening | None = None) -> Result:
-        return self.interpreter.run(frame, self.conntrack, quoted)
+        """Run a frame; the copies that mirrors get are no deliveries."""
+        result = self.interpreter.run(frame, self.conntrack, quoted)
+        mirrors = {port.location.ofport for port in self.inventory.mirrors}
+        result.ports = [port for port in result.ports if port not in mirrors]
+        return result
 
     def answer(self, result: Result) -> Answer:
         """Return what the flows that a frame hit say of its verdict: the last decision is the deciding one."""

@@ -146,6 +146,7 @@ def test_a_verdict_names_the_deciding_rule_on_both_sides(api):
         {"address": "10.1.0.2", "endpoint": "app-1"},
     )
     rule = {"policy": "web-to-app", "rule": "ask", "owner": "shop-team", "description": "web may ask app"}
+    rule |= {"queue": None, "mirror": None}
     assert opening["egress"]["rules"] == opening["ingress"]["rules"] == [rule]
     assert (opening["ingress"]["tier"], opening["ingress"]["order"]) == ("application", 1000)
 

@@ -238,6 +238,8 @@ def test_the_json_schema_names_every_kind_and_field():
         "Endpoint",
         "Router",
         "Uplink",
+        "Queue",
+        "Mirror",
         "Tiers",
     }
     policy = schema["$defs"]["PolicyDoc"]

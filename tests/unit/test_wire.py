@@ -27,6 +27,7 @@ from intent.compiler.flow import (
     Output,
     OutputReg,
     Resubmit,
+    SetQueue,
     Term,
     exact,
 )
@@ -151,6 +152,7 @@ def test_a_flow_without_a_form_is_refused_and_says_why(name) -> None:
         ("ffff 0010 00002320 0014 0080 0000 01 00", Output(CONTROLLER, 128)),
         ("0000 0010 00000005 ffff 000000000000", Output(5)),
         ("0018 0008 00000000", DecTtl()),
+        ("0015 0008 00000005", SetQueue(5)),
         ("0000 0010 fffffff8 0000 000000000000", Output(IN_PORT)),
         ("ffff 0018 00002320 0020 000f ffff 00010204 000000000000", OutputReg(Slice(f.REG[1], 0, 16))),
     ],
@@ -162,7 +164,7 @@ def test_encodings_of_one_meaning_give_one_value(raw, meaning) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        "0015 0008 00000005",
+        "0017 0008 00000005",
         "ffff 0010 00002320 0001 0005 00 000000",
         "ffff 0010 00002320 000e 0005 03 000000",
         "ffff 0010 00002320 0014 0080 0007 00 00",

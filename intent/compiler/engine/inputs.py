@@ -9,12 +9,12 @@ from typing import TypeVar
 from intent.compiler.fabric import Toward
 from intent.compiler.routing import Ways, ways
 from intent.compiler.tunnels import Path
-from intent.model import DEFAULT_TIERS, Group, Intents, Mode, Network, Policy, Router, Service, Tier
+from intent.model import DEFAULT_TIERS, Group, Intents, Mode, Network, Policy, Queue, Router, Service, Tier
 from topology.fabric import NO_FABRIC, Fabric
 from topology.frozen import differing
-from topology.model import Endpoint, Inventory, Tunnel, UnaddressedPort, UplinkPort, linked
+from topology.model import Endpoint, Inventory, MirrorPort, Tunnel, UnaddressedPort, UplinkPort, linked
 
-_Thing = TypeVar("_Thing", Endpoint, Policy, Group, Service, Network, Router, Tunnel)
+_Thing = TypeVar("_Thing", Endpoint, Policy, Group, Service, Network, Router, Tunnel, Queue)
 _Key = TypeVar("_Key", str, int)
 
 
@@ -40,6 +40,9 @@ class Changes:
     """By datapath id."""
     fabric: Fabric | None = None
     """None: as it was."""
+    queues: Mapping[str, Queue | None] = dataclasses.field(default_factory=dict)
+    mirrors: tuple[MirrorPort, ...] | None = None
+    """All that are plugged in."""
 
 
 class Inputs:
@@ -58,6 +61,8 @@ class Inputs:
         self.dpids: frozenset[int] = frozenset()
         self.tunnels: dict[int, Tunnel] = {}
         self.fabric = NO_FABRIC
+        self.queues: dict[str, Queue] = {}
+        self.mirrors: tuple[MirrorPort, ...] = ()
         self.intents = self._intents(DEFAULT_TIERS)
         self.seen: tuple[Intents, Inventory] | None = None
         """What all this is, if it was given as a whole: the next whole is compared with it, quickly if they are kin."""
@@ -94,6 +99,9 @@ class Inputs:
             self.dpids = dpids
         fabric = None if wanted.fabric is self.fabric else wanted.fabric
         self.fabric = fabric or self.fabric
+        mirrors = wanted.mirrors if wanted.mirrors != self.mirrors else None
+        if mirrors is not None:
+            self.mirrors = mirrors
         policies = {n: None if p is None or p.mode is Mode.OFF else p for n, p in wanted.policies.items()}
         return Changes(
             endpoints=_apply(self.endpoints, wanted.endpoints),
@@ -108,6 +116,8 @@ class Inputs:
             dpids=dpids,
             tunnels=_apply(self.tunnels, wanted.tunnels),
             fabric=fabric,
+            queues=_apply(self.queues, wanted.queues),
+            mirrors=mirrors,
         )
 
     def whole(self) -> Changes:
@@ -125,6 +135,8 @@ class Inputs:
             dpids=self.dpids,
             tunnels=dict(self.tunnels),
             fabric=self.fabric,
+            queues=dict(self.queues),
+            mirrors=self.mirrors,
         )
 
     def changes_to(self, intents: Intents, inventory: Inventory, dpids: Collection[int]) -> Changes:
@@ -144,6 +156,8 @@ class Inputs:
             dpids=frozenset(dpids),
             tunnels=_difference(self.tunnels, inventory.tunnels),
             fabric=inventory.fabric,
+            queues=_difference(self.queues, intents.queues, was.queues if known else None),
+            mirrors=inventory.mirrors,
         )
 
     def _unaddressed(self, was: Inventory | None, now: Inventory) -> dict[UnaddressedPort, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from intent.compiler import routing
 from intent.compiler.compile import attachment_key
 from intent.compiler.engine.audiences import Audiences
 from intent.compiler.engine.inputs import Changes, Inputs
@@ -17,6 +18,7 @@ from intent.compiler.engine.switch import Switch
 from intent.compiler.engine.words import Words
 from intent.compiler.fabric import wiring
 from intent.compiler.flow import Flow
+from intent.compiler.handling import Care, Tended
 from intent.compiler.resolve import Identity
 from intent.compiler.routing import Via, leg_flows
 from topology.fabric import NO_FABRIC, Fabric
@@ -46,6 +48,7 @@ class Places:
         self._joining: dict[tuple[int, str], None] = {}
         """Networks that a switch got its first endpoint of."""
         self._fabric = NO_FABRIC
+        self._care = Care()
         self._newborn: list[Party] = []
         self._staying: list[Plug] = []
         self._gone: list[Plug] = []
@@ -243,8 +246,8 @@ class Places:
 
     # -- what is --------------------------------------------------------------------------------
 
-    def arrive(self, *, rejecting: bool, observing: bool, anew: bool) -> None:
-        """Put endpoints in, with their numbers; `anew` if what follows from rejecting changed."""
+    def arrive(self, care: Care) -> None:
+        """Put endpoints in, with their numbers, and what their ports have for what rules want."""
         for plug in self._come:
             plug.network = self._ledger.number("network", plug.endpoint.network)
             plug.via = self._via(plug.endpoint.network)
@@ -260,9 +263,9 @@ class Places:
         for dpid, network in self._joining:
             self._switches[dpid].ports.join(network, self._leg_flows(network))
         self._joining.clear()
-        self._refuse(rejecting=rejecting, observing=observing, anew=anew)
+        self._tend(care)
         self._offers.arrive()
-        self._audiences.arrive(self._via, observing=observing)
+        self._audiences.arrive(self._via, observing=care.observing)
         self._staying, self._gone, self._come = [], [], []
 
     def _leg_flows(self, network: str) -> Iterator[Flow]:
@@ -275,21 +278,25 @@ class Places:
         domain = self._ways.domains.get(network)
         return None if domain is None else Via(self._ledger.number("network", domain.key), domain.mac)
 
-    def _refuse(self, *, rejecting: bool, observing: bool, anew: bool) -> None:
-        if anew:
-            for switch in self._switches.values():
-                switch.ports.rest()
-        if not rejecting:
+    def _tend(self, care: Care) -> None:
+        anew, self._care = care != self._care, care
+        for switch in self._switches.values() if anew else ():
+            switch.ports.rest()
+        if care.idle:
             return
         for switch in self._switches.values() if anew else self._new_switches():
             local = self._roster.switches.get(switch.ports.dpid, {}).values()
-            switch.ports.refuse((p.endpoint.location.ofport for p in local), observing=observing)
-            uplinks = self._ways.uplinks.get(switch.ports.dpid, ())
-            switch.ports.refuse((p.location.ofport for p in uplinks), observing=observing)
+            switch.ports.tend((Tended(p.endpoint.location.ofport) for p in local), care)
+            switch.ports.tend(self._uplinks(switch.ports.dpid), care)
         for plug in self._come:
             found = self._switches.get(plug.endpoint.location.dpid)
             if found is not None:
-                found.ports.refuse((plug.endpoint.location.ofport,), observing=observing)
+                found.ports.tend((Tended(plug.endpoint.location.ofport),), care)
+
+    def _uplinks(self, dpid: int) -> Iterator[Tended]:
+        number = self._ledger.number
+        for port in self._ways.uplinks.get(dpid, ()):
+            yield Tended(port.location.ofport, number("attachment", routing.attachment_key(port)))
 
 
 def _reached(fabric: Fabric, dpid: int) -> tuple[int | None, int | None]:

@@ -11,9 +11,9 @@ from intent.compiler.engine.clauses import Flows
 from intent.compiler.engine.people import Party
 from intent.compiler.fabric import Toward
 from intent.compiler.flow import Flow, FlowBody, FlowKey
+from intent.compiler.handling import Care, Tended
 from intent.compiler.routing import Via
 from intent.compiler.tunnels import Path, remote_flows, tunnel_flow
-from intent.compiler.verdict import reject_flows
 from intent.model import Network
 from topology.model import Endpoint, IPAddress, Tunnel, UnaddressedPort
 
@@ -100,7 +100,8 @@ class Ports:
         self.wired = False
         """The switch is wired to others."""
         self._wiring: dict[FlowKey, FlowBody] = {}
-        self._refusing: dict[int, tuple[FlowKey, ...]] = {}
+        self._tended: dict[int, tuple[FlowKey, ...]] = {}
+        """By port: what it has of its own for what rules want."""
         self._served: dict[str, dict[MemberKey, tuple[FlowKey, ...]]] = {}
         """By network."""
 
@@ -146,19 +147,18 @@ class Ports:
         """Take it out."""
         self._flows.disclaim(self._legs.pop(network, ()))
 
-    # -- telling refused senders -----------------------------------------------------------------
+    # -- what rules want of ports ----------------------------------------------------------------
 
-    def refuse(self, ofports: Iterable[int], *, observing: bool) -> None:
-        """Show the controller what these ports send and is rejected; `rest` takes the flows out."""
-        for ofport in ofports:
-            if ofport not in self._refusing:
-                first, *_ = reject_flows((ofport,), observing=observing)
-                self._refusing[ofport] = self._flows.claim((first,))
+    def tend(self, ports: Iterable[Tended], care: Care) -> None:
+        """Put what these ports have for rules that reject or name a queue; `rest` takes it out."""
+        for port in ports:
+            if port.ofport not in self._tended:
+                self._tended[port.ofport] = self._flows.claim(care.flows(port))
 
     def rest(self, ofports: Iterable[int] | None = None) -> None:
-        """Show nothing of these ports; None for all."""
-        for ofport in list(self._refusing) if ofports is None else ofports:
-            self._flows.disclaim(self._refusing.pop(ofport, ()))
+        """Take it out of these ports; None for all."""
+        for ofport in list(self._tended) if ofports is None else ofports:
+            self._flows.disclaim(self._tended.pop(ofport, ()))
 
     # -- DHCP and learning -----------------------------------------------------------------------
 

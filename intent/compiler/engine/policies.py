@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from typing import TypeVar
 
@@ -10,8 +11,9 @@ from intent.compiler.engine.ledger import Ledger
 from intent.compiler.engine.people import Cast, Party, People
 from intent.compiler.engine.rules import Layout, PolicyPlan, RulePlan, Unit
 from intent.compiler.engine.words import Words
+from intent.compiler.handling import handles
 from intent.compiler.ids import Band, IdMap
-from intent.model import Action, Intents, Mode
+from intent.model import Action, Intents, Mode, Policy
 
 _Value = TypeVar("_Value")
 
@@ -28,6 +30,8 @@ class Policies:
         """By kind and name of what is read: the policies."""
         self._observed: dict[str, PolicyPlan] = {}
         self._rejecting: dict[str, None] = {}
+        self._handling: Counter[tuple[str, str]] = Counter()
+        """Queues and mirrors, by space and name: how many rules in force name them."""
         self._old: list[PolicyPlan] = []
         self._new: list[PolicyPlan] = []
         self._fresh: dict[Unit, None] = {}
@@ -43,6 +47,15 @@ class Policies:
     def rejecting(self) -> bool:
         """Whether any enforced rule rejects."""
         return bool(self._rejecting)
+
+    @property
+    def handling(self) -> bool:
+        """Whether any enforced rule names a queue or a mirror."""
+        return bool(self._handling)
+
+    def handled(self, space: str) -> list[str]:
+        """Return the queues, or the mirrors, that enforced rules name."""
+        return sorted(name for kind, name in self._handling if kind == space)
 
     def units(self) -> Iterator[Unit]:
         """Yield the units that somebody can meet."""
@@ -101,6 +114,8 @@ class Policies:
         for rule in plan.rules:
             pool = ledger.pools["rule"]
             (pool.want if came else pool.release)(rule.key)
+            for space, name in handles(rule.rule):
+                self._count_handled(policy, space, name, came=came)
             if rule.expires_at:
                 (ledger.want_timer if came else ledger.release_timer)(plan.band, policy.tier, rule.key)
         _note(self._observed, policy.name, plan, there=came and policy.mode is Mode.OBSERVE)
@@ -111,6 +126,14 @@ class Policies:
             _note(readers, policy.name, None, there=came)
             if not readers:
                 del self._readers[key]
+
+    def _count_handled(self, policy: Policy, space: str, name: str, *, came: bool) -> None:
+        pool = self._ledger.pools[space]
+        (pool.want if came else pool.release)(name)
+        if policy.mode is Mode.ENFORCE:
+            self._handling[space, name] += 1 if came else -1
+            if not self._handling[space, name]:
+                del self._handling[space, name]
 
     def enter(self, intents: Intents) -> None:
         """Take casts for what came, give back those of what went, and make units for new named ports."""

@@ -17,6 +17,7 @@ from intent.compiler.engine.clauses import Pattern, Solo, clause, pattern
 from intent.compiler.engine.ledger import Ledger
 from intent.compiler.engine.people import Cast, Leaf, People, PortKey, Split, WantedPorts
 from intent.compiler.flow import Actions, Conjunction, Flow, FlowBody, FlowKey, exact, match_of
+from intent.compiler.handling import marks
 from intent.compiler.ids import band_key
 from intent.compiler.policy import RULE_SIDES, expires_at, origin_of, rule_key
 from intent.compiler.resolve import Vocabulary, flatten, vocabulary
@@ -143,12 +144,13 @@ class Unit:
         self.number_clauses(ledger.number("conjunction", self.key))
         self.priority = ledger.band(policy.tier, policy.order).priority(action, seat, self.number)
         tier = [t.name for t in layout.tiers].index(policy.tier)
+        wanted = marks(plan.rule, ledger.number)
         spots = []
         for verdicts in layout.verdicts if policy.mode is Mode.ENFORCE else layout.verdicts[1:]:
             for direction in plan.directions:
                 table = verdicts.lane.tier(direction, tier)
                 origin = origin_of(verdicts.lane, Kind.RULE, number, direction)
-                actions = () if action is Action.PASS else verdicts.of(action, direction, origin)
+                actions = () if action is Action.PASS else verdicts.of(action, direction, origin, wanted)
                 key = FlowKey(table, self.priority, (exact(f.CONJ_ID, self.number),))
                 decision = Flow(key, FlowBody(actions, origin, 0, plan.expires_at))
                 spots.append(Spot(verdicts.lane, direction, tier, table, decision))

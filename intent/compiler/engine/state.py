@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from intent.compiler import handling
 from intent.compiler.engine.blocks import common
 from intent.compiler.engine.clauses import Keys, Pattern
 from intent.compiler.engine.inputs import Changes, Inputs
@@ -21,6 +22,7 @@ from intent.compiler.engine.rules import Layout, Unit
 from intent.compiler.engine.switch import Switch, fixed_flows
 from intent.compiler.engine.ways import WaysOut
 from intent.compiler.fields import CLIENT_ID, SERVER_ID
+from intent.compiler.handling import Care
 from intent.compiler.ids import IdMap
 from intent.compiler.policy import Posed
 from intent.compiler.resolve import on_wire
@@ -38,8 +40,6 @@ class Turn:
     """It was another: all policy tables are made anew."""
     fixed: bool
     """The flows that every switch holds may change."""
-    refusing: bool
-    """So may those that depend on whether anything rejects."""
 
 
 class State:
@@ -108,13 +108,13 @@ class State:
         self._note_definitions(changes)
         dirty = {*changes.policies, *policies.reading("group", changes.groups)}
         dirty |= policies.reading("service", changes.services)
-        was_rejecting = policies.rejecting
+        before = policies.rejecting, policies.handling
         observed = policies.drop(sorted(dirty), self._judges)
         observed |= policies.read(sorted(dirty), intents)
         layout = policies.layout(intents)
-        anew, turned = layout != self._layout, policies.rejecting != was_rejecting
+        anew, turned = layout != self._layout, before != (policies.rejecting, policies.handling)
         self._layout = layout
-        return Turn(changes, layout, anew, observed or anew or turned, anew or turned)
+        return Turn(changes, layout, anew, observed or anew or turned)
 
     def _note_definitions(self, changes: Changes) -> None:
         if self.switches.keys() != self._inputs.dpids:
@@ -186,9 +186,18 @@ class State:
                     self.switches[dpid].judge.isolate(party)
         for switch in self.busy():
             switch.judge.post(self._posture, self.ways.domains)
-        observing, rejecting = turn.layout.observing, self._policies.rejecting
         self._ways.arrive()
-        self._places.arrive(rejecting=rejecting, observing=observing, anew=turn.refusing)
+        self._handle(turn.layout)
+
+    def _handle(self, layout: Layout) -> None:
+        """Put endpoints in, and what ports have for rules that reject, or name a queue or a mirror."""
+        policies, number = self._policies, self.ledger.number
+        queues = handling.shapes(self._inputs.queues, policies.handled("queue"), number)
+        self._places.arrive(Care(policies.rejecting, layout.observing, queues))
+        mirrors = policies.handled("mirror")
+        for dpid, switch in self.switches.items():
+            here = (port for port in self._inputs.mirrors if port.location.dpid == dpid) if mirrors else ()
+            switch.mirror(handling.mirror_flows(here, mirrors, number))
 
     def _judge_anew(self, switch: Switch, turn: Turn) -> None:
         if turn.fixed or switch.is_new:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from intent.compiler.engine.clauses import Flows
 from intent.compiler.engine.judge import Judge
@@ -11,6 +11,7 @@ from intent.compiler.engine.plugs import Ports
 from intent.compiler.engine.policies import Policies
 from intent.compiler.engine.rules import Layout
 from intent.compiler.flow import Flow, FlowBody, FlowKey
+from intent.compiler.handling import delivery_flow
 from intent.compiler.pipeline import static_flows
 from intent.compiler.tables import Table
 from intent.compiler.verdict import reject_flows, silent_flow, tally_flows
@@ -24,17 +25,27 @@ class Switch:
         self.judge = Judge(self.flows, layout)
         self.ports = Ports(self.flows, dpid)
         self._fixed: dict[FlowKey, FlowBody] = {}
+        self._mirrors: dict[FlowKey, FlowBody] = {}
         self.is_new = True
         """Nothing was asked of it before: there is a program, and no delta."""
 
     def fix(self, fixed: dict[FlowKey, FlowBody]) -> None:
         """Hold exactly these flows, beside those that depend on who is there."""
-        for key in self._fixed.keys() - fixed.keys():
-            self.flows.take(key)
-        for key, body in fixed.items():
-            if self._fixed.get(key) != body:
-                self.flows.put(Flow(key, body))
+        self._exchange(self._fixed, fixed)
         self._fixed = fixed
+
+    def mirror(self, flows: Iterable[Flow]) -> None:
+        """Hold exactly these flows for mirrors."""
+        wanted = dict(flows)
+        self._exchange(self._mirrors, wanted)
+        self._mirrors = wanted
+
+    def _exchange(self, held: dict[FlowKey, FlowBody], wanted: dict[FlowKey, FlowBody]) -> None:
+        for key in held.keys() - wanted.keys():
+            self.flows.take(key)
+        for key, body in wanted.items():
+            if held.get(key) != body:
+                self.flows.put(Flow(key, body))
 
     def follow(self, party: Party) -> bool:
         """Take a party out that is not here any more; return whether it is to be taken in."""
@@ -52,6 +63,8 @@ def fixed_flows(policies: Policies, layout: Layout) -> dict[FlowKey, FlowBody]:
 def _fixed_flows(policies: Policies, layout: Layout) -> Iterator[Flow]:
     observing = layout.observing
     yield from static_flows(Table.CANDIDATE_EGRESS if observing else Table.EGRESS)
+    if policies.handling:
+        yield delivery_flow()
     if observing:
         yield from tally_flows(policies.observed())
     if policies.rejecting:
