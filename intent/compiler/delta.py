@@ -37,9 +37,13 @@ class Delta:
         return len(self.deletes) + len(self.adds) + len(self.changes)
 
 
-def sort_key(key: FlowKey) -> tuple[int, int, tuple[tuple[int, int, int], ...]]:
+def sort_key(key: FlowKey) -> tuple[int, ...]:
     """Order flows by table, then highest priority first, then match."""
-    return key.table, -key.priority, tuple((t.field.index, t.value, t.mask) for t in key.match)
+    table, priority, match = key
+    if len(match) == 1:
+        ((field, value, mask),) = match
+        return table, -priority, field.index, value, mask
+    return table, -priority, *(part for field, value, mask in match for part in (field.index, value, mask))
 
 
 def diff(actual: Mapping[FlowKey, FlowBody], desired: Mapping[FlowKey, FlowBody]) -> Delta:

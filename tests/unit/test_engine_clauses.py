@@ -79,3 +79,19 @@ def test_a_program_says_that_it_changes_and_only_then():
     flows.settle({})
     assert len(flows.delta()) == 1
     assert not flows.delta()
+
+
+@pytest.mark.parametrize("others", [0, 3, 100])
+def test_a_conjunction_that_gets_another_number_of_clauses_is_replaced(others):
+    """As when a rule loses its services: id and clause stay, and the flow holds the old one among any number."""
+    flows = Flows()
+    for member in (Conjunction(number, 1, 3) for number in range(others + 1)):
+        flows.edits(50, 60000).add(ANYTHING, clause(member, 0))
+    flows.settle({})
+    flows.forget()
+    edits = flows.edits(50, 60000)
+    edits.remove(ANYTHING, clause(Conjunction(others, 1, 3), 0))
+    edits.add(ANYTHING, clause(Conjunction(others, 1, 2), 0))
+    flows.settle({})
+    assert flows.program[KEY].actions == (*(Conjunction(n, 1, 3) for n in range(others)), Conjunction(others, 1, 2))
+    assert len(flows.delta().changes) == 1

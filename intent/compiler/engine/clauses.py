@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import weakref
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 from intent.compiler import cookie
 from intent.compiler.delta import Delta, sort_key
-from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Match, Program
+from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Match, Program, make
 from intent.compiler.resolve import CompileError
 
 
@@ -40,15 +41,15 @@ def pattern(match: Match) -> Pattern:
     return found
 
 
-def code(member: Conjunction) -> int:
-    """Return the order of conjunctions in a flow as a number: by id, then clause."""
-    return member.id << 2 | member.clause
+Code: TypeAlias = tuple[int, int]
+"""Id and clause of a conjunction, by which those of a flow are sorted."""
+code: Callable[[Conjunction], Code] = attrgetter("id", "clause")
 
 
 class Solo(NamedTuple):
     """A conjunction that one unit adds to flows, or takes out (None), as the only one so far."""
 
-    at: int
+    at: Code
     member: Conjunction | None
     body: FlowBody | None
     """Of the flow that has no other."""
@@ -64,7 +65,7 @@ def clause(member: Conjunction, expires_at: int) -> Solo:
     return Solo(code(member), member, FlowBody((member,), cookie.CLAUSE, 0, expires_at))
 
 
-Ops: TypeAlias = dict[int, Conjunction | None]
+Ops: TypeAlias = dict[Code, Conjunction | None]
 """By code: there at the end, or not (None)."""
 Keys: TypeAlias = dict[tuple[int, int], dict[Pattern, FlowKey]]
 """Keys by table and priority; switches that change together share them."""
@@ -197,7 +198,7 @@ class Flows:
             for which, ops in edits.patterns.items():
                 key = known.get(which)
                 if key is None:
-                    key = known[which] = FlowKey(table, priority, which.match)
+                    key = known[which] = make(FlowKey, (table, priority, which.match))
                 before = program.get(key)
                 if before is not None:
                     self._edit(key, before, ops, edits.expires_at)
@@ -214,31 +215,31 @@ class Flows:
 
     def _edit(self, key: FlowKey, before: FlowBody, ops: Ops | Solo, expires_at: int | None) -> None:
         there: tuple[Conjunction, ...] = before.actions  # type: ignore[assignment] # it is a clause's
-        after = _edited(there, ops if isinstance(ops, dict) else {ops.at: ops.member})
+        after = _edited(there, ops) if isinstance(ops, dict) else _edited_once(there, ops.at, ops.member)
         if not after:
             self.take(key)
             return
         ends = before.expires_at if expires_at is None else expires_at
-        if after != there or ends != before.expires_at:
-            self._set(key, FlowBody(after, cookie.CLAUSE, 0, ends))
+        if after is not there or ends != before.expires_at:
+            if not self._is_new:
+                self._touched.setdefault(key, before)  # `edits` has said that there is something to settle
+            self.program[key] = make(FlowBody, (after, cookie.CLAUSE, 0, ends))
 
     def delta(self) -> Delta:
         """Return what changed since the last time."""
         deletes, adds, changes = [], [], []
-        for key, before in self._touched.items():
-            after = self.program.get(key)
+        program, touched = self.program, self._touched
+        for key in sorted(touched, key=sort_key):
+            before, after = touched[key], program.get(key)
             if after is None:
                 if before is not None:
                     deletes.append(key)
             elif before is None:
-                adds.append(Flow(key, after))
-            elif before != after:
-                changes.append(Flow(key, after))
-        self._touched.clear()
-        by_key = _flow_order
-        return Delta(
-            tuple(sorted(deletes, key=sort_key)), tuple(sorted(adds, key=by_key)), tuple(sorted(changes, key=by_key))
-        )
+                adds.append(make(Flow, (key, after)))
+            elif len(before.actions) != len(after.actions) or before != after:  # actions take long to compare
+                changes.append(make(Flow, (key, after)))
+        touched.clear()
+        return Delta(tuple(deletes), tuple(adds), tuple(changes))
 
     def forget(self) -> None:
         """Begin here: what was done until now is no delta."""
@@ -254,26 +255,29 @@ class Flows:
                 self.program[key] = before
 
 
-def _flow_order(flow: Flow) -> tuple[int, int, tuple[tuple[int, int, int], ...]]:
-    return sort_key(flow.key)
-
-
 def _edited(there: tuple[Conjunction, ...], ops: Ops) -> tuple[Conjunction, ...]:
-    """Return the conjunctions of a flow after some changes, in order."""
-    if len(ops) * 8 > len(there):
+    """Return the conjunctions of a flow after some changes, in order; the same object if that is no change."""
+    if len(ops) > _FEW:
         whole: Ops = {code(member): member for member in there}
         whole.update(ops)
-        return tuple(member for _, member in sorted(whole.items()) if member is not None)
-    after = list(there)
+        after = tuple(member for _, member in sorted(whole.items()) if member is not None)
+        return there if after == there else after
+    after = there
     for at, member in ops.items():
-        _edit_one(after, at, member)
-    return tuple(after)
+        after = _edited_once(after, at, member)
+    return there if after == there else after
 
 
-def _edit_one(after: list[Conjunction], at: int, member: Conjunction | None) -> None:
-    place = bisect_left(after, at, key=code)
-    is_there = place < len(after) and code(after[place]) == at
-    if is_there and member is None:
-        del after[place]
-    elif not is_there and member is not None:
-        after.insert(place, member)
+_FEW = 4
+"""Changes that are made one by one."""
+
+
+def _edited_once(there: tuple[Conjunction, ...], at: Code, member: Conjunction | None) -> tuple[Conjunction, ...]:
+    place = bisect_left(there, at, key=code)
+    if place == len(there) or code(there[place]) != at:
+        return there if member is None else (*there[:place], member, *there[place:])
+    if member is None:
+        return there[:place] + there[place + 1 :]
+    if member == there[place]:
+        return there
+    return (*there[:place], member, *there[place + 1 :])  # one of another number of clauses

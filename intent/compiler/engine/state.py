@@ -95,9 +95,10 @@ class State:
     def _begin_together(self) -> None:
         """Give new switches what most of them have in common."""
         new = self._new()
-        block = common([switch.judge.meet() for switch in new])
-        for switch in new if block.units else ():
-            switch.judge.lay(block)
+        if new:
+            block = common([switch.judge.meet() for switch in new])
+            for switch in new:
+                switch.judge.lay(block)
 
     def _new(self) -> list[Switch]:
         return [switch for switch in self.busy() if switch.is_new]
