@@ -18,6 +18,7 @@ from intent.store import Store, ensure_token
 from ovsdb import BridgeWish
 from ryu_apps import probing, threads
 from ryu_apps.administration import Administration
+from ryu_apps.annals import Annals
 from ryu_apps.bare import BareSwitches
 from ryu_apps.counting import Counted
 from ryu_apps.hosts import Hosts, known_hosts
@@ -115,6 +116,7 @@ class Controller(Listener):
         self._keep_tunnels()
         self.surveyor = Surveyor(self.planner, self.reconciler, lambda: self.store.revision)
         self.surveyor.links, self.surveyor.reports = self.wires.links, self.reports
+        self.surveyor.annals = Annals(memory)
         watching = (self.surveyor, self.wires, self.polling, self.bare)
         self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, *watching)
         self.web = Web(config.rest, self._rest_app())

@@ -39,6 +39,7 @@ log = logging.getLogger("ringfence.memory")
 GENERATION, OWNER, IDS, CLAIMS, LEARNED = "generation", "owner", "ids", "claims", "learned"
 GAUGES = "gauges"
 LINKS = "links"
+SINCE = "since"
 A = TypeVar("A")
 T = TypeVar("T")
 
@@ -165,6 +166,15 @@ class Memory:
     def keep_gauges(self, dump: bytes) -> None:
         """Make the totals of endpoints durable."""
         self._store.put_state({GAUGES: dump})
+
+    @property
+    def since(self) -> bytes | None:
+        """What `topology.since.dump` returned last."""
+        return self._store.state(SINCE)
+
+    def keep_since(self, dump: bytes) -> None:
+        """Make it durable since when things are as they are."""
+        self._store.put_state({SINCE: dump})
 
     def keep(self, change: IdChange, claims: Claims, learned: Learned) -> None:
         """Make the compiler's inputs durable, those that changed; returns when they are."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from intent.api.ports import TooManyReaders
+from ryu_apps.annals import Annals
 from ryu_apps.planner import Planner
 from ryu_apps.reconciler import Reconciler
 from topology.map import Map, dated
@@ -67,6 +68,8 @@ class Surveyor:
         """Links between switches, and whether each is up; the same object as long as nothing changed."""
         self.reports: Callable[[], Sequence[Report]] = tuple
         """What else an operator should know; likewise."""
+        self.annals: Annals | None = None
+        """Where it is kept since when things are as they are."""
         self._changed = threading.Condition()
         self._journal = Journal(f"{reconciler.generation:x}", KEPT)
         self._map = Map()
@@ -83,6 +86,8 @@ class Surveyor:
         while not self.stopped:
             began = time.monotonic()
             self.look_now()
+            if self.annals:
+                self.annals.note(self._map)
             time.sleep(max(PAUSE_S, SHARE * (time.monotonic() - began)))
             if self._reconciler.wait(lambda: self.stopped or self._differs(self._look()), POLL_S):
                 self._let_rest()
@@ -102,6 +107,8 @@ class Surveyor:
         with self._changed:
             self._changed.notify_all()
         self._reconciler.poke()
+        if self.annals:
+            self.annals.keep(self._map)
 
     def look_now(self) -> None:
         """Compare what is with what was, and write down what happened since."""
@@ -112,7 +119,9 @@ class Surveyor:
         found = self._map
         if before is None or not _same_things(before, sight):
             present = Present(sight.connected, sight.links, sight.networks)
-            found = dated(found, survey(sight.site, sight.inventory, present), now)
+            found = dated(
+                found, survey(sight.site, sight.inventory, present), now, self.annals.past if self.annals else None
+            )
         with self._changed:
             happened = [*differences(self._map, found), *_told(before, sight)]
             if sight.realized > self._realized:

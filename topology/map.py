@@ -10,7 +10,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from topology.paths import LinkEnd
 
@@ -176,25 +176,47 @@ class Map:
     endpoints: Mapping[str, EndpointNode] = dataclasses.field(default_factory=dict)
 
 
-def dated(before: Map, seen: Map, now: datetime) -> Map:
+class Was(NamedTuple):
+    """How a thing was when the controller ended."""
+
+    state: State
+    place: str
+    """As `place_of` says it."""
+    since: datetime
+
+
+Past: TypeAlias = Mapping[str, Mapping[Any, Was]]
+"""By part of a map (`hosts`, `bridges`, …) and key."""
+
+
+def place_of(node: Node) -> str:
+    """Return what must be the same for a thing to be the one that it was, its key aside."""
+    if isinstance(node, EndpointNode):
+        return f"{node.dpid}/{node.ofport}/{node.uid}"
+    return node.uid if isinstance(node, PortNode) else ""
+
+
+def dated(before: Map, seen: Map, now: datetime, past: Past | None = None) -> Map:
     """Return what was seen, each thing with the instant since which it has been in its state.
 
     Args:
         before: the map of a moment ago.
         seen: a survey.
         now: when it was made.
+        past: what is known from before the controller was started: what comes back as it was, has been so since then.
 
     Returns:
         `before` itself where nothing changed; things that did not change are those of `before`.
     """
+    known = past or {}
     parts = {
-        "hosts": _dated(before.hosts, seen.hosts, now),
-        "bridges": _dated(before.bridges, seen.bridges, now),
-        "ports": _dated(before.ports, seen.ports, now),
-        "links": _dated(before.links, seen.links, now),
-        "tunnels": _dated(before.tunnels, seen.tunnels, now),
-        "networks": _dated(before.networks, seen.networks, now),
-        "endpoints": _dated(before.endpoints, seen.endpoints, now),
+        "hosts": _dated(before.hosts, seen.hosts, now, known.get("hosts", {})),
+        "bridges": _dated(before.bridges, seen.bridges, now, known.get("bridges", {})),
+        "ports": _dated(before.ports, seen.ports, now, known.get("ports", {})),
+        "links": _dated(before.links, seen.links, now, known.get("links", {})),
+        "tunnels": _dated(before.tunnels, seen.tunnels, now, known.get("tunnels", {})),
+        "networks": _dated(before.networks, seen.networks, now, known.get("networks", {})),
+        "endpoints": _dated(before.endpoints, seen.endpoints, now, known.get("endpoints", {})),
     }
     if all(part is getattr(before, name) for name, part in parts.items()):
         return before
@@ -204,21 +226,22 @@ def dated(before: Map, seen: Map, now: datetime) -> Map:
 K = TypeVar("K")
 
 
-def _dated(before: Mapping[K, N], seen: Mapping[K, N], now: datetime) -> Mapping[K, N]:
+def _dated(before: Mapping[K, N], seen: Mapping[K, N], now: datetime, past: Mapping[K, Was]) -> Mapping[K, N]:
     found: dict[K, N] = {}
     same = len(before) == len(seen)
     for key, node in seen.items():
         old = before.get(key)
-        new = dataclasses.replace(node, since=_since(old, node, now))
+        new = dataclasses.replace(node, since=_since(old, node, now, past.get(key)))
         found[key] = old if old is not None and old == new else new
         same = same and found[key] is old
     return before if same else found
 
 
-def _since(old: N | None, node: N, now: datetime) -> datetime:
+def _since(old: N | None, node: N, now: datetime, was: Was | None) -> datetime:
     """Return since when a thing is as it is: from now on, unless it was so before."""
-    if old is None or old.state is not node.state:
-        return now
-    if isinstance(old, EndpointNode) and isinstance(node, EndpointNode) and old.place != node.place:
-        return now
-    return old.since
+    moved = isinstance(old, EndpointNode) and isinstance(node, EndpointNode) and old.place != node.place
+    if old is not None and old.state is node.state and not moved:
+        return old.since
+    if was is not None and (was.state, was.place) == (node.state, place_of(node)):
+        return min(was.since, now)
+    return now

@@ -21,14 +21,15 @@ def test_a_switch_without_database_passes_on_and_a_restart_changes_nothing(janit
     assert site.reaches("h1", "h3")
     switches = {item["dpid"]: item for item in site.ask("GET", "/v1/switches")["items"]}
     assert (switches[f"{2:016x}"]["host"], switches[f"{2:016x}"]["problem"]) == (f"openflow:{2:016x}", "")
-    before = {n: site.state(n) for n in site.numbers}
+    before, things = {n: site.state(n) for n in site.numbers}, _things(site)
     with Stream(site, "h1", "h3", 5000) as stream:
         time.sleep(0.3)
         site.stop()
         time.sleep(0.5)
         site.start()
+        since = "everything is again as it was, since then and not since the restart"
+        site.until(lambda: _things(site) == things, since, 30)
         site.settle()
-        time.sleep(0.5)
     assert {n: site.state(n) for n in site.numbers} == before
     assert stream.lost == 0
 
@@ -62,3 +63,8 @@ def test_a_document_binds_an_endpoint_to_a_port_of_it(janitor):
     site.settle()
     assert site.reaches("h1", "h2")
     assert site.reaches("h2", "h1")
+
+
+def _things(site: FabricSite) -> dict[str, list[object]]:
+    """Return everything that there is, each with its state and since when."""
+    return {name: value for name, value in site.ask("GET", "/v1/topology").items() if isinstance(value, list)}

@@ -2,15 +2,18 @@
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from types import SimpleNamespace
 
 import pytest
 
+from ryu_apps.annals import Annals
 from tests.unit.site_kit import HOST, bridge, interface, port, site_of, uid
 from topology.events import HostLost, InterfaceRow, PortRow, RootRow, RowsChanged
 from topology.map import Map, Role, State, dated
 from topology.model import Endpoint, Inventory, Location, Report, UnaddressedPort
 from topology.news import Journal, News, differences, report_news
 from topology.paths import LinkEnd
+from topology.since import dump, load, without
 from topology.site import reduce
 from topology.survey import OFPP_LOCAL, Present, survey
 
@@ -96,6 +99,63 @@ def test_other_labels_do_not_change_since_and_another_port_does():
 def test_the_same_survey_is_the_same_map():
     first = dated(Map(), survey(site(1), people(endpoint("web", 1)), UP), T0)
     assert dated(first, survey(site(1), people(endpoint("web", 1)), UP), LATER) is first
+
+
+def test_since_outlives_the_controller_and_what_went_and_came_again_is_news():
+    def seen(*, wire: bool = True) -> Map:
+        return survey(site(1, 2), people(endpoint("web", 1)), Present({1}, {WIRE: wire}, UP.networks))
+
+    here = dated(Map(), seen(), T0)
+    past = load(dump(here, {}, lambda: None))
+    assert dated(Map(), seen(), LATER, past) == here
+    waiting = dated(Map(), seen(wire=False), LATER, past)
+    assert waiting.links[WIRE].since == LATER
+    left = without(past, waiting)
+    assert {part for part, things in left.items() if things} == {"links"}
+    assert load(dump(waiting, left, lambda: None)) == past
+    back = dated(waiting, seen(), LATER, left)
+    assert back.links[WIRE].since == T0
+    broken = dated(back, seen(wire=False), LATER, without(left, back))
+    assert dated(broken, seen(), LATER, without(left, back)).links[WIRE].since == LATER
+
+
+def test_who_is_plugged_in_elsewhere_after_a_restart_is_there_since_then():
+    past = load(dump(dated(Map(), survey(site(1, 2), people(endpoint("web", 1)), UP), T0), {}, lambda: None))
+    moved = dated(Map(), survey(site(1, 2), people(endpoint("web", 2)), UP), LATER, past)
+    assert moved.endpoints["web"].since == LATER
+    assert moved.hosts[HOST].since == T0
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{",
+        b'["hosts", "h", "up", ""]',
+        b'["cats", "h", "up", "", "2026-01-01T00:00:00+00:00"]',
+        b'["hosts", "h", "up", "", "2026-01-01T00:00:00"]',
+        b'["hosts", "h", "merry", "", "2026-01-01T00:00:00+00:00"]',
+        b'["ports", 7, "up", "", "2026-01-01T00:00:00+00:00"]',
+        b'["links", [[1, 2], [3]], "up", "", "2026-01-01T00:00:00+00:00"]',
+        b"\xff",
+    ],
+)
+def test_what_nobody_wrote_is_no_past_and_begins_anew(raw, caplog):
+    with pytest.raises((ValueError, TypeError)):
+        load(raw)
+    annals = Annals(SimpleNamespace(since=raw))  # type: ignore[arg-type] # all that is asked
+    assert annals.past == {}
+    assert "dated anew" in caplog.text
+
+
+def test_the_newest_map_is_written_once_and_soon():
+    kept: list[bytes] = []
+    annals = Annals(SimpleNamespace(since=None, keep_since=kept.append))  # type: ignore[arg-type] # all that is asked
+    found = dated(Map(), survey(site(1), people(endpoint("web", 1)), UP), T0)
+    annals.note(found)
+    assert kept == []
+    annals.keep(found)
+    annals.keep(found)
+    assert kept == [dump(found, {}, lambda: None)]
 
 
 def kinds(before: Map, after: Map) -> list[tuple[str, str]]:
