@@ -51,7 +51,10 @@ class Stream:
     def __init__(self, site: Site, source: str, destination: str, port: int) -> None:
         self.arrived: list[float] = []
         """When, by `time.monotonic`."""
-        self.sent = 0
+        self._numbers: set[int] = set()
+        """Of the datagrams that arrived."""
+        self._sent_at: list[float] = []
+        """By number."""
         self._to = (site.hosts[destination].address, port)
         self._receiver, self._sender = _socket(site.hosts[destination]), _socket(site.hosts[source])
         self._receiver.bind(self._to)
@@ -74,17 +77,24 @@ class Stream:
 
     def _send(self) -> None:
         while not self._done.wait(PERIOD_S):
-            self._sender.sendto(b"x", self._to)
-            self.sent += 1
+            number = len(self._sent_at)
+            self._sent_at.append(time.monotonic())
+            self._sender.sendto(number.to_bytes(8, "big"), self._to)
 
     def _receive(self) -> None:
         waits = True
         while waits:
             try:
-                self._receiver.recv(64)
+                number = int.from_bytes(self._receiver.recv(64), "big")
                 self.arrived.append(time.monotonic())
+                self._numbers.add(number)
             except TimeoutError:
                 waits = not self._done.is_set()
+
+    @property
+    def sent(self) -> int:
+        """Datagrams that were sent."""
+        return len(self._sent_at)
 
     @property
     def lost(self) -> int:
@@ -95,6 +105,22 @@ class Stream:
         """Return the longest time between two arrivals, of those that ended after `began`; infinite for no arrival."""
         gaps = [later - sooner for sooner, later in itertools.pairwise(self.arrived) if later > began]
         return max(gaps, default=float("inf"))
+
+    def outage_s(self, began: float = 0.0) -> float:
+        """Return the longest time after `began` of which nothing arrived that was sent then; to be asked after the end.
+
+        A busy machine that lets datagrams wait makes a silence longer, but no outage. Infinite for no arrival.
+        """
+        if not self._numbers:
+            return float("inf")
+        longest, first_lost = 0.0, -1.0
+        for number, at in enumerate(self._sent_at):
+            if number in self._numbers:
+                first_lost = -1.0
+            elif at > began:
+                first_lost = at if first_lost < 0 else first_lost
+                longest = max(longest, at - first_lost + PERIOD_S)
+        return longest
 
 
 def unintended(site: Site, ports: Sequence[int]) -> tuple[list[str], dict[Cell, bool]]:

@@ -64,7 +64,7 @@ def main():
             "unintended": wrong + [f"mended: {cell}" for cell in after],
             "sent": stream.sent,
             "lost": stream.lost,
-            "silence_ms": round(stream.silence_s(began) * 1000, 1),
+            "outage_ms": round(stream.outage_s(began) * 1000, 1),
             "problems": sorted(s["problem"] for s in fabric.ask("GET", "/v1/switches")["items"] if s["problem"]),
         }
     print(json.dumps(told))
