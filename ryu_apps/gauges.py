@@ -42,7 +42,22 @@ class Owner(NamedTuple):
 
     endpoint: str
     uid: str
-    """Of the OVSDB row: another row is another interface, which counts from 0."""
+    """Of the OVSDB row: another row is another attachment."""
+    device: str = ""
+    """MAC of the network device, if it is known: the same one may be plugged in elsewhere, and counts on."""
+
+
+class Device(NamedTuple):
+    """What an endpoint's network device counted last, wherever it was plugged in."""
+
+    mac: str
+    counters: Counters
+
+    def goes_on(self, mac: str, counters: Counters) -> bool:
+        """Whether these can be the counters of the same device: another one counts from 0."""
+        return (
+            bool(mac) and mac == self.mac and all(now >= was for was, now in zip(self.counters, counters, strict=True))
+        )
 
 
 def grown(last: int, now: int) -> int:
@@ -81,12 +96,13 @@ class Ring:
 class Gauge:
     """One endpoint."""
 
-    __slots__ = ("at", "minutes", "reasons", "seconds", "seen_at", "since", "totals")
+    __slots__ = ("at", "device", "minutes", "reasons", "seconds", "seen_at", "since", "totals")
 
     def __init__(self, since: float) -> None:
         self.since = self.at = self.seen_at = since
         self.totals = [0] * WIDTH
         self.reasons: dict[tuple[str, str], int] = {}
+        self.device: Device | None = None
         self.seconds: Ring | None = None
         self.minutes: Ring | None = None
 
@@ -140,9 +156,11 @@ class Gauges:
             gauge = self._gauge(owner.endpoint, at)
             key, counters = (dpid, owner.uid), tuple(port[1:])
             last = self._last.get(key)
+            if last is None and gauge.device is not None and gauge.device.goes_on(owner.device, counters):
+                last = gauge.device.counters  # it moved, and took them along
             for place, before, now in zip(PLACES, last or (0,) * len(counters), counters, strict=True):
                 gauge.totals[place] += grown(before, now)
-            self._last[key] = counters
+            self._last[key], gauge.device = counters, Device(owner.device, counters)
             gauge.seen_at = at
             gauge.keep(at)
 
@@ -198,7 +216,9 @@ class Gauges:
             for name, g in self._gauges.items()
         }
         last = [[dpid, uid, *counters] for (dpid, uid), counters in self._last.items()]
-        return json.dumps({"figures": Figures._fields, "endpoints": endpoints, "last": last}).encode()
+        devices = {name: [g.device.mac, *g.device.counters] for name, g in self._gauges.items() if g.device}
+        whole = {"figures": Figures._fields, "endpoints": endpoints, "last": last, "devices": devices}
+        return json.dumps(whole).encode()
 
     @classmethod
     def load(cls, raw: bytes) -> Gauges:
@@ -217,5 +237,8 @@ class Gauges:
             for place, total in zip(places, totals, strict=True):
                 gauge.totals[place] = int(total)
             gauge.reasons = {(figure, why): int(n) for figure, why, n in reasons}
+        for name, (mac, *counters) in kept.get("devices", {}).items():
+            if name in found._gauges and len(counters) == len(PLACES):
+                found._gauges[name].device = Device(str(mac), tuple(map(int, counters)))
         found._last = {(int(dpid), str(uid)): tuple(map(int, counters)) for dpid, uid, *counters in kept["last"]}
         return found

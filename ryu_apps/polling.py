@@ -6,7 +6,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from intent.api.figures import Moment, Reading
@@ -22,7 +22,8 @@ from ryu_apps.gauges import Gauges, Owner
 from ryu_apps.logs import Limited
 from ryu_apps.session import Role, Session
 from ryu_apps.wire import PacketIn, WireError
-from topology.model import Endpoint, UnaddressedPort
+from topology.events import InterfaceRow
+from topology.model import Endpoint, Inventory, Location, UnaddressedPort
 
 if TYPE_CHECKING:
     from ryu_apps.controller import Controller
@@ -94,8 +95,19 @@ class Polling:
         """Return whose each port is, by datapath id and port number, as the `newest` plan has it, or a late one."""
         built, now = self._controller.planner.built, time.monotonic()
         if built is not None and built is not self._owners_of and (newest or now - self._looked_at >= LOOK_S):
-            self._owners, self._owners_of, self._looked_at = owners_of(built), built, now
+            self._owners, self._owners_of, self._looked_at = self._owners_in(built), built, now
         return self._owners
+
+    def _owners_in(self, built: Built) -> dict[int, dict[int, Owner]]:
+        planner = self._controller.planner
+        site = planner.site
+        rows = {bridge.dpid: site.hosts[bridge.host].rows for bridge in planner.bridges() if bridge.host in site.hosts}
+
+        def device(place: Location) -> str:
+            row = rows[place.dpid].get(place.uid) if place.dpid in rows else None
+            return row.mac_in_use or "" if isinstance(row, InterfaceRow) else ""
+
+        return owners_of(built.inventory, device)
 
     def keep(self) -> None:
         """Make the totals durable."""
@@ -169,14 +181,13 @@ class Polling:
         return self.gauges.past(endpoint, minutes=minutes)
 
 
-def owners_of(built: Built) -> dict[int, dict[int, Owner]]:
-    """Return whose each port is, by datapath id and port number."""
+def owners_of(inventory: Inventory, devices: Callable[[Location], str]) -> dict[int, dict[int, Owner]]:
+    """Return whose each port is, by datapath id and port number; `devices` tells the MAC of what is there."""
     found: dict[int, dict[int, Owner]] = {}
-    inventory = built.inventory
     things: Iterable[Endpoint | UnaddressedPort] = itertools.chain(inventory.endpoints.values(), inventory.unaddressed)
     for thing in things:
         place = thing.location
-        found.setdefault(place.dpid, {})[place.ofport] = Owner(thing.name, place.uid)
+        found.setdefault(place.dpid, {})[place.ofport] = Owner(thing.name, place.uid, devices(place))
     return found
 
 

@@ -65,7 +65,7 @@ def leaked(network):
 
 def moving(network):
     """How long after its port appears the first packet reaches a workload, at each of some moves."""
-    delays, wrong = [], 0
+    delays, wrong, totals = [], 0, []
     hosts = list(network.hosts)
     for number in range(MOVES):
         here, there = hosts[number % 3], hosts[(number + 1) % 3]
@@ -74,7 +74,25 @@ def moving(network):
         delays.append(move(network, here, there))
         reports(network, sources)
         wrong += leaked(network)
-    return {"delays_ms": delays, "leaked": wrong}
+        totals.append(counted(network))
+    return {"delays_ms": delays, "leaked": wrong, "totals": totals, "device": device(network)}
+
+
+def counted(network):
+    """What the controller says that the workload sent and received, in packets, once that has come to rest."""
+    before, now = None, {}
+    while now != before:
+        time.sleep(1.2)  # ports are asked once a second
+        before, now = now, network.controller.rest.call("GET", "/v1/endpoints/vm/counters")["totals"]
+    return {figure: now[figure] for figure in ("rxPackets", "txPackets")}
+
+
+def device(network):
+    """What the workload's own device counted."""
+    with namespaces.entered(network.places["vm"]):
+        text = open("/proc/thread-self/net/dev").read()  # noqa: PTH123, SIM115 - as short as can be
+    words = re.search(r"eth0:(.*)", text)[1].split()
+    return {"rxPackets": int(words[1]), "txPackets": int(words[9])}
 
 
 def move(network, here, there):
@@ -99,9 +117,7 @@ def ids(network):
 
 def received(network):
     """Read how many packets the workload's device has got."""
-    with namespaces.entered(network.places["vm"]):
-        text = open("/proc/thread-self/net/dev").read()  # noqa: PTH123, SIM115 - as short as can be
-    return int(re.search(r"eth0:\s*\d+\s+(\d+)", text)[1])
+    return device(network)["rxPackets"]
 
 
 def lying(network):

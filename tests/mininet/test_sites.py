@@ -3,6 +3,8 @@
 Forbidden packets never arrive, whatever happens.
 """
 
+import itertools
+
 import pytest
 
 from tests.mininet import sandboxed
@@ -26,6 +28,13 @@ def test_a_workload_that_moves_is_reached_at_once_and_nothing_is_left_behind(see
     found = seen["moving"]
     assert found["leaked"] == 0
     assert sorted(found["delays_ms"])[len(found["delays_ms"]) // 2] < FIRST_PACKET_MS
+
+
+def test_what_it_counted_goes_along_with_a_workload_that_moves(seen):
+    found = seen["moving"]
+    assert found["totals"][-1] == found["device"]
+    for before, after in itertools.pairwise(found["totals"]):
+        assert all(after[figure] > before[figure] for figure in before)
 
 
 def test_packets_from_nobody_end_at_the_guard_and_are_told_once(seen):

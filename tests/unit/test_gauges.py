@@ -69,6 +69,26 @@ def test_totals_go_on_over_another_port_another_switch_and_another_row() -> None
     assert gauges.reading("web-1").totals[:5:3] == (27, 15)
 
 
+def test_a_device_that_moves_counts_on_and_a_new_one_from_nothing() -> None:
+    gauges, mac = Gauges(), "02:00:00:00:00:99"
+    gauges.ports(1.0, 1, [port(7, 10, 20)], {7: Owner("web-1", "row-1", mac)})
+    gauges = Gauges.load(gauges.dump())
+    gauges.ports(2.0, 2, [port(1, 12, 20)], {1: Owner("web-1", "row-9", mac)})  # it went to another host
+    assert gauges.reading("web-1").totals[:5:3] == (20, 12)
+    gauges.ports(3.0, 1, [port(7, 30, 30)], {7: Owner("web-1", "row-3", "02:00:00:00:00:98")})  # another device
+    assert gauges.reading("web-1").totals[:5:3] == (50, 42)
+    gauges.ports(4.0, 1, [port(8, 29, 40)], {8: Owner("web-1", "row-4", "02:00:00:00:00:98")})  # made anew
+    assert gauges.reading("web-1").totals[:5:3] == (90, 71)
+    gauges.ports(5.0, 1, [port(9, 29, 40)], {9: Owner("web-1", "row-5")})  # nobody knows which it is
+    assert gauges.reading("web-1").totals[:5:3] == (130, 100)
+
+
+def test_totals_kept_by_an_earlier_version_are_read() -> None:
+    kept = json.loads(Gauges().dump())
+    del kept["devices"]
+    assert Gauges.load(json.dumps(kept).encode()).readings() == []
+
+
 def test_who_takes_over_an_interface_does_not_get_what_it_counted_before() -> None:
     gauges = Gauges()
     gauges.ports(1.0, 1, [port(7, 10, 20)], {7: WEB})
