@@ -20,12 +20,15 @@ from typing import Any
 from mininet_scenarios import namespaces, shell
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.namespaces import Nic
-from mininet_scenarios.private_ovs import PrivateOvs
+from mininet_scenarios.private_ovs import Daemon, PrivateOvs
 
 BRIDGE = "br-ring"
 OPENFLOW_PORT, REST_PORT = 6653, 8181
 START_S = 60.0
 """A busy machine may take its time."""
+DEAD_S = 2.0
+"""How long what was killed stays so."""
+LINK = {"ringfence:link": "true"}
 
 Wires = Sequence[tuple[int, int]]
 """Which switches are wired to each other; numbers from 1."""
@@ -118,8 +121,7 @@ class FabricSite:
         namespaces.batch([f"addr add {net}.1/24 dev m{number}", f"link set m{number} up", "link set lo up"], self.netns)
         mine = [f"addr add {net}.2/24 dev m0", "link set m0 up", "link set lo up", f"route add default via {net}.1"]
         namespaces.batch(mine, ovs.netns)
-        bridge = f"-- set bridge {BRIDGE} datapath_type=netdev fail_mode=secure other_config:datapath-id={dpid:016x}"
-        ovs.vsctl("add-br", BRIDGE, *bridge.split())
+        _make_bridge(ovs, dpid)
         return ovs
 
     @property
@@ -139,7 +141,7 @@ class FabricSite:
         namespaces.batch([f"link add {name} netns {a.netns} type veth peer name {peer} netns {b.netns}"])
         for ovs, port in ends:
             namespaces.batch([f"link set {port} up addrgenmode none"], ovs.netns)
-            ovs.vsctl("add-port", BRIDGE, port, "--", "set", "interface", port, 'external_ids:"ringfence:link"="true"')
+            _plug(ovs, port, LINK)
 
     def dial(self, number: int) -> None:
         """Let a switch connect to the controller, as an administrator does where nobody else may."""
@@ -149,12 +151,8 @@ class FabricSite:
 
     def _host(self, number: int) -> FabricHost:
         netns, ovs, address = self.janitor.netns(), self.switches[number], f"10.9.0.{number}"
-        mac = f"02:00:00:00:09:{number:02x}"
-        namespaces.plug([Nic(netns, "w0", mac, (address,))], ovs.netns)
-        ids = {"iface-id": f"h{number}", "attached-mac": mac, "ringfence:ip": address, "ringfence:network": "lan",
-               "ringfence:label/app": f"h{number}", "ringfence:label/side": ("even", "odd")[number % 2]}  # fmt: skip
-        words = [f'external_ids:"{key}"="{value}"' for key, value in ids.items()]
-        ovs.vsctl("add-port", BRIDGE, "w0", "--", "set", "interface", "w0", *words)
+        namespaces.plug([Nic(netns, "w0", _mac(number), (address,))], ovs.netns)
+        _plug(ovs, "w0", _identity(number))
         return FabricHost(f"h{number}", number, netns, address)
 
     def cut(self, one: int, other: int) -> None:
@@ -164,6 +162,28 @@ class FabricSite:
     def mend(self, one: int, other: int) -> None:
         """Mend a wire that was cut."""
         namespaces.batch([f"link set {self.port(one, other)} up"], self.switches[one].netns)
+
+    def befall(self, number: int, fault: str) -> None:
+        """Break something of a switch, and mend it: `kill`, `restart-database`, `restart-switch`, `empty-database`."""
+        ovs = self.switches[number]
+        if fault == "kill":
+            for daemon in Daemon:
+                ovs.kill(daemon)
+            time.sleep(DEAD_S)
+            for daemon in Daemon:
+                ovs.start_daemon(daemon)
+        elif fault == "restart-database":
+            ovs.restart(Daemon.DATABASE)
+        elif fault == "restart-switch":
+            ovs.restart(Daemon.SWITCH)
+        else:
+            ovs.replace_database()
+            _make_bridge(ovs, number)
+            for one, other in self.wires:
+                if number in {one, other}:
+                    _plug(ovs, self.port(number, other if number == one else one), LINK)
+            if f"h{number}" in self.hosts:
+                _plug(ovs, "w0", _identity(number))
 
     # -- the controller ------------------------------------------------------------------------
 
@@ -254,6 +274,18 @@ class FabricSite:
                 before, quiet_since = now, time.monotonic()
             time.sleep(0.05)
 
+    def recover(self) -> None:
+        """Return when every switch is connected and every host known, and then as `settle` does."""
+        self.until(self._is_whole, "every switch is connected and every host known")
+        self.settle()
+
+    def _is_whole(self) -> bool:
+        switches = self.ask("GET", "/v1/switches")["items"]
+        known = {item["name"] for item in self.ask("GET", "/v1/live/endpoints")["items"]}
+        realized = self.ask("GET", "/v1/status")["realized"]["phase"] == "realized"
+        connected = sum(item["connected"] for item in switches) == len(self.numbers)
+        return connected and realized and known == self.hosts.keys()
+
     def state(self, number: int) -> str:
         """Return the flows and groups of a switch, sorted."""
         ovs = self.switches[number]
@@ -271,6 +303,32 @@ class FabricSite:
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Yield every ordered pair of hosts."""
         return ((one, other) for one in self.hosts for other in self.hosts if one != other)
+
+
+def _mac(number: int) -> str:
+    return f"02:00:00:00:09:{number:02x}"
+
+
+def _identity(number: int) -> dict[str, str]:
+    """Return what the row of a host's port says."""
+    return {
+        "iface-id": f"h{number}",
+        "attached-mac": _mac(number),
+        "ringfence:ip": f"10.9.0.{number}",
+        "ringfence:network": "lan",
+        "ringfence:label/app": f"h{number}",
+        "ringfence:label/side": ("even", "odd")[number % 2],
+    }
+
+
+def _make_bridge(ovs: PrivateOvs, dpid: int) -> None:
+    bridge = f"-- set bridge {BRIDGE} datapath_type=netdev fail_mode=secure other_config:datapath-id={dpid:016x}"
+    ovs.vsctl("add-br", BRIDGE, *bridge.split())
+
+
+def _plug(ovs: PrivateOvs, port: str, ids: Mapping[str, str]) -> None:
+    words = [f'external_ids:"{key}"="{value}"' for key, value in ids.items()]
+    ovs.vsctl("add-port", BRIDGE, port, "--", "set", "interface", port, *words)
 
 
 def said(site: FabricSite) -> str:

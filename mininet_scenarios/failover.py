@@ -28,6 +28,12 @@ PORTS = (5001, 5002)
 WIRE = (5, 7)
 """From an aggregation switch down to an edge: the break that equal-cost ways alone do not survive."""
 STREAMS = (("h7", "h8"), ("h7", "h19"), ("h8", "h7"), ("h12", "h7"), ("h20", "h7"))
+FAULTS = (
+    ("an edge switch died and came back", 7, "kill"),
+    ("the database of an aggregation switch restarted", 5, "restart-database"),
+    ("a core switch restarted", 1, "restart-switch"),
+    ("the database of an edge switch was replaced by an empty one", 8, "empty-database"),
+)
 INTENTS = """
 {kind: Network, name: lan, subnets: [10.9.0.0/24]}
 ---
@@ -77,6 +83,11 @@ def run(say: Callable[[str], None]) -> Outcome:
             if not without:
                 site.mend(*WIRE)
             site.settle(without=without)
+            more, count = _measure(site, title, say)
+            wrong, cells = wrong + more, cells + count
+        for title, number, fault in FAULTS:
+            site.befall(number, fault)
+            site.recover()
             more, count = _measure(site, title, say)
             wrong, cells = wrong + more, cells + count
         for ovs in site.switches.values():

@@ -53,7 +53,7 @@ def test_a_wire_of_a_fat_tree_breaks_and_next_to_nothing_is_lost():
     assert done.stdout, done.stderr
     result = json.loads(done.stdout)
     assert result["unintended"] == []
-    assert result["cells"] == result["as_intended"] == 3 * 8 * 7 * len(failover.PORTS)
+    assert result["cells"] == result["as_intended"] == (3 + len(failover.FAULTS)) * 8 * 7 * len(failover.PORTS)
     assert max(result["outages_ms"]) <= failover.ALLOWED_S * 1000
     assert done.returncode == 0
 
