@@ -11,8 +11,8 @@ import dataclasses
 from datetime import datetime
 from typing import NamedTuple
 
-from intent.meaning.guards import Admitted, Audience, Reason, Verdict, admit, drop
-from intent.meaning.places import holder, is_inside, uplink_of
+from intent.meaning.guards import Admitted, Audience, Reason, Verdict, admit, drop, hop
+from intent.meaning.places import holder, is_inside, is_known, uplinks_of
 from intent.meaning.policy import NO_ZONES, Offsets, UnknownName, candidate_set, judge, selects
 from intent.meaning.rulings import (
     Because,
@@ -25,7 +25,7 @@ from intent.meaning.rulings import (
     Ruling,
 )
 from intent.model import Action, Intents
-from topology.model import Inventory, IPAddress
+from topology.model import Inventory, IPAddress, UplinkPort
 from topology.packet import ICMP, ICMPV6, SCTP, Connection, ConnectionRole, Fate, Frame, Opening, Outcome, Tracked
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "UnknownName",
     "Verdict",
     "admit",
+    "aim",
     "can_open",
     "candidate_set",
     "evaluate",
@@ -78,8 +79,9 @@ def evaluate(  # noqa: PLR0913  everything a fate depends on; the tail is keywor
     now: datetime,
     capabilities: Capabilities = OVS_USERSPACE,
     offsets: Offsets = NO_ZONES,
+    arrived: Admitted | None = None,
 ) -> Verdict:
-    """Say what the frame's switch does with it, and why.
+    """Say what the frame's switch does with it, and why; or what the one does that it was sent on to.
 
     Args:
         intents: what people asked for; names in it must resolve.
@@ -89,18 +91,23 @@ def evaluate(  # noqa: PLR0913  everything a fate depends on; the tail is keywor
         now: as for `judge`.
         capabilities: of the switch.
         offsets: as for `judge`.
+        arrived: as the sender's switch aimed it, if the destination's is asked, which judges again; `tracked` is
+            then what the conntrack there says.
 
     Raises:
         UnknownName, ValueError: as `judge`; ValueError too if `tracked` or its connection is missing.
     """
-    admitted = admit(intents, inventory, frame)
+    admitted = arrived or admit(intents, inventory, frame)
     if isinstance(admitted, Verdict):
         return admitted
     if isinstance(admitted, Audience):
         return _copied(intents, inventory, (frame, admitted), now, offsets)
     if tracked is None:
         raise ValueError("conntrack decides here: say what it makes of the frame")
-    opening = _opening(intents, inventory, frame, (admitted, tracked), capabilities)
+    dpid = frame.dpid if arrived is None else arrived.destination.location.dpid
+    if arrived is None:
+        admitted = aim(intents, inventory, frame, (admitted, tracked))
+    opening = _opening(_Scene(intents, inventory, dpid), frame, (admitted, tracked), capabilities)
     if isinstance(opening, Reason):
         return drop(opening)
     judgement = judge(intents, inventory, opening, now=now, offsets=offsets)
@@ -127,6 +134,25 @@ def _copied(
     return Verdict(fate, Reason.POLICY, copies=copies)
 
 
+def aim(intents: Intents, inventory: Inventory, frame: Frame, known: tuple[Admitted, Tracked]) -> Admitted:
+    """Return where a frame that was admitted goes: out of the domain, an answer leaves as its connection came.
+
+    So both conntracks that keep a connection see both its directions. So does an ICMP error about one.
+    """
+    admitted, tracked = known
+    connection, taken = tracked.connection, admitted.destination
+    if connection is None or admitted.hop is None or not isinstance(taken, UplinkPort):
+        return admitted
+    ways = {
+        ConnectionRole.REPLY: {connection.client_attachment},
+        ConnectionRole.RELATED: {connection.client_attachment, connection.server_attachment},
+    }.get(tracked.role, set())
+    for port in uplinks_of(intents, inventory, admitted.network, frame.dpid):
+        if port.attachment in ways:
+            return admitted._replace(destination=port, hop=hop(frame, port, admitted.hop.eth_src))
+    return admitted
+
+
 def can_open(protocol: int, icmp_type: int | None = None, icmp_code: int | None = None) -> bool:
     """Say whether a packet may open a connection; of ICMP only requests (code 0) do, the rest conntrack calls invalid.
 
@@ -139,12 +165,16 @@ def can_open(protocol: int, icmp_type: int | None = None, icmp_code: int | None 
 # -- connections ----------------------------------------------------------------------------------
 
 
+class _Scene(NamedTuple):
+    """What one switch goes by."""
+
+    intents: Intents
+    inventory: Inventory
+    dpid: int
+
+
 def _opening(
-    intents: Intents,
-    inventory: Inventory,
-    frame: Frame,
-    known: tuple[Admitted, Tracked],
-    capabilities: Capabilities,
+    scene: _Scene, frame: Frame, known: tuple[Admitted, Tracked], capabilities: Capabilities
 ) -> Opening | Reason:
     """Return the opening whose judgement is the frame's, or why there is none.
 
@@ -158,7 +188,7 @@ def _opening(
         return _own_opening(frame, admitted.network)
     if tracked.connection is None:
         raise ValueError(f"a {tracked.role.value} packet belongs to a connection: say which")
-    if not _still_attached(intents, inventory, tracked.connection, frame.dpid):
+    if not _still_attached(scene, admitted, tracked.role, tracked.connection):
         return Reason.CHANGED_HANDS
     opening = tracked.connection.opening
     if opening.protocol not in capabilities.portless:
@@ -187,19 +217,21 @@ def _own_opening(frame: Frame, network: str) -> Opening | Reason:
     )
 
 
-def _still_attached(intents: Intents, inventory: Inventory, connection: Connection, dpid: int) -> bool:
-    """Say whether both addresses are held by the attachments that the connection belongs to."""
-    opening = connection.opening
-    here = [_attachment(intents, inventory, opening.network, a, dpid) for a in (opening.src, opening.dst)]
-    return here == [connection.client_attachment, connection.server_attachment]
+def _still_attached(scene: _Scene, admitted: Admitted, role: ConnectionRole, connection: Connection) -> bool:
+    """Say whether both ends are still the attachments that the connection belongs to."""
+    belongs = (connection.client_attachment, connection.server_attachment)
+    if role is ConnectionRole.REPLY:
+        return (admitted.destination.attachment, admitted.source.attachment) == belongs
+    ends = (connection.opening.src, connection.opening.dst)
+    return all(one in _attachments(scene, admitted.network, a) for a, one in zip(ends, belongs, strict=True))
 
 
-def _attachment(intents: Intents, inventory: Inventory, network: str, address: IPAddress, dpid: int) -> str | None:
-    """Return the attachment that an address is behind now: an endpoint's, or of the world the uplink's."""
+def _attachments(scene: _Scene, network: str, address: IPAddress) -> set[str | None]:
+    """Return the attachments that an address may be behind now: an endpoint's, or of the world the uplinks'."""
+    intents, inventory, dpid = scene
     endpoint = holder(intents, inventory, network, address)
     if endpoint is not None:
-        return endpoint.attachment
+        return {endpoint.attachment} if is_known(intents, inventory, endpoint, dpid) else set()
     if is_inside(intents, network, address):
-        return None
-    uplink = uplink_of(intents, inventory, network, dpid)
-    return None if uplink is None else uplink.attachment
+        return {None}
+    return {port.attachment for port in uplinks_of(intents, inventory, network, dpid)} or {None}

@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -20,7 +20,7 @@ from intent.compiler import CompileError, OutOfNumbers
 from intent.compiler.engine import IdChange
 from intent.compiler.fabric import wiring
 from intent.inventory import Built, Follower, Grants, Learned
-from intent.model import Intents
+from intent.model import Intents, Router
 from intent.store.zones import offsets
 from ryu_apps.convergence import Desired
 from ryu_apps.memory import Draft, Memory
@@ -87,7 +87,7 @@ class Planner:
         self.stopped = False
         self.grants = Grants()
         """Which label keys OVSDB rows may set."""
-        self.extend: Callable[[Site, Built], Built] = lambda _, built: built
+        self.extend: Callable[[Site, Built, Iterable[Router]], Built] = lambda _site, built, _routers: built
         """Adds the tunnels between hosts."""
         self.announce: Callable[[], None] = lambda: None
         """Called after each compilation that went well."""
@@ -218,7 +218,8 @@ class Planner:
         @uncollected()
         def work() -> tuple[Work, Draft]:
             effective = self._effective(intents, now)
-            built = self.extend(site, self._follower.build(site, effective, memory.claims, learned, self.grants))
+            built = self._follower.build(site, effective, memory.claims, learned, self.grants)
+            built = self.extend(site, built, effective.routers.values())
             self.fabric = self._wiring.follow(site, built.inventory.uplinks, links)
             built = self._wired(built, self.fabric)
             tracker = self._tracker = self._tracker or Tracker(memory.ids)
@@ -278,7 +279,9 @@ class Planner:
             wanted[dpid] = Desired(
                 self._epoch, revision, program, ports, of_port, meters, timed, option=option, groups=groups
             )
-        self._reconciler.want_all(wanted, behind(earlier, done.built.inventory) if earlier else {})
+        routers = done.intents.routers.values()
+        waiting = behind(earlier, done.built.inventory, routers) if earlier else {}
+        self._reconciler.want_all(wanted, waiting)
 
     def _say(self, built: Built) -> None:
         before = self.built.inventory.reports if self.built else ()

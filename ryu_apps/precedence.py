@@ -6,11 +6,12 @@ Only what opens waits, and never long; whatever closes is sent at once (docs/adr
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from topology.frozen import differing
 from topology.model import Endpoint, Inventory
+from topology.overlay import Routed, spans
 
 PATIENCE_S = 0.1
 """Longest wait: a switch that is slow or out of reach must not keep a workload from starting."""
@@ -19,8 +20,8 @@ Behind: TypeAlias = Mapping[int, Mapping[int, frozenset[int]]]
 """By datapath id and port number: the switches that have to know it first."""
 
 
-def behind(before: Inventory, after: Inventory) -> dict[int, dict[int, frozenset[int]]]:
-    """Return who waits for whom on the way from one inventory to the next."""
+def behind(before: Inventory, after: Inventory, routed: Iterable[Routed] = ()) -> dict[int, dict[int, frozenset[int]]]:
+    """Return who waits for whom on the way from one inventory to the next; routers join networks."""
     if not after.tunnels:
         return {}
     found: dict[int, dict[int, frozenset[int]]] = {}
@@ -30,7 +31,7 @@ def behind(before: Inventory, after: Inventory) -> dict[int, dict[int, frozenset
         if endpoint is None or (known is not None and known.attachment == endpoint.attachment):
             continue
         if hearers is None:
-            hearers = _present(after)
+            hearers = spans(after, routed)
         dpid = endpoint.location.dpid
         hear = frozenset(d for d in hearers[endpoint.network] if after.linked(dpid, d))
         wait_for = hear | _left(known, dpid)
@@ -43,13 +44,6 @@ def behind(before: Inventory, after: Inventory) -> dict[int, dict[int, frozenset
 def _left(known: Endpoint | None, dpid: int) -> frozenset[int]:
     """Return the switch of the place that an endpoint moves away from: it is closed first."""
     return frozenset() if known is None or known.location.dpid == dpid else frozenset({known.location.dpid})
-
-
-def _present(inventory: Inventory) -> dict[str, frozenset[int]]:
-    found: dict[str, set[int]] = {}
-    for endpoint in inventory.endpoints.values():
-        found.setdefault(endpoint.network, set()).add(endpoint.location.dpid)
-    return {network: frozenset(dpids) for network, dpids in found.items()}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from intent.inventory import Built
+from intent.model import Router
 from ovsdb import Client, TunnelWish, ensure_tunnel, remove_port
 from topology import overlay
 from topology.events import InterfaceRow
@@ -30,11 +31,11 @@ class Overlay:
         self.wanted: Mapping[str, End] | None = None
         """By host; None before anything was planned, so nothing may be removed yet."""
 
-    def extend(self, site: Site, built: Built) -> Built:
+    def extend(self, site: Site, built: Built, routers: Iterable[Router] = ()) -> Built:
         """Return the inventory with the tunnels that are there, and note which are wanted."""
         found = overlay.find_ends(site, self._plan, self._ends)
         bridges = [b for b in site.bridges() if b.ours and b.name == self._bridge]
-        wanted = overlay.needed(built.inventory, bridges, found.ends)
+        wanted = overlay.needed(built.inventory, bridges, found.ends, routers)
         self._ends = found.ends
         if wanted != self.wanted:
             self.wanted, self._changed = wanted, True
@@ -42,13 +43,16 @@ class Overlay:
         reports = tuple(sorted({*built.inventory.reports, *found.reports}))
         if not tunnels and len(reports) == len(built.inventory.reports):
             return built
+        exits = {port.location.dpid for port in built.inventory.uplinks}
+        away = frozenset(b.dpid for b in bridges if b.dpid in exits and site.hosts[b.host].stale)
         before, combined = self._combined
         if (
             combined is None
             or before is not built
-            or (combined.inventory.tunnels, combined.inventory.reports) != (tunnels, reports)
+            or (combined.inventory.tunnels, combined.inventory.reports, combined.inventory.away)
+            != (tunnels, reports, away)
         ):
-            inventory = dataclasses.replace(built.inventory, tunnels=tunnels, reports=reports)
+            inventory = dataclasses.replace(built.inventory, tunnels=tunnels, reports=reports, away=away)
             combined = dataclasses.replace(built, inventory=inventory)
             self._combined = built, combined
         return combined

@@ -163,6 +163,8 @@ class Inventory:
     """Sorted by switch and name, at most one of a name on a switch."""
     tunnels: Mapping[int, Tunnel] = dataclasses.field(default_factory=dict)
     """By datapath id; the addresses are all different."""
+    away: frozenset[int] = frozenset()
+    """Switches with an uplink whose hosts are not connected: others take another uplink, if there is one."""
     fabric: Fabric = NO_FABRIC
     """How switches are wired to each other; where a wire leads, no tunnel is used."""
 
@@ -172,6 +174,10 @@ class Inventory:
     def linked(self, one: int, other: int) -> bool:
         """Whether a wire or a tunnel leads from one switch to another."""
         return self.fabric.joins(one, other) or linked(self.tunnels, one, other)
+
+    def tunnelled(self, one: int, other: int) -> bool:
+        """Whether packets from one switch to another travel through a tunnel: no wire leads there."""
+        return not self.fabric.joins(one, other) and linked(self.tunnels, one, other)
 
     def on_switch(self, dpid: int) -> list[Endpoint]:
         """Return the endpoints plugged into one switch, sorted by name."""

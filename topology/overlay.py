@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import AddressValueError, IPv4Address
+from typing import Protocol
 
 from topology.model import TUNNEL_OVERHEAD, Inventory, Report, Tunnel, TunnelKind
 from topology.site import Host, Site, SiteBridge
@@ -124,18 +125,48 @@ def _dispute(name: str, address: IPv4Address) -> Report:
     return Report(f"host {name}", problem, f"give each host its own {TUNNEL_IP_KEY}, or set tunnel.local_ips")
 
 
-def needed(inventory: Inventory, bridges: Iterable[SiteBridge], ends: Mapping[str, End]) -> dict[str, End]:
-    """Return the ends of hosts that have endpoints of a network which another host has endpoints of, too."""
+class Routed(Protocol):
+    """Networks that a router joins, and the uplink that it has."""
+
+    @property
+    def networks(self) -> Sequence[str]:
+        """Names."""
+
+    @property
+    def uplink(self) -> str | None:
+        """Name, if it has one."""
+
+
+def spans(inventory: Inventory, routed: Iterable[Routed] = ()) -> dict[str, frozenset[int]]:
+    """Return the switches that know a network's endpoints if ways lead there, by network that has any.
+
+    These are the switches with endpoints of its routing domain, or with an uplink of it.
+    """
+    routers = [(router, tuple(router.networks)) for router in routed]
+    circles = {name: names for _, names in reversed(routers) for name in names}
+    found: dict[str, set[int]] = defaultdict(set)
+    for endpoint in inventory.endpoints.values():
+        found[endpoint.network].add(endpoint.location.dpid)
+    circled: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    for network, dpids in found.items():
+        circled[circles.get(network, (network,))] |= dpids
+    for port in inventory.uplinks:
+        for router, names in routers:
+            if router.uplink == port.name and names in circled:
+                circled[names].add(port.location.dpid)
+    return {network: frozenset(circled[circles.get(network, (network,))]) for network in found}
+
+
+def needed(
+    inventory: Inventory, bridges: Iterable[SiteBridge], ends: Mapping[str, End], routed: Iterable[Routed] = ()
+) -> dict[str, End]:
+    """Return the ends of hosts that have something for each other: endpoints of a routing domain, or its uplink."""
     if len(ends) <= 1:
         return {}
-    hosts = {bridge.dpid: bridge.host for bridge in bridges}
-    spans: dict[str, set[str]] = defaultdict(set)
-    for endpoint in inventory.endpoints.values():
-        host = hosts.get(endpoint.location.dpid)
-        if host is not None and host in ends:
-            spans[endpoint.network].add(host)
+    hosts = {bridge.dpid: bridge.host for bridge in bridges if bridge.host in ends}
     found: set[str] = set()
-    for together in map(frozenset, {tuple(sorted(span)) for span in spans.values() if len(span) > 1}):
+    for dpids in set(spans(inventory, routed).values()):
+        together = frozenset(hosts[dpid] for dpid in dpids if dpid in hosts)
         found.update(one for one in together if any(ends[one].reaches(ends[other]) for other in together))
     return {name: ends[name] for name in sorted(found)}
 

@@ -8,8 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
-from intent.compiler import endpoints, fabric, handling, multicast, pipeline, resolve, routing, tunnels
+from intent.compiler import (
+    beyond,
+    distant,
+    endpoints,
+    fabric,
+    handling,
+    multicast,
+    pipeline,
+    resolve,
+    routing,
+    tunnels,
+)
 from intent.compiler.endpoints import Numbers
+from intent.compiler.fabric import Toward
 from intent.compiler.flow import Flow, Program
 from intent.compiler.handling import Care, Tended
 from intent.compiler.ids import IdMap, band_key
@@ -17,6 +29,7 @@ from intent.compiler.policy import PolicyTables, conjunction_key, expires_at, ru
 from intent.compiler.resolve import CompileError, Identity, Membership, Vocabulary
 from intent.compiler.routing import Via
 from intent.compiler.tables import Lane, Table
+from intent.compiler.tunnels import Path
 from intent.compiler.verdict import Verdicts, reject_flows, silent_flow, tally_flows
 from intent.model import Action, Intents, Mode, Policy
 from topology.model import Endpoint, Inventory, IPAddress, UnaddressedPort
@@ -105,17 +118,22 @@ class _Switch:
         self._inventory = inventory
         self._local = inventory.on_switch(dpid)
         self._networks = {e.network for e in self._local}
+        self._ways = ways = routing.ways(intents, inventory.uplinks)
+        self._domains = ways.on_switch(dpid, self._networks)
         self._remote = [e for e in inventory.endpoints.values() if self._is_reached(e)]
-        self._ways = routing.ways(intents, inventory.uplinks)
+        self._exits = list(distant.exits(ways, dpid, self._networks, self._path, inventory.away))
         words: Vocabulary = resolve.vocabulary(intents)
-        self._world = words.world if dpid in self._ways.uplinks else []
+        self._world = words.world if dpid in ways.uplinks or self._exits else []
         self._identity: dict[tuple[str, IPAddress], Identity] = {
             (e.name, a): words.identity(e, a) for e in (*self._local, *self._remote) for a in e.addresses
         }
 
     def _is_reached(self, endpoint: Endpoint) -> bool:
-        """Whether a tunnel leads to it, and somebody here is in its network."""
-        return endpoint.network in self._networks and self._inventory.linked(self._dpid, endpoint.location.dpid)
+        """Whether a way leads to it, and somebody here is in its network, or in another one of its router."""
+        path = self._path(endpoint.location.dpid)
+        if path is not None and endpoint.network in self._networks:
+            return True
+        return isinstance(path, Path) and self._ways.domains.get(endpoint.network) in self._domains
 
     def flows(self) -> Iterator[Flow]:
         observing = resolve.observes(self._intents)
@@ -196,11 +214,11 @@ class _Switch:
             path = self._path(endpoint.location.dpid)
             for address in endpoint.addresses:
                 numbers = self._numbers(endpoint, address)
-                yield endpoints.answer_flow(endpoint, address, numbers.network)
-                if isinstance(path, fabric.Toward):
-                    yield from fabric.remote_flows(endpoint, address, numbers, path)
-                elif path is not None:
-                    yield from tunnels.remote_flows(endpoint, address, numbers, path)
+                if isinstance(path, Path):
+                    yield from distant.hop_flows(endpoint, address, numbers, path)
+                if endpoint.network in self._networks:
+                    yield endpoints.answer_flow(endpoint, address, numbers.network)
+                    yield from _remote_flows(endpoint, address, numbers, path)
 
     def _path(self, there: int) -> tunnels.Path | fabric.Toward | None:
         wires, ends = self._inventory.fabric, self._inventory.tunnels
@@ -237,8 +255,12 @@ class _Switch:
                 yield from routing.leg_flows(domain, leg, *numbers)
         for port in ways.uplinks.get(self._dpid, ()):
             yield from routing.port_flows(ways, port, ids.number)
+            if self._dpid in self._inventory.tunnels:
+                yield from distant.entry_flows(ways, port, ids.number)
+        for way in self._exits:
+            yield from distant.exit_flows(way, ids.number)
         for identity in self._world:
-            yield from routing.prefix_flows(identity.atom, ids.number("identity", identity.key))
+            yield from beyond.prefix_flows(identity.atom, ids.number("identity", identity.key))
 
     def _services(self) -> Iterator[Flow]:
         """Yield what networks offer beside policy: DHCP and learning."""
@@ -260,3 +282,15 @@ class _Switch:
 
     def _attachments(self, endpoint: Endpoint) -> Iterable[int]:
         return [self._ids.number("attachment", attachment_key(endpoint, a)) for a in endpoint.addresses]
+
+
+def _remote_flows(
+    endpoint: Endpoint, address: IPAddress, numbers: Numbers, path: Path | Toward | None
+) -> Iterator[Flow]:
+    match path:
+        case Path():
+            yield from tunnels.remote_flows(endpoint, address, numbers, path)
+        case Toward():
+            yield from fabric.remote_flows(endpoint, address, numbers, path)
+        case None:
+            pass

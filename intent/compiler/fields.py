@@ -185,6 +185,8 @@ CLIENT_WORLD = Slice(REG[6], 31, 1)
 """Identities of world addresses have the top bit."""
 SERVER_WORLD = Slice(REG[7], 31, 1)
 """Likewise."""
+SRC_WORLD = Slice(REG[0], 31, 1)
+"""Likewise."""
 CLIENT_ATT = Slice(REG[8], 0, 32)
 """Attachment number of the side that opened the connection."""
 SERVER_ATT = Slice(REG[9], 0, 32)

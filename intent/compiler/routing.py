@@ -8,13 +8,14 @@ its identity is that of the longest prefix which policy names, looked up in the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from ipaddress import IPv4Address, ip_network
+from collections.abc import Callable, Collection, Iterator, Mapping
+from ipaddress import IPv4Address
 
+from intent.compiler import beyond
 from intent.compiler import fields as f
-from intent.compiler.cookie import OPENED, PIPELINE, Guard, Kind, Origin, encode, reason
-from intent.compiler.fields import WORLD_BIT, Field, Slice
-from intent.compiler.flow import IN_PORT, Act, Actions, DecTtl, Flow, Load, Move, Output, Resubmit, Term, exact
+from intent.compiler.beyond import VERSIONS
+from intent.compiler.cookie import OPENED, Guard, Kind, Origin, encode, reason
+from intent.compiler.flow import IN_PORT, Act, DecTtl, Flow, Load, Move, Output, Resubmit, Term, exact
 from intent.compiler.pipeline import ADVERTISEMENT, ARP_REQUEST, COMMIT, SOLICITATION, answer_actions, same_actions
 from intent.compiler.tables import Priority, Routed, Table
 from intent.compiler.terms import (
@@ -33,26 +34,15 @@ from intent.model import Intents, IPNetwork, Network
 from topology.model import Endpoint, IPAddress, UplinkPort
 from topology.packet import ICMP, ICMPV6
 
-VERSIONS = (4, 6)
 ECHO_REQUEST = {4: 8, 6: 128}
 ECHO_REPLY = {4: 0, 6: 129}
 FRESH_TTL = 64
 ROUTER_FLAGS = 0xE0000000
 """Router, solicited and override (RFC 4861, section 4.4)."""
 NO_FRAGMENT = Term(f.IP_FRAG, 0, 1)
-MARTIANS: tuple[IPNetwork, ...] = tuple(
-    ip_network(text)
-    for text in (
-        "0.0.0.0/8",
-        "127.0.0.0/8",
-        "224.0.0.0/3",
-        "::/127",
-        "::ffff:0:0/96",
-        "fe80::/10",
-        "ff00::/8",
-    )
-)
-"""Addresses that no router passes on (RFC 6890, RFC 4291): not of one host, or not known beyond one link."""
+FROM_HERE = Term(f.FROM_TUNNEL.field, 0, f.FROM_TUNNEL.mask)
+"""What comes from another switch was routed there, and is for nobody but its receiver."""
+NOT_WORLD = Term(f.SRC_WORLD.field, 0, f.SRC_WORLD.mask)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,6 +87,22 @@ class Ways:
         """Return the domains that an uplink serves, each once."""
         found = {d.router: d for d in self.domains.values() if d.uplink == port.name}
         return [found[name] for name in sorted(found)]
+
+    def circle(self, network: str) -> str:
+        """Return the name of a network's routing domain: of its router, or its own."""
+        domain = self.domains.get(network)
+        return network if domain is None else domain.key
+
+    def is_part(self, dpid: int, networks: Collection[str], circle: str) -> bool:
+        """Whether a switch with endpoints in these networks has anything in a routing domain."""
+        here = {self.circle(name) for name in networks} | {d.key for d in self.on_switch(dpid, ())}
+        return circle in here
+
+    def on_switch(self, dpid: int, networks: Collection[str]) -> list[Domain]:
+        """Return the domains that a switch with endpoints in these networks is part of, or has an uplink of."""
+        here = {d.router: d for name in networks if (d := self.domains.get(name)) is not None}
+        here |= {d.router: d for port in self.uplinks.get(dpid, ()) for d in self.behind(port)}
+        return [here[name] for name in sorted(here)]
 
     def leg(self, network: str) -> Leg | None:
         """Return what routing reads of a network, None if no router joins it."""
@@ -202,7 +208,8 @@ def _echo(hardware: int, gateway: IPAddress, place: Term) -> Flow:
     version, w = gateway.version, f.whole
     number, type_field, code_field = _ICMP[version]
     asks = (exact(type_field, ECHO_REQUEST[version]), exact(code_field, 0))
-    terms = (place, exact(f.ETH_DST, hardware), ETHERTYPE[version], NO_FRAGMENT, protocol(number), dst_address(gateway))
+    ping = (place, FROM_HERE, exact(f.ETH_DST, hardware), ETHERTYPE[version], NO_FRAGMENT, protocol(number))
+    terms = (*ping, dst_address(gateway))
     source, destination = _ADDRESSES[version]
     back: tuple[Act, ...] = (
         Move(w(f.ETH_SRC), w(f.ETH_DST)),
@@ -235,7 +242,7 @@ def hop_flows(endpoint: Endpoint, address: IPAddress, via: Via, numbers: tuple[i
     identity, attachment = numbers
     family, origin = ETHERTYPE[address.version], encode(Origin(Kind.ENDPOINT, attachment))
     ours = is_(f.NETWORK, via.domain)
-    target = (ours, exact(f.ETH_DST, via.mac), family, dst_address(address))
+    target = (ours, FROM_HERE, exact(f.ETH_DST, via.mac), family, dst_address(address))
     out = Load(f.OUT_PORT, endpoint.location.ofport)  # ROUTE outputs; NOTE is told whose it was
     located = goto(Table.ORIENT, Load(f.DST_ID, identity), Load(f.DST_ATT, attachment), out)
     yield flow(Table.DESTINATION, Routed.HOP, target, located, origin)
@@ -268,19 +275,21 @@ def uplink_flows(port: UplinkPort, uplink: int, attachment: int) -> Iterator[Flo
     yield flow(Table.SOURCE, Priority.SOURCE, asks, goto(Table.NEIGHBOUR, in_network), origin)
     solicits = (here, IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, SOLICITATION), exact(f.ICMPV6_CODE, 0))
     yield flow(Table.SOURCE, Priority.SOLICIT, solicits, goto(Table.NEIGHBOUR, in_network), origin)
+    yield from beyond_flows(attachment)
+
+
+def beyond_flows(attachment: int) -> Iterator[Flow]:
+    """Yield what a switch knows of an uplink, of its own or of another switch, whatever the domain."""
+    origin = encode(Origin(Kind.ENDPOINT, attachment))
     own = Term(f.DIRECTION.field, 0, f.RELATED << f.DIRECTION.offset)
     yield flow(Table.SAME, Priority.ADDRESS, (*_same(attachment), own), same_actions(0), origin)
-    for martian in MARTIANS:
-        beyond = (ETHERTYPE[martian.version],)
-        source, destination = _ADDRESSES[martian.version]
-        yield flow(Table.WORLD_SOURCE, Routed.OURS + 10, (*beyond, *inside(source, martian)), *guard(Guard.SPOOFED))
-        terms = (*beyond, *inside(destination, martian))
-        yield flow(Table.WORLD_DESTINATION, Routed.OURS + 10, terms, *guard(Guard.DESTINATION))
+    yield from beyond.martian_flows()
 
 
 def way_flows(domain: Domain, port: UplinkPort, numbers: Numbers) -> Iterator[Flow]:
     """Yield the flows of one domain behind one uplink of a switch."""
     yield from _domain_flows(domain, numbers.domain)
+    yield from border_flows(domain, numbers.domain, numbers.attachment)
     origin = encode(Origin(Kind.ENDPOINT, numbers.attachment))
     ours, router = is_(f.NETWORK, numbers.domain), exact(f.ETH_DST, domain.mac)
     enter = (Load(f.PLACE, numbers.domain), Load(f.SRC_ATT, numbers.attachment))
@@ -292,80 +301,33 @@ def way_flows(domain: Domain, port: UplinkPort, numbers: Numbers) -> Iterator[Fl
         yield flow(Table.SOURCE, Priority.SOURCE, came, goto(Table.WORLD_SOURCE, *enter), origin)
         for leg in domain.legs:
             place = is_(f.PLACE, numbers.domain | numbers.networks[leg.name] << f.LINK.offset)
-            yield flow(Table.DESTINATION, Routed.UPLINK, (place, router, family), leave, origin)
+            yield flow(Table.DESTINATION, Routed.UPLINK, (place, FROM_HERE, router, family), leave, origin)
         yield flow(Table.ROUTE, Priority.ADDRESS, (ours, is_(f.DST_ATT, numbers.attachment), family), hop, origin)
+    for subnet in domain.subnets:
+        yield _proxy(domain.mac, subnet, numbers.uplink)
+
+
+def border_flows(domain: Domain, number: int, attachment: int) -> Iterator[Flow]:
+    """Yield what keeps a domain's addresses apart from the world's, where an uplink is known by its attachment."""
+    origin, ours = encode(Origin(Kind.ENDPOINT, attachment)), is_(f.NETWORK, number)
     # The attachments of a connection that an error quotes are looked at in this order: client, server.
     for first, table in ((0, Table.WORLD_CLIENT), (1, Table.WORLD_SERVER)):
         state = Term(f.SAME_FIRST.field, f.RELATED | first << f.SAME_FIRST.offset, f.DIRECTION.mask | f.SAME_FIRST.mask)
         found = (*same_actions(0), Resubmit(int(table)))
-        yield flow(Table.SAME, Routed.AGAIN, (ours, *_same(numbers.attachment), state), found, origin)
+        yield flow(Table.SAME, Routed.AGAIN, (ours, *_same(attachment), state), found, origin)
     for subnet in domain.subnets:
-        yield from _ours(subnet, ours)
-        yield _proxy(domain.mac, subnet, numbers.uplink)
+        yield from beyond.ours_flows(subnet, ours)
 
 
 def _same(attachment: int) -> tuple[Term, ...]:
     return is_(f.COMPARE_A, attachment), is_(f.COMPARE_B, attachment)
 
 
-def _ours(subnet: IPNetwork, domain: Term) -> Iterator[Flow]:
-    """Yield what keeps the addresses of a domain apart from the world's."""
-    family = ETHERTYPE[subnet.version]
-    for lookup in _LOOKUPS:
-        terms = (domain, *lookup.when, family, *inside(lookup.fields[subnet.version], subnet))
-        actions, origin = lookup.refusal or ((Load(f.SAME_FIRST, 0),), PIPELINE)
-        yield flow(lookup.table, Routed.OURS, terms, actions, origin)
-
-
 def _proxy(hardware: int, subnet: IPNetwork, uplink: int) -> Flow:
     """Return the flow that answers a query from beyond the uplink: the router is where the whole subnet is."""
     where = is_(f.NETWORK, uplink)
     if subnet.version == VERSIONS[0]:
-        asked = (where, ARP, *inside(f.ARP_SPA, subnet))
+        asked = (where, ARP, *beyond.inside(f.ARP_SPA, subnet))
         return flow(Table.ANSWER, Priority.ADDRESS, asked, answer_actions(hardware, f.ARP_SHA))
-    advertised = (where, *_ADVERTISED, *inside(f.ND_TARGET, subnet))
+    advertised = (where, *_ADVERTISED, *beyond.inside(f.ND_TARGET, subnet))
     return flow(Table.ANSWER, Priority.ADDRESS, advertised, _advertise(hardware))
-
-
-# -- identities of the world --------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Lookup:
-    """One of the tables that know world addresses."""
-
-    table: Table
-    fields: Mapping[int, Field]
-    into: Slice
-    then: tuple[Resubmit, ...] = ()
-    when: tuple[Term, ...] = ()
-    refusal: tuple[Actions, int] | None = None
-    """The drop of addresses that are not the world's, with its cookie; None where they merely are not found."""
-
-
-_QUOTED = Term(f.CT_STATE, f.CS_REL | f.CS_TRK, f.CS_REL | f.CS_TRK)
-_LOOKUPS = (
-    _Lookup(Table.WORLD_SOURCE, {4: f.IPV4_SRC, 6: f.IPV6_SRC}, f.SRC_ID, (Resubmit(int(Table.GUARD)),),
-            refusal=guard(Guard.SPOOFED)),
-    _Lookup(Table.WORLD_DESTINATION, {4: f.IPV4_DST, 6: f.IPV6_DST}, f.DST_ID, (Resubmit(int(Table.ORIENT)),),
-            refusal=guard(Guard.DESTINATION)),
-    _Lookup(Table.WORLD_CLIENT, {4: f.CT_NW_SRC, 6: f.CT_IPV6_SRC}, f.FOUND_ID, when=(_QUOTED,)),
-    _Lookup(Table.WORLD_SERVER, {4: f.CT_NW_DST, 6: f.CT_IPV6_DST}, f.FOUND_ID, when=(_QUOTED,)),
-)  # fmt: skip
-
-
-def prefix_flows(atom: IPNetwork | None, identity: int) -> Iterator[Flow]:
-    """Yield what gives the addresses of an atom their identity; None is what no prefix in force holds."""
-    number = identity | WORLD_BIT
-    for version in VERSIONS if atom is None else (atom.version,):
-        for lookup in _LOOKUPS:
-            held = () if atom is None else inside(lookup.fields[version], atom)
-            priority = Routed.PREFIX + (-1 if atom is None else atom.prefixlen)
-            terms = (*lookup.when, ETHERTYPE[version], *held)
-            yield flow(lookup.table, priority, terms, (Load(lookup.into, number), *lookup.then))
-
-
-def inside(field: Field, prefix: IPNetwork) -> tuple[Term, ...]:
-    """Match the addresses of a prefix: nothing to match if it is all of them."""
-    mask = int(prefix.netmask)
-    return (Term(field, int(prefix.network_address), mask),) if mask else ()

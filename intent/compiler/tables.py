@@ -215,6 +215,12 @@ class Routed(enum.IntEnum):
     """DESTINATION: an endpoint, by way of the router."""
     UPLINK = 50
     """DESTINATION: nobody here; perhaps somebody in the world."""
+    BACK = 60
+    """DESTINATION: to the world, by the uplink of another switch that the connection came by."""
+    EXIT = 40
+    """DESTINATION: to the world by the uplink of another switch, or from another switch."""
+    FROM_WORLD = 90
+    """SOURCE: from a tunnel, and no endpoint's."""
     ECHO = 115
     """GUARD."""
     AGAIN = 110

@@ -41,9 +41,12 @@ def remote_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers, path:
     yield flow(Table.SOURCE, Priority.SOURCE, _claim(endpoint, address, numbers, path),
                goto(Table.GUARD, *_identify(numbers)), origin)  # fmt: skip
     here, _ = numbers.place
+    locate = (Load(f.DST_ID, numbers.identity), Load(f.DST_ATT, numbers.attachment), Load(f.OUT_PORT, path.here.ofport))
     target = (here, is_(f.FROM_TUNNEL, 0), exact(f.ETH_DST, mac(endpoint.mac)))
     aim = (*target, ETHERTYPE[address.version], dst_address(address))
-    yield flow(Table.DESTINATION, Priority.ADDRESS, aim, goto(Table.ORIENT, *_send(numbers, path)), origin)
+    yield flow(
+        Table.DESTINATION, Priority.ADDRESS, aim, goto(Table.ORIENT, *locate, *carry(path, numbers.network)), origin
+    )
     same = (is_(f.COMPARE_A, numbers.attachment), is_(f.COMPARE_B, numbers.attachment))
     yield flow(Table.SAME, Priority.ADDRESS, same, same_actions(numbers.identity), origin)
 
@@ -71,14 +74,9 @@ def _identify(numbers: Numbers) -> tuple[Act, ...]:
     )
 
 
-def _send(numbers: Numbers, path: Path) -> tuple[Act, ...]:
-    to = (Load(f.DST_ID, numbers.identity), Load(f.DST_ATT, numbers.attachment), Load(f.OUT_PORT, path.here.ofport))
-    return (*to, *carry(path, numbers.network))
-
-
 def carry(path: Path, network: int) -> tuple[Act, ...]:
     """Return what writes the tunnel's header, as the other host looks for it."""
-    locate = (Load(f.whole(f.TUN_DST), int(path.there.address)), Load(f.whole(f.TUN_ID), network))
+    where = (Load(f.whole(f.TUN_DST), int(path.there.address)), Load(f.whole(f.TUN_ID), network))
     if path.here.kind is not TunnelKind.GENEVE:
-        return locate
-    return (*locate, Move(f.SRC_ID, f.OPTION_ID), Move(f.SRC_ATT, f.OPTION_ATT))
+        return where
+    return (*where, Move(f.SRC_ID, f.OPTION_ID), Move(f.SRC_ATT, f.OPTION_ATT))

@@ -18,7 +18,7 @@ from intent.meaning.places import (
     passes_routers,
     router_of,
     routers_behind,
-    uplink_of,
+    uplinks_of,
 )
 from intent.meaning.policy import UnknownName, selects
 from intent.meaning.rulings import Judgement
@@ -293,19 +293,29 @@ def _by_router(
     if found is not None:
         if found.name == sender.name:
             return drop(Reason.ITSELF)
-        return _hop(frame, sender, found, router)
-    uplink = uplink_of(intents, inventory, sender.network, frame.dpid)
-    if uplink is None or is_inside(intents, sender.network, frame.dst) or not passes_routers(frame.dst):
+        return _pass_on(inventory, frame, (sender, found), router)
+    uplinks = uplinks_of(intents, inventory, sender.network, frame.dpid)
+    if not uplinks or is_inside(intents, sender.network, frame.dst) or not passes_routers(frame.dst):
         return drop(Reason.DESTINATION)
-    return _hop(frame, sender, uplink, router)
+    return _pass_on(inventory, frame, (sender, uplinks[0]), router)
 
 
-def _hop(frame: Frame, source: Party, destination: Party, router: Router) -> Admitted | Verdict:
-    """Pass a packet on, if the next hop is at this switch."""
-    if destination.location.dpid != frame.dpid:
-        return drop(Reason.DESTINATION)
-    mac = destination.next_hop if isinstance(destination, UplinkPort) else destination.mac
-    return Admitted(source, destination, router.networks[0], Hop(router.mac, mac, frame.ttl - 1))
+def _pass_on(inventory: Inventory, frame: Frame, ends: tuple[Party, Party], router: Router) -> Admitted | Verdict:
+    """Pass a packet on, if the next hop is at this switch or a tunnel leads there."""
+    source, destination = ends
+    there = destination.location.dpid
+    if there != frame.dpid:
+        if not inventory.tunnelled(frame.dpid, there):
+            return drop(Reason.DESTINATION)
+        if (frame.protocol, frame.sport, frame.dport) == (UDP, *_DHCP_PORTS[frame.eth_type]):
+            return drop(Reason.DHCP)  # of a declared server: as within one network, through no tunnel
+    return Admitted(source, destination, router.networks[0], hop(frame, destination, router.mac))
+
+
+def hop(frame: Frame, destination: Party, mac: str) -> Hop:
+    """Return what the router with a MAC makes of the head of a frame."""
+    next_mac = destination.next_hop if isinstance(destination, UplinkPort) else destination.mac
+    return Hop(mac, next_mac, frame.ttl - 1)
 
 
 def _from_world(intents: Intents, inventory: Inventory, frame: Frame, uplink: UplinkPort) -> Admitted | Verdict:
@@ -325,7 +335,9 @@ def _from_world(intents: Intents, inventory: Inventory, frame: Frame, uplink: Up
     if reason:
         return drop(reason)
     found = holder(intents, inventory, network, frame.dst)
-    return drop(Reason.DESTINATION) if found is None else _hop(frame, uplink, found, router)
+    if found is None:
+        return drop(Reason.DESTINATION)
+    return _pass_on(inventory, frame, (uplink, found), router)
 
 
 # -- words about frames ---------------------------------------------------------------------------

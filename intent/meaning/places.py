@@ -42,12 +42,37 @@ def is_inside(intents: Intents, network: str, address: IPAddress) -> bool:
     return any(address in subnet for each in known for subnet in each.subnets)
 
 
-def uplink_of(intents: Intents, inventory: Inventory, network: str, dpid: int) -> UplinkPort | None:
-    """Return the port of a switch by which a network reaches the world."""
-    router = router_of(intents, network)
-    if router is None:
-        return None
-    return next((p for p in inventory.uplinks if (p.name, p.location.dpid) == (router.uplink, dpid)), None)
+def is_known(intents: Intents, inventory: Inventory, endpoint: Endpoint, dpid: int) -> bool:
+    """Say whether a switch has anything to do with an endpoint: its own, or one that a way leads to.
+
+    Over wires those of the networks that it has endpoints of; through tunnels those of whole routing domains.
+    """
+    there = endpoint.location.dpid
+    if there == dpid:
+        return True
+    here = {e.network for e in inventory.on_switch(dpid)}
+    if endpoint.network in here and inventory.linked(dpid, there):
+        return True
+    router = router_of(intents, endpoint.network)
+    is_part = not here.isdisjoint(domain_of(intents, endpoint.network)) or (
+        router is not None and any((p.name, p.location.dpid) == (router.uplink, dpid) for p in inventory.uplinks)
+    )
+    return is_part and inventory.tunnelled(dpid, there)
+
+
+def uplinks_of(intents: Intents, inventory: Inventory, network: str, dpid: int) -> list[UplinkPort]:
+    """Return the ports by which a network reaches the world from a switch; the first is the one that is taken.
+
+    Its own comes first. Those of other switches, to which a tunnel leads, serve endpoints of the domain that are here:
+    first those of connected hosts, then by datapath id.
+    """
+    router, networks = router_of(intents, network), domain_of(intents, network)
+    named = [p for p in inventory.uplinks if router is not None and p.name == router.uplink]
+    own = [p for p in named if p.location.dpid == dpid]
+    if not any(e.network in networks for e in inventory.on_switch(dpid)):
+        return own
+    others = [p for p in named if inventory.tunnelled(dpid, p.location.dpid)]
+    return own + sorted(others, key=lambda p: (p.location.dpid in inventory.away, p.location.dpid))
 
 
 def routers_behind(intents: Intents, port: UplinkPort) -> list[Router]:

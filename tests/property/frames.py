@@ -37,9 +37,10 @@ def _next_frame(choice: Choice, case: Case, earlier: list[Frame]) -> Frame:
         going = make_routed(choice, case)
         if going is not None:
             return going
-    answerable = [frame for frame in earlier if _holder(case, frame) or back_way(case, frame)]
-    if kind == "reply" and answerable:
-        return reply_to(case, choice.pick(answerable))
+    answers = [reply_to(case, frame) for frame in earlier if _holder(case, frame) or back_way(case, frame)]
+    answers = [frame for frame in answers if frame.dpid == case.dpid]
+    if kind == "reply" and answers:
+        return choice.pick(answers)
     if kind == "forged":
         honest = earlier[-1] if earlier else _ip(choice, case)
         return _forge(choice, case, honest)
@@ -99,12 +100,13 @@ def _address(choice: Choice, endpoint: Endpoint, version: int) -> IPAddress:
 def reply_to(case: Case, frame: Frame) -> Frame:
     """Return the frame the other side would answer with, on its own switch; from nowhere near if there is none."""
     holder = _holder(case, frame)
-    direct = holder.location.ofport if holder else frame.in_port, frame.eth_dst, frame.eth_src
-    in_port, eth_src, eth_dst = back_way(case, frame) or direct
+    nowhere = Location(frame.dpid, frame.in_port, "none", "none")
+    direct = holder.location if holder else nowhere, frame.eth_dst, frame.eth_src
+    place, eth_src, eth_dst = back_way(case, frame) or direct
     return dataclasses.replace(
         frame,
-        dpid=holder.location.dpid if holder else frame.dpid,
-        in_port=in_port,
+        dpid=place.dpid,
+        in_port=place.ofport,
         eth_src=eth_src,
         eth_dst=eth_dst,
         ttl=64,

@@ -1,4 +1,4 @@
-"""Two switches in the mind, and the tunnel between them: a packet goes through both programs.
+"""Switches in the mind, and the tunnels between them: a packet goes through both programs on its way.
 
 Each has a conntrack of its own. The semantics is asked at each of them: of a packet that both let through, of one
 that either stops.
@@ -22,18 +22,22 @@ _LIES = ((f.TUN_SRC, 7), (f.TUN_ID, 15), (f.TUN_OPTION, 62))
 """A bit of each field that must be right."""
 DHCP_GUARD = encode(Origin(Kind.GUARD, Guard.DHCP))
 TUNNEL_GUARD = encode(Origin(Kind.GUARD, Guard.TUNNEL))
+DESTINATION_GUARD = encode(Origin(Kind.GUARD, Guard.DESTINATION))
+TTL_GUARD = encode(Origin(Kind.GUARD, Guard.TTL))
 
 
 class Pair:
-    """Both switches of a case with tunnels."""
+    """The switches of a case with tunnels."""
 
-    def __init__(self, case: Case) -> None:
-        self.switches = {dpid: Switch(dataclasses.replace(case, dpid=dpid)) for dpid in (DPID, OTHER_DPID)}
+    def __init__(self, case: Case, dpids: tuple[int, ...] = (DPID, OTHER_DPID)) -> None:
+        self.switches = {dpid: Switch(dataclasses.replace(case, dpid=dpid)) for dpid in dpids}
         self.case = case
         self.crossed = 0
         """Packets that came out at the other switch."""
         self.copied = 0
         """Those of them that went to a multicast group."""
+        self.routed = 0
+        """Packets that a router sent there."""
 
     def follow(self, case: Case) -> None:
         """Bring both switches to a case."""
@@ -64,13 +68,17 @@ class Pair:
         return self._arrive(frame, result, quoted, place.dpid)
 
     def _arrive(self, frame: Frame, sent: Result, quoted: Opening | None, dpid: int) -> Verdict:
-        tunnels, far = self.case.inventory.tunnels, self.switches[dpid]
+        tunnels, far, aimed = self.case.inventory.tunnels, self.switches[dpid], self.switches[frame.dpid].aimed
         assert sent.tunnel[f.TUN_DST] == int(tunnels[dpid].address)
         brought = _brought(sent.tunnel, int(tunnels[frame.dpid].address))
         assert (f.TUN_OPTION in brought) == (tunnels[dpid].kind is TunnelKind.GENEVE)
-        verdict = far.expected(frame, quoted)
+        verdict = far.expected(frame, quoted, aimed)
+        hop = aimed.hop if aimed is not None else None
         landed = dataclasses.replace(frame, dpid=dpid, in_port=tunnels[dpid].ofport)
-        self._forge(landed, brought, dpid)
+        if hop is not None:
+            landed = dataclasses.replace(landed, eth_src=hop.eth_src, eth_dst=hop.eth_dst, ttl=hop.ttl)
+            self.routed += 1
+        self._forge(landed, brought, dpid, is_routed=hop is not None)
         result = far.interpreter.run(landed, far.conntrack, quoted, brought)
         far.compare(frame, verdict, result)
         self.crossed += bool(result.ports)
@@ -107,20 +115,29 @@ class Pair:
 
     def _stop_dhcp(self, frame: Frame, sent: Result) -> None:
         """The server's own switch lets it answer whomever; that of the client does not."""
-        ((dpid, there),) = ((d, t) for d, t in self.case.inventory.tunnels.items() if d != frame.dpid)
+        aim, tunnels = sent.tunnel[f.TUN_DST], self.case.inventory.tunnels
+        ((dpid, there),) = ((d, t) for d, t in tunnels.items() if int(t.address) == aim)
         brought = _brought(sent.tunnel, int(self.case.inventory.tunnels[frame.dpid].address))
         landed = dataclasses.replace(frame, dpid=dpid, in_port=there.ofport)
         far = self.switches[dpid]
         result = far.interpreter.run(landed, far.conntrack, None, brought)
         assert (result.ports, result.reason) == ([], DHCP_GUARD)
 
-    def _forge(self, frame: Frame, brought: State, dpid: int) -> None:
-        """Whatever of the claim is another's, the packet ends at the guard."""
+    def _forge(self, frame: Frame, brought: State, dpid: int, *, is_routed: bool = False) -> None:
+        """Whatever of the claim is another's, the packet ends at the guard; nobody routes it once more."""
         far = self.switches[dpid]
-        lies = [{**brought, field: value ^ 1 << bit} for field, bit in _LIES if (value := brought.get(field))]
-        for lie in lies:
-            result = far.interpreter.run(frame, far.conntrack, None, lie)
-            assert (result.ports, result.cookies[:-1]) == ([], [TUNNEL_GUARD])
+        for field, bit in _LIES:
+            if field in brought:
+                result = far.interpreter.run(frame, far.conntrack, None, {**brought, field: brought[field] ^ 1 << bit})
+                # The network that a routed packet goes to is looked at where its destination is.
+                late = [DESTINATION_GUARD] if is_routed and field is f.TUN_ID else [TUNNEL_GUARD]
+                assert (result.ports, result.cookies[:-1][-1:]) == ([], late)
+        if is_routed:
+            for mac in (frame.eth_src, "02:00:00:00:00:ff"):
+                lost = dataclasses.replace(frame, eth_dst=mac)
+                result = far.interpreter.run(lost, far.conntrack, None, brought)
+                assert not result.ports
+                assert result.reason in (DESTINATION_GUARD, TTL_GUARD)
         stolen = dataclasses.replace(frame, eth_src="02:00:00:00:00:ff")
         assert far.interpreter.run(stolen, far.conntrack, None, brought).cookies[:-1] == [TUNNEL_GUARD]
 

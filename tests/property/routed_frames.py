@@ -11,7 +11,7 @@ from intent.model import Router
 from tests.property.choice import Choice
 from tests.property.routed import MARTIANS, NEXT_HOP, ROUTER_MACS, TTLS, WORLD, gateways
 from tests.property.transports import transport
-from topology.model import IPAddress, UplinkPort
+from topology.model import IPAddress, Location, UplinkPort
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, Frame, Opening
 
 if TYPE_CHECKING:
@@ -97,16 +97,17 @@ def _ask(choice: Choice, case: Case, in_port: int, mac: str, src: IPAddress) -> 
     )  # fmt: skip
 
 
-def back_way(case: Case, frame: Frame) -> tuple[int, str, str] | None:
-    """Return port, source and destination MAC of an answer to a frame that a router passed on."""
+def back_way(case: Case, frame: Frame) -> tuple[Location, str, str] | None:
+    """Return port, source and destination MAC of an answer to a frame that a router passed on, perhaps to elsewhere."""
     router = next((r for r in case.intents.routers.values() if r.mac == frame.eth_dst), None)
     if router is None:
         return None
-    for endpoint in case.inventory.on_switch(case.dpid):
+    for endpoint in case.inventory.endpoints.values():
         if endpoint.network in router.networks and frame.dst in endpoint.addresses:
-            return endpoint.location.ofport, endpoint.mac, router.mac
-    port = next((p for p in _ports(case) if p.name == router.uplink), None)
-    return None if port is None else (port.location.ofport, NEXT_HOP, router.mac)
+            return endpoint.location, endpoint.mac, router.mac
+    found = [p for p in case.inventory.uplinks if p.name == router.uplink]
+    port = min(found, key=lambda p: p.location.dpid != case.dpid, default=None)
+    return None if port is None else (port.location, NEXT_HOP, router.mac)
 
 
 def routed_errors(case: Case, opening: Opening) -> list[Frame]:

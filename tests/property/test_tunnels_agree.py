@@ -12,6 +12,7 @@ from tests.property.cases import DPID, OTHER_DPID, SITE, change_case, make_case
 from tests.property.choice import Drawn, Seeded
 from tests.property.frames import make_frames, reply_to
 from tests.property.pair import Pair
+from tests.property.routed_frames import routed_errors
 from topology.model import Endpoint, IPAddress
 from topology.packet import ICMP, ICMPV6, Frame, Outcome
 
@@ -38,6 +39,9 @@ def _errors(pair: Pair) -> None:
     """An ICMP error from either end about each open connection passes as the connection itself would."""
     everyone = pair.case.inventory.endpoints.values()
     for opening in pair.connections():
+        for dpid in (DPID, OTHER_DPID) if pair.case.intents.routers else ():
+            for frame in routed_errors(dataclasses.replace(pair.case, dpid=dpid), opening):
+                pair.check(frame, opening)
         for sender in (e for e in everyone if {opening.src, opening.dst} & {*e.addresses}):
             src, dst = (opening.src, opening.dst) if opening.src in sender.addresses else (opening.dst, opening.src)
             peers = (e for e in everyone if e.network == sender.network and dst in e.addresses)

@@ -21,6 +21,7 @@ from intent.compiler.routing import ways
 from intent.compiler.verdict import QUEUE_METERS, Column, meters
 from intent.model import Action, Direction, Mode
 from intent.semantics import (
+    Admitted,
     Audience,
     ByIsolation,
     ByPosture,
@@ -29,6 +30,7 @@ from intent.semantics import (
     Ruling,
     Verdict,
     admit,
+    aim,
     candidate_set,
     evaluate,
     judge,
@@ -50,6 +52,8 @@ class Switch:
         self.conntrack = Conntrack()
         self.attachments: dict[int, str] = {}
         self.judged: Opening | None = None
+        self.aimed: Admitted | None = None
+        """Where the frame that was asked about last would go."""
         self.clock_s = 0.0
         self.follow(case)
 
@@ -63,6 +67,9 @@ class Switch:
         self.program = apply(self.program, diff(self.program, desired))
         assert self.program == desired
         self.interpreter = Interpreter(self.program)
+        for number in self.attachments:
+            if self.ids.key_of("attachment", number) is None:  # what comes again has another number: it is another one
+                self.attachments[number] = f"gone {number}"
         for endpoint in case.inventory.endpoints.values():
             for address in endpoint.addresses:
                 number = self.ids.number("attachment", attachment_key(endpoint, address))
@@ -71,11 +78,11 @@ class Switch:
             number = self.ids.number("attachment", uplink_attachment(port))
             assert self.attachments.setdefault(number, port.attachment) == port.attachment
 
-    def expected(self, frame: Frame, quoted: Opening | None = None) -> Verdict:
-        """Ask the semantics."""
+    def expected(self, frame: Frame, quoted: Opening | None = None, arrived: Admitted | None = None) -> Verdict:
+        """Ask the semantics; `arrived` is how the sender's switch aimed what came from a tunnel."""
         case = self.case
-        self.judged = None
-        admitted = admit(case.intents, case.inventory, frame)
+        self.judged = self.aimed = None
+        admitted = arrived or admit(case.intents, case.inventory, frame)
         if isinstance(admitted, Verdict):
             return admitted
         if isinstance(admitted, Audience):
@@ -86,7 +93,8 @@ class Switch:
         view = self.conntrack.view(zone, frame, quoted)
         tracked = self._tracked(view, network)
         self.judged = _judged(frame, tracked, network)
-        return evaluate(case.intents, case.inventory, frame, tracked, now=NOW, offsets=OFFSETS)
+        self.aimed = aim(case.intents, case.inventory, frame, (admitted, tracked))
+        return evaluate(case.intents, case.inventory, frame, tracked, now=NOW, offsets=OFFSETS, arrived=arrived)
 
     def actual(self, frame: Frame, quoted: Opening | None = None) -> Result:
         """Ask the compiled program; commits."""
@@ -165,8 +173,9 @@ class Switch:
         observed = {p.name for p in intents.policies.values() if p.mode is Mode.OBSERVE}
         origins = [o for o in map(cookie.decode, result.cookies) if o and o.kind is Kind.TALLY]
         if not observed or verdict.judgement is None:
-            # A frame to its own sender is judged like any other and then goes nowhere.
-            assert not origins or verdict.reason is Reason.ITSELF
+            # A frame to its own sender, and DHCP that leads to another switch, is judged like any other and then goes
+            # nowhere.
+            assert not origins or verdict.reason in {Reason.ITSELF, Reason.DHCP}
             return
         opening = self.judged
         assert opening is not None

@@ -4,9 +4,10 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from intent.model import Router
 from ryu_apps.wire import WireError, tlv
 from topology.events import BridgeRow, HostResynced, InterfaceRow, PortRow, RootRow
-from topology.model import Endpoint, Inventory, Location, TunnelKind
+from topology.model import Endpoint, Inventory, Location, TunnelKind, UplinkPort
 from topology.overlay import TUNNEL_IP_KEY, TUNNEL_MARK, End, TunnelPlan, find_ends, needed, realized
 from topology.site import OWNER_KEY, empty_site, reduce
 
@@ -65,6 +66,24 @@ def test_only_hosts_that_share_a_network_need_an_end():
     assert needed(Inventory({e.name: e for e in people[1:]}), here.bridges(), ends) == {}
     mixed = find_ends(here, TunnelPlan(kinds={TWO: TunnelKind.GRE}), {}).ends
     assert needed(Inventory({e.name: e for e in people}), here.bridges(), mixed) == {}
+
+
+def test_hosts_of_one_routing_domain_and_those_with_its_uplink_need_an_end():
+    here = site(one="192.0.2.1", two="192.0.2.2", three="192.0.2.3")
+    ends = find_ends(here, TunnelPlan(), {}).ends
+    edge = Router("edge", ("front", "back"), "02:52:00:00:00:01", "world")
+    way = UplinkPort("world", Location(3, 9, "up", "up"), "02:00:00:00:00:09")
+    web, db = endpoint("web", 1, "front"), endpoint("db", 2, "back")
+
+    def need(*people, uplinks=(), routers=(edge,)):
+        return set(needed(Inventory({e.name: e for e in people}, uplinks=uplinks), here.bridges(), ends, routers))
+
+    assert need(web, db) == {ONE, TWO}
+    assert need(web, db, routers=()) == set()
+    assert need(web, uplinks=(way,)) == {ONE, THREE}
+    assert need(web, db, uplinks=(way,)) == {ONE, TWO, THREE}
+    assert need(uplinks=(way,)) == set(), "nobody is there to use it"
+    assert need(endpoint("lone", 1, "island"), uplinks=(way,)) == set()
 
 
 def test_an_end_is_there_when_it_is_as_wanted_and_has_a_port():

@@ -43,6 +43,8 @@ class Changes:
     queues: Mapping[str, Queue | None] = dataclasses.field(default_factory=dict)
     mirrors: tuple[MirrorPort, ...] | None = None
     """All that are plugged in."""
+    away: frozenset[int] | None = None
+    """Switches whose hosts are not connected; None: as it was."""
 
 
 class Inputs:
@@ -63,6 +65,7 @@ class Inputs:
         self.fabric = NO_FABRIC
         self.queues: dict[str, Queue] = {}
         self.mirrors: tuple[MirrorPort, ...] = ()
+        self.away: frozenset[int] = frozenset()
         self.intents = self._intents(DEFAULT_TIERS)
         self.seen: tuple[Intents, Inventory] | None = None
         """What all this is, if it was given as a whole: the next whole is compared with it, quickly if they are kin."""
@@ -102,6 +105,9 @@ class Inputs:
         mirrors = wanted.mirrors if wanted.mirrors != self.mirrors else None
         if mirrors is not None:
             self.mirrors = mirrors
+        away = wanted.away if wanted.away != self.away else None
+        if away is not None:
+            self.away = away
         policies = {n: None if p is None or p.mode is Mode.OFF else p for n, p in wanted.policies.items()}
         return Changes(
             endpoints=_apply(self.endpoints, wanted.endpoints),
@@ -118,6 +124,7 @@ class Inputs:
             fabric=fabric,
             queues=_apply(self.queues, wanted.queues),
             mirrors=mirrors,
+            away=away,
         )
 
     def whole(self) -> Changes:
@@ -137,6 +144,7 @@ class Inputs:
             fabric=self.fabric,
             queues=dict(self.queues),
             mirrors=self.mirrors,
+            away=self.away,
         )
 
     def changes_to(self, intents: Intents, inventory: Inventory, dpids: Collection[int]) -> Changes:
@@ -158,6 +166,7 @@ class Inputs:
             fabric=inventory.fabric,
             queues=_difference(self.queues, intents.queues, was.queues if known else None),
             mirrors=inventory.mirrors,
+            away=inventory.away,
         )
 
     def _unaddressed(self, was: Inventory | None, now: Inventory) -> dict[UnaddressedPort, bool]:

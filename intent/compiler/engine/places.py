@@ -32,7 +32,9 @@ class Places:
         self, inputs: Inputs, ledger: Ledger, people: People, words: Words, switches: Mapping[int, Switch]
     ) -> None:
         self._inputs = inputs
-        self._ways = inputs.ways()
+        self._ways = ways = inputs.ways()
+        self._networks = {domain.key: [leg.name for leg in domain.legs] for domain in ways.domains.values()}
+        """Of the routing domains that are more than a network alone."""
         self._ledger = ledger
         self._people = people
         self._words = words
@@ -42,8 +44,10 @@ class Places:
         self._audiences = Audiences(inputs, self._roster, ledger, switches)
         self.touched: dict[tuple[int, Party], None] = {}
         """Parties of which an address came to a switch, or went."""
-        self._answering_in: dict[str, dict[int, None]] = {}
-        """By network: the switches with an endpoint there; some may be gone."""
+        self.moved: dict[int, None] = {}
+        """Switches that got their first endpoint of a network, or lost their last."""
+        self._circles: dict[str, dict[int, None]] = {}
+        """By routing domain: the switches with an endpoint or an uplink there; some may be gone."""
         self._sights = Sights(inputs, switches, self._touch)
         self._joining: dict[tuple[int, str], None] = {}
         """Networks that a switch got its first endpoint of."""
@@ -90,10 +94,10 @@ class Places:
         self._sights.dig(ends)
         for dpid in ends:
             own = self._switches.get(dpid)
-            for network in sorted(own.ports.answering) if own is not None else ():
-                self._anew(own, self._of_network(network))
+            for circle in sorted(own.ports.circles) if own is not None else ():
+                self._anew(own, self._of_circle(circle))
             for plug in self._roster.switches.get(dpid, {}).values():
-                for viewer in self._answering(plug):
+                for viewer in self._viewers(plug):
                     self._anew(viewer, (plug,))
 
     def _rewired(self, changes: Changes) -> list[int]:
@@ -152,13 +156,13 @@ class Places:
             switch = self._switches.get(endpoint.location.dpid)
             if switch is not None:
                 switch.ports.unplug(endpoint.name)
-            for viewer in self._answering(plug):
+            for viewer in self._viewers(plug):
                 if self._sights.blind(viewer, endpoint.name):
                     self._sights.find(viewer, (plug,))
 
     def _unplug(self, plug: Plug) -> None:
         name, location = plug.endpoint.name, plug.endpoint.location
-        for switch in self._answering(plug):
+        for switch in self._viewers(plug):
             self._sights.lose(switch, (plug,))
         own = self._switches.get(location.dpid)
         if own is not None:
@@ -169,10 +173,10 @@ class Places:
             self._ledger.pools["attachment"].release(key)
         self.unrefer(plug.parties, location.dpid)
 
-    def _answering(self, plug: Plug) -> list[Switch]:
-        network = plug.endpoint.network
-        switches = (self._switches.get(dpid) for dpid in self._answering_in.get(network, ()))
-        return [switch for switch in switches if switch is not None and network in switch.ports.answering]
+    def _viewers(self, plug: Plug) -> list[Switch]:
+        circle = self._ways.circle(plug.endpoint.network)
+        switches = (self._switches.get(dpid) for dpid in self._circles.get(circle, ()))
+        return [switch for switch in switches if switch is not None and circle in switch.ports.circles]
 
     def _fall_silent(self) -> None:
         """A switch that loses the last endpoint of a network answers for nobody there."""
@@ -183,12 +187,25 @@ class Places:
                 continue
             if network in switch.ports.answering:
                 switch.ports.answering.discard(network)
-                self._answering_in[network].pop(dpid, None)
-                self._sights.lose(switch, self._of_network(network))
                 switch.ports.part(network)
+                self.moved[dpid] = None
+                self._turn_away(switch, network)
+
+    def _turn_away(self, switch: Switch, network: str) -> None:
+        """Let a switch know its routing domain no more, or only what is left of it."""
+        ports, circle = switch.ports, self._ways.circle(network)
+        if self._ways.is_part(ports.dpid, ports.answering, circle):
+            self._anew(switch, self._of_network(network))
+        else:
+            ports.circles.discard(circle)
+            self._circles[circle].pop(ports.dpid, None)
+            self._sights.lose(switch, self._of_circle(circle))
 
     def _of_network(self, network: str) -> Iterable[Plug]:
         return (plug for plugs in self._roster.places.get(network, {}).values() for plug in plugs.values())
+
+    def _of_circle(self, circle: str) -> Iterable[Plug]:
+        return (plug for network in self._networks.get(circle, (circle,)) for plug in self._of_network(network))
 
     def _joined_to(self, dpid: int, network: str) -> Iterator[Plug]:
         """Yield who is in a network on switches that a way leads to: most pairs of switches may have none."""
@@ -197,21 +214,35 @@ class Places:
                 yield from plugs.values()
 
     def _look_around(self) -> None:
-        """Show newcomers to those who answer in their network, and all others to whoever begins to."""
+        """Show newcomers to those who know their routing domain, and all others to whoever begins to."""
         for plug in self._come:
-            for switch in self._answering(plug):
+            for switch in self._viewers(plug):
                 self._sights.find(switch, (plug,))
         new = [switch.ports.dpid for switch in self._new_switches()]
         self._sights.dig(new)
+        self.moved.update(dict.fromkeys(new))
+        for dpid in new:
+            for domain in self._ways.on_switch(dpid, ()):
+                self._turn_to(self._switches[dpid], domain.key)
         corners = [_corner(plug) for plug in self._come]
         corners += (_corner(plug) for dpid in new for plug in self._roster.switches.get(dpid, {}).values())
         for network, dpid in dict.fromkeys(corners):
             found = self._switches.get(dpid)
             if found is not None and network not in found.ports.answering:
                 found.ports.answering.add(network)
-                self._answering_in.setdefault(network, {})[dpid] = None
-                self._sights.find(found, self._joined_to(dpid, network))
-                self._joining[dpid, network] = None
+                self.moved[dpid] = self._joining[dpid, network] = None
+                circle = self._ways.circle(network)
+                if circle in found.ports.circles:
+                    self._anew(found, self._joined_to(dpid, network))
+                else:
+                    self._turn_to(found, circle)
+
+    def _turn_to(self, switch: Switch, circle: str) -> None:
+        """Let a switch know a routing domain that it is part of from now on."""
+        switch.ports.circles.add(circle)
+        self._circles.setdefault(circle, {})[switch.ports.dpid] = None
+        for network in self._networks.get(circle, (circle,)):
+            self._anew(switch, self._joined_to(switch.ports.dpid, network))
 
     # -- identities -----------------------------------------------------------------------------
 

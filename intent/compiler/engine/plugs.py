@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from intent.compiler import endpoints, fabric
+from intent.compiler import distant, endpoints, fabric
 from intent.compiler.endpoints import Numbers
 from intent.compiler.engine.clauses import Flows
 from intent.compiler.engine.people import Party
@@ -67,13 +67,17 @@ class Plug:
         for address, numbers in self._numbered(attachments):
             yield from fabric.local_flows(self.endpoint, address, numbers)
 
-    def flows_from(self, path: Path | Toward, attachments: Mapping[str, int]) -> Iterator[Flow]:
-        """Yield the flows on a switch that reaches it through a tunnel or over wires."""
+    def flows_from(self, path: Path | Toward, attachments: Mapping[str, int], *, near: bool) -> Iterator[Flow]:
+        """Yield the flows on a switch that reaches it through a tunnel or over wires; `near` is in its network."""
         for address, numbers in self._numbered(attachments):
             if isinstance(path, Path):
-                yield from remote_flows(self.endpoint, address, numbers, path)
-            else:
+                yield from distant.hop_flows(self.endpoint, address, numbers, path)
+                if near:
+                    yield from remote_flows(self.endpoint, address, numbers, path)
+            elif near:
                 yield from fabric.remote_flows(self.endpoint, address, numbers, path)
+        if near:
+            yield from self.answers
 
     def _numbered(self, attachments: Mapping[str, int]) -> Iterator[tuple[IPAddress, Numbers]]:
         for address, party, key in zip(self.endpoint.addresses, self.parties, self.attachments, strict=True):
@@ -90,6 +94,8 @@ class Ports:
         """By endpoint."""
         self.answering: set[str] = set()
         """Networks with an endpoint here: their other endpoints are answered for, if a way leads there."""
+        self.circles: set[str] = set()
+        """Routing domains that have an endpoint or an uplink here: their other endpoints are known."""
         self.seen: dict[str, tuple[Party, ...]] = {}
         """Endpoints of other switches that a way leads to, each with what it goes by."""
         self._ways: dict[str, tuple[FlowKey, ...]] = {}
@@ -130,8 +136,8 @@ class Ports:
         return self.seen.pop(name, None)
 
     def reach(self, plug: Plug, path: Path | Toward, attachments: Mapping[str, int]) -> None:
-        """Put the way to an endpoint of another switch, and from it, and answer for it."""
-        flows = (*plug.flows_from(path, attachments), *plug.answers)
+        """Put the way to an endpoint of another switch, and from it, and answer for it in its network."""
+        flows = plug.flows_from(path, attachments, near=plug.endpoint.network in self.answering)
         self._ways[plug.endpoint.name] = self._flows.claim(flows)
 
     def guard(self, tunnel: Tunnel | None) -> None:

@@ -1,7 +1,8 @@
 """Whom a switch knows of other switches: endpoints of the networks that it has endpoints of, if a way leads to them.
 
-It answers for them, judges them, sends to them and hears from them. `lose` and `find` change the model, before
-numbers are settled; `arrive` puts the flows in.
+It answers for them, judges them, sends to them and hears from them. If a router joins the networks to others, it knows
+those of all networks of the domain, as far as tunnels lead; a switch with the domain's uplink does, too. `lose` and
+`find` change the model, before numbers are settled; `arrive` puts the flows in.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from intent.compiler.engine.inputs import Inputs
 from intent.compiler.engine.people import Party
 from intent.compiler.engine.plugs import Plug
 from intent.compiler.engine.switch import Switch
+from intent.compiler.tunnels import Path
+from topology.model import Endpoint
 
 
 class Sights:
@@ -46,7 +49,7 @@ class Sights:
         """Know those endpoints from now on that a way leads to."""
         dpid = viewer.ports.dpid
         for plug in plugs:
-            if not self.is_joined(dpid, plug.endpoint.location.dpid):
+            if not self._is_known(viewer, plug.endpoint):
                 continue
             self._found[dpid, plug.endpoint.name] = plug
             if plug.endpoint.name not in viewer.ports.seen:
@@ -54,6 +57,10 @@ class Sights:
                 for party in plug.parties:
                     _count(party, dpid, 1)
                     self._touch(dpid, party)
+
+    def _is_known(self, viewer: Switch, endpoint: Endpoint) -> bool:
+        path = self._inputs.path(viewer.ports.dpid, endpoint.location.dpid)
+        return isinstance(path, Path) or (path is not None and endpoint.network in viewer.ports.answering)
 
     def is_joined(self, one: int, other: int) -> bool:
         """Whether a way leads from one switch to another."""

@@ -56,7 +56,7 @@ class State:
         self.switches: dict[int, Switch] = {}
         self._busy: dict[int, None] = {}
         self._places = Places(inputs, self.ledger, self._people, self._policies.words, self.switches)
-        self._ways = WaysOut(self.ways, self.ledger, self.switches, self._places)
+        self._ways = WaysOut(inputs, self.ledger, self.switches, self._places)
         self._networks: set[str] = set()
         self._fixed = fixed_flows(self._policies, self._layout)
         self.ledger.want_tiers(tier.name for tier in inputs.intents.tiers)
@@ -144,6 +144,7 @@ class State:
             judge.unpost(turn.changes.networks)
         self._ways.leave(self._policies.words.new.prefixes)
         self._places.leave(turn.changes)
+        self._ways.follow(turn.changes)
         arrivals = self._follow()
         policies.drop_parts(self._judges)
         policies.enter(self._inputs.intents)
