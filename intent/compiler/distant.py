@@ -78,8 +78,7 @@ def hop_flows(endpoint: Endpoint, address: IPAddress, numbers: endpoints.Numbers
     yield flow(Table.DESTINATION, Routed.HOP, target, goto(Table.ORIENT, *aim), origin)
     next_hop = _leave(via, mac(endpoint.mac), numbers.network, path)
     yield flow(Table.ROUTE, Priority.ADDRESS, (*_bound(via, numbers.attachment), family), next_hop, origin)
-    same = (is_(f.COMPARE_A, numbers.attachment), is_(f.COMPARE_B, numbers.attachment))
-    yield flow(Table.SAME, Priority.ADDRESS, same, same_actions(numbers.identity), origin)
+    yield flow(Table.SAME, Priority.ADDRESS, numbers.same, same_actions(numbers.identity), origin)
 
 
 def _claim(via: Via, path: Path, attachment: int) -> tuple[Term, ...]:

@@ -77,6 +77,12 @@ class Numbers(NamedTuple):
         where = self.via.domain | self.network << f.LINK.offset
         return is_(f.PLACE, where), Load(f.PLACE, where)
 
+    @property
+    def same(self) -> tuple[Term, ...]:
+        """Match two attachments that are compared, if both are this one: in its routing domain, which it may leave."""
+        where = is_(f.NETWORK, self.network if self.via is None else self.via.domain)
+        return where, is_(f.COMPARE_A, self.attachment), is_(f.COMPARE_B, self.attachment)
+
 
 _ASKS = exact(f.ARP_OP, ARP_REQUEST)
 _same = lru_cache(maxsize=_SHARED)(same_actions)
@@ -115,8 +121,7 @@ def address_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers) -> I
     yield _flow(_SOURCE, (*here, family, src_address(address)), identify, origin)
     locate = (_to(numbers.identity), Load(f.DST_ATT, attachment), _out(port), _TO_ORIENT)
     yield _flow(_DESTINATION, (network, exact(f.ETH_DST, hardware), family, dst_address(address)), locate, origin)
-    same = (is_(f.COMPARE_A, attachment), is_(f.COMPARE_B, attachment))
-    yield _flow(_SAME, same, _same(numbers.identity), origin)
+    yield _flow(_SAME, numbers.same, _same(numbers.identity), origin)
     if isinstance(address, IPv4Address):
         asks = (*here, ARP, _ASKS, exact(f.ARP_SPA, int(address)), exact(f.ARP_SHA, hardware))
         yield _flow(_SOURCE, asks, (_in_network(numbers.network), _TO_NEIGHBOUR), origin)

@@ -222,8 +222,7 @@ def remote_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers, path:
     aim = (place, is_(f.FROM_TUNNEL, 0), exact(f.ETH_DST, mac(endpoint.mac)), family, dst_address(address))
     send = (*_to(numbers), Load(f.VIA, f.TO_FABRIC), Load(f.EDGE, path.number))
     yield flow(Table.DESTINATION, Priority.ADDRESS, aim, goto(Table.ORIENT, *send), origin)
-    same = (is_(f.COMPARE_A, numbers.attachment), is_(f.COMPARE_B, numbers.attachment))
-    yield flow(Table.SAME, Priority.ADDRESS, same, same_actions(numbers.identity), origin)
+    yield flow(Table.SAME, Priority.ADDRESS, numbers.same, same_actions(numbers.identity), origin)
     restore = goto(Table.HAND_OVER, Load(f.whole(f.ETH_SRC), mac(endpoint.mac)))
     yield flow(Table.RESTORE, Priority.ADDRESS, (is_(f.SRC_ATT, numbers.attachment),), restore, origin)
 

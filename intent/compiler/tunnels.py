@@ -47,8 +47,7 @@ def remote_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers, path:
     yield flow(
         Table.DESTINATION, Priority.ADDRESS, aim, goto(Table.ORIENT, *locate, *carry(path, numbers.network)), origin
     )
-    same = (is_(f.COMPARE_A, numbers.attachment), is_(f.COMPARE_B, numbers.attachment))
-    yield flow(Table.SAME, Priority.ADDRESS, same, same_actions(numbers.identity), origin)
+    yield flow(Table.SAME, Priority.ADDRESS, numbers.same, same_actions(numbers.identity), origin)
 
 
 def _claim(endpoint: Endpoint, address: IPAddress, numbers: Numbers, path: Path) -> tuple[Term, ...]:
