@@ -11,6 +11,7 @@ import functools
 import itertools
 from collections.abc import Collection, Iterable, Iterator
 
+from intent.compiler.fields import CONJ_ID, IN_PORT
 from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey
 from ryu_apps.reach import Reach, is_clause
 from ryu_apps.timers import Held
@@ -78,14 +79,21 @@ class Sorter:
 
     def _added(self, changes: Iterable[Change]) -> Iterator[Change]:
         """As `early` for a switch that holds nothing: most additions are told by their tables, many at once."""
-        waiting, tables = iter(changes), self._before.tables
-        while piece := list(itertools.islice(waiting, PIECE)):
-            yield from [change for change in piece if change[1][0][0] not in tables]
-            for change in [change for change in piece if change[1][0][0] in tables]:
-                if self._is_early(*change[1]):
-                    yield change
+        waiting, tables, flip, last = iter(changes), self._before.tables, self._flip, CONJ_ID.index
+        while piece := tuple(itertools.islice(waiting, PIECE)):
+            early, others = [], []
+            for change in piece:  # written out: 100,000 flows go through here
+                (table, _, match), (actions, _, _, _) = change[1]
+                if table not in tables:
+                    early.append(change)
+                elif (match and match[match[0][0] is IN_PORT and len(match) > 1][0].index <= last) or (
+                    actions and type(actions[0]) is Conjunction
+                ):
+                    others.append(change)  # matches what a program writes, or is a clause
                 else:
-                    self._flip.append(change)
+                    flip.append(change)
+            yield from early
+            yield from self._sorted(others)
 
     def _is_early(self, key: FlowKey, body: FlowBody) -> bool:
         """Whether no packet meets a new flow."""
