@@ -269,7 +269,7 @@ FOREIGN = (
     "table=3,priority=15,importance=3,actions=output:2",
     "table=3,priority=16,actions=push_vlan:0x8100,set_field:4097->vlan_vid,enqueue:1:2",
     "table=3,priority=17,mpls,mpls_label=5,actions=write_actions(output:1)",
-    "table=3,priority=18,actions=set_queue:7,normal",
+    "table=3,priority=18,actions=set_queue:7,local,controller(max_len=9,id=3)",
     "table=3,priority=19,actions=resubmit:5,bundle(eth_src,0,hrw,ofport,members:4,8)",
     "table=3,priority=20,actions=write_metadata:0x5,goto_table:4",
     "table=3,priority=21,tcp,tcp_dst=80,actions=multipath(symmetric_l4,1024,hrw,4,0,NXM_NX_REG0[0..1])",
