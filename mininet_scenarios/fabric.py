@@ -172,10 +172,12 @@ class FabricSite:
             time.sleep(DEAD_S)
             for daemon in Daemon:
                 ovs.start_daemon(daemon)
+            self.until(lambda: self._has_bridge(number), "the bridge is made again")
         elif fault == "restart-database":
             ovs.restart(Daemon.DATABASE)
         elif fault == "restart-switch":
             ovs.restart(Daemon.SWITCH)
+            self.until(lambda: self._has_bridge(number), "the bridge is made again")
         else:
             ovs.replace_database()
             _make_bridge(ovs, number)
@@ -184,6 +186,14 @@ class FabricSite:
                     _plug(ovs, self.port(number, other if number == one else one), LINK)
             if f"h{number}" in self.hosts:
                 _plug(ovs, "w0", _identity(number))
+
+    def _has_bridge(self, number: int) -> bool:
+        """Whether the bridge of a switch that was started answers: its daemon does so before."""
+        try:
+            self.state(number)
+        except shell.CommandError:
+            return False
+        return True
 
     # -- the controller ------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -17,9 +18,12 @@ from mininet_scenarios.controller import Controller, Settings
 from mininet_scenarios.expectation import World, initial
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.nodes import RingfenceSwitch, ScenarioTopo
-from mininet_scenarios.private_ovs import PrivateOvs
+from mininet_scenarios.private_ovs import Daemon, PrivateOvs
 from mininet_scenarios.scenario import Scenario, Step
 from mininet_scenarios.settling import settle
+
+DEAD_S = 2.0
+"""How long what was killed stays so."""
 
 
 def _mininet(scenario: Scenario) -> Mininet:
@@ -132,7 +136,25 @@ class ScenarioNetwork(Ground):
         if part.plug:
             self.switch.plug({name: after.workloads[name].external_ids() for name in part.plug})
         self.world = after
+        if part.fault is not None:
+            self._befall(part.fault[0])
         self.settle()
+
+    def _befall(self, kind: str) -> None:
+        """Break something, and mend it."""
+        if kind == "kill-host":
+            for daemon in Daemon:
+                self.ovs.kill(daemon)
+            time.sleep(DEAD_S)
+            for daemon in Daemon:
+                self.ovs.start_daemon(daemon)
+        elif kind == "empty-database":
+            self.ovs.replace_database()
+        else:
+            self.ovs.restart(Daemon.DATABASE if kind == "restart-database" else Daemon.SWITCH)
+        self.switch.run_vsctl("wait-until", "Bridge", self.scenario.bridge, "datapath_id!=[]")
+        if kind == "empty-database":
+            self.switch.plug({name: self.world.workloads[name].external_ids() for name in sorted(self.world.plugged)})
 
     def settle(self) -> None:
         """Return when the controller knows this state and the switch's flows have come to rest.

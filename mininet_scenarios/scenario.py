@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from mininet_scenarios import values
+from mininet_scenarios import coherence, values
 from mininet_scenarios.values import ScenarioError
 
 Document: TypeAlias = Mapping[str, Any]
@@ -133,7 +133,9 @@ class Step:
     move: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Plugged workloads that go to other hosts: name and host."""
     fault: tuple[str, str] | None = None
-    """What breaks and is mended again before anything is measured: kind and host (`FAULTS`)."""
+    """What breaks and is mended again before anything is measured: kind (`FAULTS`) and host.
+
+    Without a host where there is but one, to which only `coherence.LOCAL_FAULTS` may happen."""
     stale: str = ""
     """A host that does not reach the controller from before this step until after its measurement."""
 
@@ -248,7 +250,7 @@ def parse(name: str, data: object) -> Scenario:
         bridge=reader.take("bridge", values.matching(_BRIDGE, "a bridge name as br-ring"), "br-ring"),
     )
     reader.done()
-    _check_names(scenario)
+    coherence.check(scenario)
     return scenario
 
 
@@ -322,8 +324,8 @@ def _step(place: str, data: object) -> Step:
 def _fault(place: str, text: str | None) -> tuple[str, str] | None:
     if text is None:
         return None
-    kind, slash, host = text.partition("/")
-    if not slash or kind not in FAULTS:
+    kind, _, host = text.partition("/")
+    if kind not in FAULTS:
         raise ScenarioError(f"{place}: {text!r}: write kind/host, the kind one of {', '.join(FAULTS)}")
     return kind, host
 
@@ -357,7 +359,7 @@ def _conversations(name: str, items: Iterable[object]) -> Iterator[Conversation]
         ends = reader.take("client", values.text), reader.take("server", values.text)
         told = Conversation(*ends, probe(reader.take("over", values.text)))
         reader.done()
-        if not told.over.port:
+        if not told.over.port or told.over.group:
             raise ScenarioError(f"{name}.conversations[{number}].over: write tcp/80 or udp/53")
         yield told
 
@@ -374,32 +376,3 @@ def _churn(place: str, data: object) -> Churn | None:
     )
     reader.done()
     return churn
-
-
-def _check_names(scenario: Scenario) -> None:
-    used = [("unplugged", name) for name in scenario.unplugged]
-    used += [("conversations", name) for told in scenario.conversations for name in (told.client, told.server)]
-    for number, step in enumerate(scenario.steps):
-        used += [(f"steps[{number}]", name) for name in (*step.plug, *step.unplug, *step.relabel, *step.move)]
-    if scenario.forge is not None:
-        parts = (scenario.forge.senders, scenario.forge.victims, scenario.forge.targets)
-        used += [("forge", name) for part in parts for name in part]
-    for place, name in used:
-        if name not in scenario.workloads:
-            raise ScenarioError(f"{scenario.name}.{place}: there is no workload {name!r}")
-    _check_hosts(scenario)
-    for number, step in enumerate(scenario.steps):
-        for name in step.relabel:
-            if scenario.workloads[name].source != "ovsdb":
-                raise ScenarioError(f"{scenario.name}.steps[{number}].relabel: the labels of {name} are not OVSDB's")
-
-
-def _check_hosts(scenario: Scenario) -> None:
-    named = [(f"workloads.{w.name}", w.host) for w in scenario.workloads.values() if w.host or scenario.hosts]
-    for number, step in enumerate(scenario.steps):
-        named += [(f"steps[{number}].move", host) for host in step.move.values()]
-        named += [(f"steps[{number}].fault", step.fault[1])] if step.fault else []
-        named += [(f"steps[{number}].stale", step.stale)] if step.stale else []
-    for place, host in named:
-        if host not in scenario.hosts:
-            raise ScenarioError(f"{scenario.name}.{place}: there is no host {host!r}")

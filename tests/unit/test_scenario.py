@@ -86,6 +86,17 @@ WRONG = [
     (changed(forge={"senders": ["web1"], "victims": ["eve"], "targets": []}), "x.forge: there is no workload 'eve'"),
     (changed(forge={"senders": [], "victims": [], "targets": [], "kinds": ["magic"]}), "x.forge.kinds: 'magic'"),
     (changed(churn={"rounds": True, "port": 53}), "x.churn.rounds: write a number"),
+    (changed(steps=[{"name": "s", "fault": "cut-tunnel"}]), "x.steps[0].fault: there is no host ''"),
+    (changed(steps=[{"name": "s", "fault": "kill-host/one"}]), "x.steps[0].fault: there is no host 'one'"),
+    (changed(steps=[{"name": "s", "fault": "luck/one"}]), "x.steps[0].fault: 'luck/one': write kind/host"),
+    (
+        changed(conversations=[{"client": "web1", "server": "eve", "over": "tcp/80"}]),
+        "x.conversations: there is no workload 'eve'",
+    ),
+    (
+        changed(conversations=[{"client": "web1", "server": "web1", "over": "icmp"}]),
+        "x.conversations[0].over: write tcp/80",
+    ),
     (changed(bridge="br ring"), "x.bridge: 'br ring' is not a bridge name"),
 ]
 
