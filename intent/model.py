@@ -295,6 +295,22 @@ def router_mac(name: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class PortForward:
+    """What of an address beyond an uplink stands for which endpoint."""
+
+    address: IPAddress
+    protocol: int
+    """TCP or UDP."""
+    first: int
+    last: int
+    """Ports, both included."""
+    to: str | IPAddress
+    """The endpoint's name, or an address."""
+    port: int | None = None
+    """The endpoint's, if it is another; of one port only."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Uplink:
     """A port that is the way to the world, on each switch that has it."""
 
@@ -302,6 +318,15 @@ class Uplink:
     binding: Binding
     next_hop: str | None = None
     """MAC that packets to the world go to; None for the MAC of the port itself, if it is an internal one."""
+    snat: tuple[IPAddress, ...] = ()
+    """What endpoints speak as: at most one address of each IP version."""
+    forwards: tuple[PortForward, ...] = ()
+    """No two hold one port. With either, packets of that IP version pass translated, and only so."""
+
+    @property
+    def translates(self) -> bool:
+        """Whether it gives packets other addresses."""
+        return bool(self.snat or self.forwards)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import dataclasses
 from datetime import datetime
 from typing import NamedTuple
 
-from intent.meaning.guards import Admitted, Audience, Reason, Verdict, admit, drop, hop
+from intent.meaning.guards import Admitted, Audience, Party, Reason, Verdict, admit, drop, hop
 from intent.meaning.places import holder, is_inside, is_known, uplinks_of
 from intent.meaning.policy import NO_ZONES, Offsets, UnknownName, candidate_set, judge, selects
 from intent.meaning.rulings import (
@@ -24,9 +24,22 @@ from intent.meaning.rulings import (
     Judgement,
     Ruling,
 )
+from intent.meaning.translation import covers, outbound
 from intent.model import Action, Intents
 from topology.model import Inventory, IPAddress, UplinkPort
-from topology.packet import ICMP, ICMPV6, SCTP, Connection, ConnectionRole, Fate, Frame, Opening, Outcome, Tracked
+from topology.packet import (
+    ICMP,
+    ICMPV6,
+    SCTP,
+    Connection,
+    ConnectionRole,
+    Fate,
+    Frame,
+    Opening,
+    Outcome,
+    Tracked,
+    ends_of,
+)
 
 __all__ = [
     "NO_ZONES",
@@ -80,6 +93,7 @@ def evaluate(  # noqa: PLR0913  everything a fate depends on; the tail is keywor
     capabilities: Capabilities = OVS_USERSPACE,
     offsets: Offsets = NO_ZONES,
     arrived: Admitted | None = None,
+    kept: Frame | None = None,
 ) -> Verdict:
     """Say what the frame's switch does with it, and why; or what the one does that it was sent on to.
 
@@ -93,11 +107,12 @@ def evaluate(  # noqa: PLR0913  everything a fate depends on; the tail is keywor
         offsets: as for `judge`.
         arrived: as the sender's switch aimed it, if the destination's is asked, which judges again; `tracked` is
             then what the conntrack there says.
+        kept: the frame with other addresses, if it goes by an uplink that keeps a translation for it.
 
     Raises:
         UnknownName, ValueError: as `judge`; ValueError too if `tracked` or its connection is missing.
     """
-    admitted = arrived or admit(intents, inventory, frame)
+    admitted = arrived or admit(intents, inventory, frame, kept)
     if isinstance(admitted, Verdict):
         return admitted
     if isinstance(admitted, Audience):
@@ -107,14 +122,14 @@ def evaluate(  # noqa: PLR0913  everything a fate depends on; the tail is keywor
     dpid = frame.dpid if arrived is None else arrived.destination.location.dpid
     if arrived is None:
         admitted = aim(intents, inventory, frame, (admitted, tracked))
+    frame = admitted.translated or frame
     opening = _opening(_Scene(intents, inventory, dpid), frame, (admitted, tracked), capabilities)
     if isinstance(opening, Reason):
         return drop(opening)
     judgement = judge(intents, inventory, opening, now=now, offsets=offsets)
     if judgement.verdict is Action.ALLOW:
-        fate = Fate(Outcome.DELIVER, admitted.destination.location, admitted.hop)
-        return Verdict(fate, Reason.POLICY, judgement)
-    told = judgement.verdict is Action.REJECT and tracked.role is ConnectionRole.NEW
+        return _delivered((admitted, tracked), frame, kept, judgement)
+    told = judgement.verdict is Action.REJECT and tracked.role is ConnectionRole.NEW and not _is_unseen(admitted.source)
     return Verdict(Fate(Outcome.DROP), Reason.REJECTED if told else Reason.POLICY, judgement)
 
 
@@ -151,6 +166,25 @@ def aim(intents: Intents, inventory: Inventory, frame: Frame, known: tuple[Admit
         if port.attachment in ways:
             return admitted._replace(destination=port, hop=hop(frame, port, admitted.hop.eth_src))
     return admitted
+
+
+def _delivered(known: tuple[Admitted, Tracked], frame: Frame, kept: Frame | None, judgement: Judgement) -> Verdict:
+    """What is allowed leaves, to the world perhaps with other addresses."""
+    admitted, tracked = known
+    to, ends = admitted.destination, None
+    if admitted.translated is not None:
+        ends = ends_of(admitted.translated)
+    elif isinstance(to, UplinkPort) and covers(to.translation, frame.dst):
+        opens = tracked.role is not ConnectionRole.RELATED and _can_open(frame)
+        ends = outbound(to.translation, frame, kept, opens=opens)
+        if ends is None:
+            return Verdict(Fate(Outcome.DROP), Reason.UNTRANSLATED, judgement)
+    return Verdict(Fate(Outcome.DELIVER, to.location, admitted.hop, ends=ends), Reason.POLICY, judgement)
+
+
+def _is_unseen(sender: Party) -> bool:
+    """Say whether a sender knows the other end by another address: nobody tells it anything in that one's name."""
+    return isinstance(sender, UplinkPort) and bool(sender.translation.addresses)
 
 
 def can_open(protocol: int, icmp_type: int | None = None, icmp_code: int | None = None) -> bool:
@@ -203,7 +237,7 @@ def _own_opening(frame: Frame, network: str) -> Opening | Reason:
     # Guards have let through only frames with addresses; without a protocol there is no connection.
     if frame.src is None or frame.dst is None or frame.protocol is None:
         return Reason.INVALID
-    if not can_open(frame.protocol, frame.icmp_type, frame.icmp_code):
+    if not _can_open(frame):
         return Reason.INVALID
     return Opening(
         network=network,
@@ -215,6 +249,10 @@ def _own_opening(frame: Frame, network: str) -> Opening | Reason:
         icmp_type=frame.icmp_type,
         icmp_code=frame.icmp_code,
     )
+
+
+def _can_open(frame: Frame) -> bool:
+    return frame.protocol is not None and can_open(frame.protocol, frame.icmp_type, frame.icmp_code)
 
 
 def _still_attached(scene: _Scene, admitted: Admitted, role: ConnectionRole, connection: Connection) -> bool:
@@ -234,4 +272,5 @@ def _attachments(scene: _Scene, network: str, address: IPAddress) -> set[str | N
         return {endpoint.attachment} if is_known(intents, inventory, endpoint, dpid) else set()
     if is_inside(intents, network, address):
         return {None}
-    return {port.attachment for port in uplinks_of(intents, inventory, network, dpid)} or {None}
+    ports = (p for p in uplinks_of(intents, inventory, network, dpid) if address not in p.translation.addresses)
+    return {port.attachment for port in ports} or {None}

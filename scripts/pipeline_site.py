@@ -26,12 +26,14 @@ TUNNEL_PORT = 100
 DOMAIN = "router/edge"
 ROUTER = router_mac("edge")
 WEB, DB, FAR = "02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"
+HOST, SHOWN_AT = "02:00:00:00:00:04", ip_address("203.0.113.10")
 GROUP, GROUP_AT = "01:00:5e:01:00:01", ip_address("239.1.0.1")
 WEB_AT, DB_AT, FAR_AT, WORLD_AT = (ip_address(text) for text in ("10.1.0.1", "10.2.0.2", "10.1.0.3", "8.8.8.8"))
 
 _TO_DB = Frame(DPID, 1, WEB, ROUTER, ETH_IPV4, src=WEB_AT, dst=DB_AT, protocol=TCP, sport=40000, dport=5432)
 _ANSWER = Frame(DPID, 2, DB, ROUTER, ETH_IPV4, src=DB_AT, dst=WEB_AT, protocol=TCP, sport=5432, dport=40000)
 _TO_WORLD = dataclasses.replace(_TO_DB, dst=WORLD_AT, protocol=UDP, dport=53)
+_FROM_WORLD = Frame(DPID, 4, HOST, ROUTER, ETH_IPV4, src=WORLD_AT, dst=SHOWN_AT, protocol=TCP, sport=40000, dport=8443)
 _TO_FAR = dataclasses.replace(_TO_DB, eth_dst=FAR, dst=FAR_AT, sport=40001, dport=8080)
 _TO_GROUP = dataclasses.replace(_TO_DB, eth_dst=GROUP, dst=GROUP_AT, protocol=UDP, dport=5004)
 _LANDED = dataclasses.replace(_TO_FAR, dpid=OTHER, in_port=TUNNEL_PORT)
@@ -97,9 +99,17 @@ SCENES = (
     Scene("And back", "The answer is turned round in the router's zone, which both networks share.", _ANSWER, "port 1"),
     Scene(
         "To the world",
-        "The address is nobody's, so its identity is the world's, by the prefixes that policies tell apart.",
+        "The address is nobody's, so its identity is the world's, by the prefixes that policies tell apart. The\n"
+        "uplink translates: at last, the packet gets an address of the uplink in place of `web-1`'s.",
         _TO_WORLD,
         "port 4",
+    ),
+    Scene(
+        "From the world",
+        "A client of the world opens a connection to a port that the uplink forwards. The packet gets the address of\n"
+        "`db-1` before it is tracked and judged.",
+        _FROM_WORLD,
+        "port 2",
     ),
     Scene(
         "To another host",

@@ -78,6 +78,56 @@ class UnaddressedPort:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Forward:
+    """A part of an address beyond an uplink that stands for an endpoint."""
+
+    address: IPAddress
+    protocol: int
+    """TCP or UDP."""
+    first: int
+    last: int
+    """Ports, both included."""
+    to: IPAddress
+    """Of the endpoint."""
+    port: int | None = None
+    """The endpoint's, if it is another; of one port only."""
+
+    def holds(self, address: IPAddress | None, protocol: int | None, port: int | None) -> bool:
+        """Whether it is about packets to an address and port."""
+        same = (address, protocol) == (self.address, self.protocol)
+        return same and port is not None and self.first <= port <= self.last
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Translation:
+    """How addresses of endpoints appear beyond an uplink: of the IP versions it is about, never as themselves."""
+
+    sources: tuple[IPAddress, ...] = ()
+    """What endpoints speak as when they open connections: at most one address of each IP version."""
+    forwards: tuple[Forward, ...] = ()
+    """No two hold one port."""
+    idle: tuple[IPAddress, ...] = ()
+    """Further addresses that it holds, for forwards to endpoints that are not there."""
+
+    @property
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """All addresses that it gives to the switch, IPv4 first, each once."""
+        found = {*self.sources, *self.idle, *(forward.address for forward in self.forwards)}
+        return tuple(sorted(found, key=lambda a: (a.version, int(a))))
+
+    def covers(self, version: int) -> bool:
+        """Whether packets of an IP version pass translated, and only so."""
+        return any(address.version == version for address in self.addresses)
+
+    def source(self, version: int) -> IPAddress | None:
+        """Return what endpoints speak as, None if they open nothing to the world."""
+        return next((address for address in self.sources if address.version == version), None)
+
+
+NO_TRANSLATION = Translation()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class UplinkPort:
     """The port that is a way to the world, on one switch."""
 
@@ -86,6 +136,8 @@ class UplinkPort:
     location: Location
     next_hop: str
     """MAC that packets to the world go to: lower case, colon separated."""
+    translation: Translation = NO_TRANSLATION
+    """Where it is about an IP version, one router at most has this uplink."""
 
     @property
     def attachment(self) -> str:

@@ -116,6 +116,21 @@ class Hop:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Ends:
+    """Addresses and ports of a packet."""
+
+    src: IPAddress | None
+    dst: IPAddress | None
+    sport: int | None = None
+    dport: int | None = None
+
+
+def ends_of(frame: Frame) -> Ends:
+    """Return the addresses and ports of a frame."""
+    return Ends(frame.src, frame.dst, frame.sport, frame.dport)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Fate:
     """The observable result of one frame: what and where."""
 
@@ -125,3 +140,5 @@ class Fate:
     """How it leaves if a router passed it on; None: as it came."""
     copies: frozenset[Location] = frozenset()
     """Where it leaves if there are copies of it."""
+    ends: Ends | None = None
+    """With what addresses it leaves if they were translated; None: as it came."""

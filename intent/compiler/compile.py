@@ -171,7 +171,7 @@ class _Switch:
         care = Care(rejecting, observing, handling.shapes(enforced.queues, queues, number))
         uplinks = self._ways.uplinks.get(self._dpid, ())
         ports = {Tended(e.location.ofport) for e in self._local}
-        ports |= {Tended(p.location.ofport, number("attachment", routing.attachment_key(p))) for p in uplinks}
+        ports |= {routing.tended(port, number) for port in uplinks}
         for port in sorted(ports):
             yield from care.flows(port)
         here = (port for port in self._inventory.mirrors if port.location.dpid == self._dpid)

@@ -91,6 +91,8 @@ class Guard(enum.IntEnum):
     """Its hops are used up, so no router may pass it on."""
     SPOOFED = 14
     """From the world, with a source address of the routing domain or of no host."""
+    TRANSLATION = 15
+    """To or from the world by an uplink that translates addresses, and no translation is for it."""
     LINK = 20
     """From another switch, and no endpoint's, or to nobody here."""
 

@@ -47,7 +47,8 @@ def exits(
 ) -> Iterator[Exit]:
     """Yield the uplinks of other switches that serve endpoints in these networks of a switch.
 
-    The switch's own uplink is taken if it has one, else the lowest datapath id's of hosts that are not `away`.
+    The switch's own uplink is taken if it has one, else the lowest datapath id's of hosts that are not `away`. One
+    that translates addresses serves its own switch alone.
     """
     here = {d.router: d for name in networks if (d := ways.domains.get(name)) is not None and d.uplink is not None}
     for _, domain in sorted(here.items()):
@@ -55,7 +56,7 @@ def exits(
         for there, ports in sorted(ways.uplinks.items(), key=lambda found: (found[0] in away, found[0])):
             way = path(there)
             for port in ports:
-                if port.name == domain.uplink and isinstance(way, Path):
+                if port.name == domain.uplink and isinstance(way, Path) and not port.translation.addresses:
                     yield Exit(domain, port, way, is_taken)
                     is_taken = False
 
@@ -156,7 +157,7 @@ def entry_flows(ways: Ways, port: UplinkPort, number: Callable[[str, str], int])
     attachment = number("attachment", routing.attachment_key(port))
     origin = encode(Origin(Kind.ENDPOINT, attachment))
     leave = (Load(f.DST_ATT, attachment), Load(f.OUT_PORT, port.location.ofport))
-    for domain in ways.behind(port):
+    for domain in () if port.translation.addresses else ways.behind(port):
         place = is_(f.PLACE, number("network", domain.key) | uplink << f.LINK.offset)
         for version in VERSIONS:
             routed = (is_(f.FROM_TUNNEL, 1), routing.NOT_WORLD, exact(f.ETH_DST, mac(port.next_hop)))

@@ -280,7 +280,7 @@ PIECES_ZONE = 0xFFFF
 
 # -- conntrack state bits (ovs-fields(7), ct_state) ------------------------------------------------
 
-CS_NEW, CS_EST, CS_REL, CS_RPL, CS_INV, CS_TRK = (1 << bit for bit in range(6))
+CS_NEW, CS_EST, CS_REL, CS_RPL, CS_INV, CS_TRK, CS_SNAT, CS_DNAT = (1 << bit for bit in range(8))
 
 
 @cache

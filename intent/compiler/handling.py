@@ -44,6 +44,8 @@ class Tended(NamedTuple):
     ofport: int
     uplink: int = 0
     """Attachment number of an uplink, 0 of an endpoint's port."""
+    told: bool = True
+    """Whether who sends from it is told of rejections: not where addresses are translated."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Care:
 
     def flows(self, port: Tended) -> Iterator[Flow]:
         """Yield the flows of one port; `reject_flows` has those that all share."""
-        if self.rejecting:
+        if self.rejecting and port.told:
             first, *_ = reject_flows((port.ofport,), observing=self.observing)
             yield first
         yield from queue_flows(port, self.shapes)

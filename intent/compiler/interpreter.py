@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from intent.compiler import fields as f
+from intent.compiler.conntrack import PORTLESS, REQUESTS, Conntrack, Entry, View, opening_of, reversed_opening
 from intent.compiler.cookie import Kind, Origin, encode
 from intent.compiler.fields import Field, Slice
 from intent.compiler.flow import (
@@ -37,88 +38,27 @@ from intent.compiler.flow import (
 )
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, SCTP, TCP, UDP, Frame, Opening
 
+__all__ = [
+    "PORTLESS",
+    "Conntrack",
+    "Entry",
+    "Interpreter",
+    "Result",
+    "State",
+    "View",
+    "frame_state",
+    "matches",
+    "opening_of",
+    "reversed_opening",
+]
+
 SOLICITATION = 135
 V4 = 4
-PORTLESS = frozenset({SCTP})
-"""Protocols that OVS 3.1's userspace conntrack keys without ports."""
-
 State = dict[Field, int]
-Tuple5 = tuple[int, int, int, int, int, int]
-"""zone, protocol, source, destination address, source and destination port (ICMP: type 0, code)."""
 
 _SAMPLE = encode(Origin(Kind.SAMPLE, 0)) >> 48
 _PORTS = {TCP: (f.TCP_SRC, f.TCP_DST), UDP: (f.UDP_SRC, f.UDP_DST), SCTP: (f.SCTP_SRC, f.SCTP_DST)}
 _TUNNEL = (f.TUN_SRC, f.TUN_DST, f.TUN_ID, f.TUN_OPTION)
-_REQUESTS = {ICMP: {8: 0, 13: 14, 15: 16}, ICMPV6: {128: 129}}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
-    """One connection that was committed."""
-
-    opening: Opening
-    label: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class View:
-    """What conntrack says of one packet."""
-
-    state: int
-    label: int = 0
-    opening: Opening | None = None
-
-
-class Conntrack:
-    """The connections of one switch, as the userspace datapath keeps them (without time-outs)."""
-
-    def __init__(self, entries: dict[tuple[int, Opening], Entry] | None = None) -> None:
-        self.entries = dict(entries or {})
-
-    def view(self, zone: int, frame: Frame, quoted: Opening | None) -> View:
-        """Classify a frame; `quoted` is the opening of the connection that an ICMP error is about."""
-        if quoted is not None:
-            entry = self.entries.get((zone, quoted))
-            return View(f.CS_REL | f.CS_TRK, entry.label, quoted) if entry else View(f.CS_INV | f.CS_TRK)
-        forward = opening_of(frame)
-        backward = reversed_opening(frame)
-        if forward is not None and (entry := self.entries.get((zone, forward))):
-            return View(f.CS_EST | f.CS_TRK, entry.label, forward)
-        if backward is not None and (entry := self.entries.get((zone, backward))):
-            return View(f.CS_EST | f.CS_RPL | f.CS_TRK, entry.label, backward)
-        return View(f.CS_NEW | f.CS_TRK, 0, forward) if forward is not None else View(f.CS_INV | f.CS_TRK)
-
-    def commit(self, zone: int, opening: Opening, label: int) -> None:
-        """Keep a connection, or give it another label."""
-        self.entries[zone, opening] = Entry(opening, label)
-
-
-def opening_of(frame: Frame) -> Opening | None:
-    """Return the connection a frame would open, None if its kind opens none."""
-    if frame.src is None or frame.dst is None or frame.protocol is None:
-        return None
-    if frame.protocol in _REQUESTS and (frame.icmp_type not in _REQUESTS[frame.protocol] or frame.icmp_code):
-        return None
-    sport, dport = _tracked_ports(frame)
-    return Opening("", frame.src, frame.dst, frame.protocol, sport, dport, frame.icmp_type, frame.icmp_code)
-
-
-def reversed_opening(frame: Frame) -> Opening | None:
-    """Return the connection a frame would be the reply of."""
-    if frame.src is None or frame.dst is None or frame.protocol is None:
-        return None
-    kind = frame.icmp_type
-    if frame.protocol in _REQUESTS:
-        requests = {answer: request for request, answer in _REQUESTS[frame.protocol].items()}
-        if kind not in requests or frame.icmp_code:
-            return None
-        kind = requests[kind]
-    sport, dport = _tracked_ports(frame)
-    return Opening("", frame.dst, frame.src, frame.protocol, dport, sport, kind, frame.icmp_code)
-
-
-def _tracked_ports(frame: Frame) -> tuple[int | None, int | None]:
-    return (None, None) if frame.protocol in PORTLESS else (frame.sport, frame.dport)
 
 
 @dataclasses.dataclass(slots=True)
@@ -287,6 +227,9 @@ class _Run:
 
     def _ct(self, act: Ct) -> None:
         zone = self._read(act.zone) if isinstance(act.zone, Slice) else act.zone
+        if act.nat is not None:
+            self._translate(zone, act)
+            return
         if act.commit:
             for inner in act.exec:
                 self._act(inner)
@@ -301,6 +244,16 @@ class _Run:
             self._state.update(_original(view.opening))
             self._table(act.table)
 
+    def _translate(self, zone: int, act: Ct) -> None:
+        """The packet itself is rewritten: also what comes behind the action sees it so."""
+        chosen = act.nat if act.commit else None
+        self._frame, self._quoted, state = self._conntrack.translate(zone, self._frame, self._quoted, chosen)
+        rewritten = _ip_state(self._frame)
+        self._state |= rewritten | {f.IP_TTL: self._state[f.IP_TTL], f.CT_STATE: state, f.CT_LABEL: 0}
+        self._opening = None
+        if act.table is not None:
+            self._table(act.table)
+
     def _read(self, where: Slice) -> int:
         return self._state.get(where.field, 0) >> where.offset & (1 << where.bits) - 1
 
@@ -312,7 +265,7 @@ class _Run:
 def _original(opening: Opening | None) -> State:
     if opening is None:
         return {}
-    is_icmp = opening.protocol in _REQUESTS
+    is_icmp = opening.protocol in REQUESTS
     four = opening.src.version == V4
     return {
         f.CT_NW_SRC if four else f.CT_IPV6_SRC: int(opening.src),

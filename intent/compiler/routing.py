@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_network
 
 from intent.compiler import beyond
 from intent.compiler import fields as f
 from intent.compiler.beyond import VERSIONS
 from intent.compiler.cookie import OPENED, Guard, Kind, Origin, encode, reason
 from intent.compiler.flow import IN_PORT, Act, DecTtl, Flow, Load, Move, Output, Resubmit, Term, exact
+from intent.compiler.handling import Tended
 from intent.compiler.pipeline import ADVERTISEMENT, ARP_REQUEST, COMMIT, SOLICITATION, answer_actions, same_actions
 from intent.compiler.tables import Priority, Routed, Table
 from intent.compiler.terms import (
@@ -30,6 +31,7 @@ from intent.compiler.terms import (
     mac,
     protocol,
 )
+from intent.compiler.translation import Door, last_hop, way_in, way_out
 from intent.model import Intents, IPNetwork, Network
 from topology.model import Endpoint, IPAddress, UplinkPort
 from topology.packet import ICMP, ICMPV6
@@ -161,6 +163,11 @@ def attachment_key(port: UplinkPort) -> str:
     return f"{port.attachment}@"
 
 
+def tended(port: UplinkPort, number: Callable[[str, str], int]) -> Tended:
+    """Return an uplink as a port that has flows of its own for what rules want."""
+    return Tended(port.location.ofport, number("attachment", attachment_key(port)), not port.translation.addresses)
+
+
 # -- between networks --------------------------------------------------------------------------------
 
 
@@ -275,6 +282,7 @@ def uplink_flows(port: UplinkPort, uplink: int, attachment: int) -> Iterator[Flo
     yield flow(Table.SOURCE, Priority.SOURCE, asks, goto(Table.NEIGHBOUR, in_network), origin)
     solicits = (here, IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, SOLICITATION), exact(f.ICMPV6_CODE, 0))
     yield flow(Table.SOURCE, Priority.SOLICIT, solicits, goto(Table.NEIGHBOUR, in_network), origin)
+    yield from way_in(Door(port, uplink, attachment))
     yield from beyond_flows(attachment)
 
 
@@ -295,16 +303,22 @@ def way_flows(domain: Domain, port: UplinkPort, numbers: Numbers) -> Iterator[Fl
     enter = (Load(f.PLACE, numbers.domain), Load(f.SRC_ATT, numbers.attachment))
     leave = goto(Table.WORLD_DESTINATION, Load(f.DST_ATT, numbers.attachment))
     hop = _hop(domain.mac, mac(port.next_hop), port.location.ofport)
+    door = Door(port, numbers.uplink, numbers.attachment)
+    links = tuple(is_(f.PLACE, numbers.domain | n << f.LINK.offset) for n in numbers.networks.values())
+    yield from way_out(door, ours, router, links)
     for version in VERSIONS:
         family = ETHERTYPE[version]
         came = (exact(f.IN_PORT, port.location.ofport), router, family)
         yield flow(Table.SOURCE, Priority.SOURCE, came, goto(Table.WORLD_SOURCE, *enter), origin)
-        for leg in domain.legs:
-            place = is_(f.PLACE, numbers.domain | numbers.networks[leg.name] << f.LINK.offset)
-            yield flow(Table.DESTINATION, Routed.UPLINK, (place, FROM_HERE, router, family), leave, origin)
-        yield flow(Table.ROUTE, Priority.ADDRESS, (ours, is_(f.DST_ATT, numbers.attachment), family), hop, origin)
-    for subnet in domain.subnets:
-        yield _proxy(domain.mac, subnet, numbers.uplink)
+        for link in () if version in door.versions else links:
+            yield flow(Table.DESTINATION, Routed.UPLINK, (link, FROM_HERE, router, family), leave, origin)
+        out = (ours, is_(f.DST_ATT, numbers.attachment), family)
+        yield flow(Table.ROUTE, Priority.ADDRESS, out, last_hop(door, version, hop), origin)
+    shown = [ip_network(address) for address in port.translation.addresses]
+    for block in (*shown, *(subnet for subnet in domain.subnets if not port.translation.covers(subnet.version))):
+        yield _proxy(domain.mac, block, numbers.uplink)
+    for block in shown:
+        yield from beyond.ours_flows(block, ours)
 
 
 def border_flows(domain: Domain, number: int, attachment: int) -> Iterator[Flow]:

@@ -38,7 +38,9 @@ class Table(enum.IntEnum):
     EGRESS_POSTURE = 66
     INGRESS = 68
     INGRESS_POSTURE = 86
+    TRANSLATE = 87
     MEMBERS = 88
+    TRANSLATED = 89
     TALLY = 90
     TALLY_SET = 91
     MIRROR = 92
@@ -57,6 +59,7 @@ class Table(enum.IntEnum):
     DEPART = 105
     RESTORE = 106
     HAND_OVER = 107
+    LEAVE = 108
     NOTE = 109
     PROBE = 110
 
@@ -79,7 +82,8 @@ STAGES: dict[Table, Stage] = {
     ),
     Table.ANSWER: Stage("Fills in the MAC of the address that was asked for and sends the answer back.", (Table.NOTE,)),
     Table.GUARD: Stage(
-        "Drops what is never judged, then tracks the connection.", (Table.DESTINATION, Table.MEMBERS, Table.NOTE)
+        "Drops what is never judged, then tracks the connection.",
+        (Table.DESTINATION, Table.MEMBERS, Table.TRANSLATE, Table.NOTE),
     ),
     Table.DESTINATION: Stage(
         "Whom is this for? Loads identity and port of the destination. A fragment goes through SOURCE once more.",
@@ -142,7 +146,15 @@ STAGES: dict[Table, Stage] = {
         (Table.COPIES, Table.NOTE),
     ),
     Table.COPIES: Stage("Sends the copy of one identity, to its ports here or once to another switch.", (Table.NOTE,)),
-    Table.ROUTE: Stage("What was sent to a router: takes a hop, and goes on with the MACs of the next one.", ()),
+    Table.ROUTE: Stage(
+        "What was sent to a router: takes a hop, and goes on with the MACs of the next one.", (Table.LEAVE,)
+    ),
+    Table.TRANSLATE: Stage(
+        "From an uplink that translates: goes on if it has an endpoint's address now, or gets one by a forward.",
+        (Table.TRANSLATED, Table.DESTINATION, Table.NOTE),
+    ),
+    Table.TRANSLATED: Stage("As TRANSLATE, after a forward.", (Table.DESTINATION, Table.NOTE)),
+    Table.LEAVE: Stage("To an uplink that translates: leaves if it has an address of the uplink now.", (Table.NOTE,)),
     Table.WORLD_SOURCE: Stage(
         "From an uplink: the longest prefix that policy names says by what identity a world address goes.",
         (Table.GUARD, Table.NOTE),
@@ -221,6 +233,12 @@ class Routed(enum.IntEnum):
     """DESTINATION: to the world by the uplink of another switch, or from another switch."""
     FROM_WORLD = 90
     """SOURCE: from a tunnel, and no endpoint's."""
+    PIECE = 105
+    """SOURCE, and the tables that translate: no translation is for a part of a datagram."""
+    UNKNOWN_KIND = 51
+    """DESTINATION: no translation is for this protocol; those that have one are above."""
+    TRANSLATE = 10
+    """GUARD: what came by an uplink that translates."""
     ECHO = 115
     """GUARD."""
     AGAIN = 110

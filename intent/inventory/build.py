@@ -9,6 +9,7 @@ from intent.inventory.checks import sort_addresses
 from intent.inventory.disputes import Settled, settle
 from intent.inventory.drafts import Candidate
 from intent.inventory.grants import ALL, Grants
+from intent.inventory.uplinks import translated
 from intent.inventory.values import Built, Claims, Learned
 from intent.model import Intents
 from topology.model import Endpoint, Inventory, UnaddressedPort
@@ -25,11 +26,12 @@ def build(site: Site, intents: Intents, claims: Claims, learned: Learned, grants
     declared = frozenset(gathered.declared)
     settled = settle(gathered.candidates, claims, learned, declared, complete=site.complete)
     endpoints = sorted((endpoint_of(winner, settled) for winner in settled.winners), key=lambda e: e.name)
+    addressed = {e.name: e for e in endpoints if e.addresses}
     inventory = Inventory(
-        endpoints={e.name: e for e in endpoints if e.addresses},
+        endpoints=addressed,
         unaddressed=tuple(unaddressed_of(e) for e in endpoints if not e.addresses),
         reports=tuple(sorted({*gathered.reports, *(r for losses in settled.losses.values() for r in losses)})),
-        uplinks=gathered.uplinks,
+        uplinks=translated(gathered.uplinks, intents, addressed),
         mirrors=gathered.mirrors,
     )
     return Built(inventory, settled.claims, settled.learned, declared)

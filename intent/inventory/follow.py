@@ -16,6 +16,7 @@ from intent.inventory.drafts import Candidate
 from intent.inventory.grants import ALL, Grants
 from intent.inventory.parts import Parts, Source
 from intent.inventory.tally import Ordered
+from intent.inventory.uplinks import translated
 from intent.inventory.values import Built, ClaimKey, Claims, Learned
 from intent.model import Intents
 from topology.frozen import FrozenMap, differing, frozen
@@ -98,7 +99,7 @@ class _Court:
         open_ties.update(self._put_in(come))
         if open_ties:
             self._settle(self._case(open_ties), claims)
-        return self._say()
+        return self._say(intents)
 
     # -- who is tied to whom ------------------------------------------------------------------------
 
@@ -173,10 +174,13 @@ class _Court:
             (unaddressed_of(e) for e in after.values() if not e.addresses),
         )
 
-    def _say(self) -> Built:
+    def _say(self, intents: Intents) -> Built:
         parts, last = self._parts, self._built
+        uplinks = translated(parts.uplinks, intents, self._endpoints)
+        if last is not None and uplinks == last.inventory.uplinks:
+            uplinks = last.inventory.uplinks
         inventory = Inventory(
-            self._endpoints, self._unaddressed.value(), parts.reports.value(), parts.uplinks, mirrors=parts.mirrors
+            self._endpoints, self._unaddressed.value(), parts.reports.value(), uplinks, mirrors=parts.mirrors
         )
         if last is not None and _is_same(inventory, last.inventory):
             inventory = last.inventory

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 
 from intent.inventory.bound import Bound, where
 from intent.inventory.checks import mac_problem
-from intent.model import Intents, Uplink
-from topology.model import Location, Report, UplinkPort
+from intent.model import Intents, PortForward, Uplink
+from topology.model import Endpoint, Forward, Location, Report, Translation, UplinkPort
 from topology.site import SiteInterface
 
 INTERNAL = "internal"
 """Type of an interface whose other end is the host."""
+
+
+def translated(
+    ports: Iterable[UplinkPort], intents: Intents, endpoints: Mapping[str, Endpoint]
+) -> tuple[UplinkPort, ...]:
+    """Return uplinks with what they make of addresses; a forward to an endpoint that is not there is none."""
+    found = []
+    for port in ports:
+        uplink = intents.uplinks[port.name]
+        if uplink.translates:
+            forwards = [f for each in uplink.forwards if (f := _forward(each, endpoints)) is not None]
+            shown = {each.address for each in uplink.forwards} - {each.address for each in forwards}
+            made = Translation(uplink.snat, tuple(forwards), tuple(sorted(shown, key=lambda a: (a.version, int(a)))))
+            found.append(dataclasses.replace(port, translation=made))
+        else:
+            found.append(port)
+    return tuple(found)
+
+
+def _forward(wish: PortForward, endpoints: Mapping[str, Endpoint]) -> Forward | None:
+    to = wish.to
+    if isinstance(to, str):
+        held = endpoints[to].addresses if to in endpoints else ()
+        address = next((a for a in held if a.version == wish.address.version and not a.is_link_local), None)
+    else:
+        address = to
+    if address is None:
+        return None
+    return Forward(wish.address, wish.protocol, wish.first, wish.last, address, wish.port)
 
 
 class Uplinks:
@@ -49,12 +79,22 @@ class Uplinks:
         self._reports.append(Report(f"uplink {uplink.name}", problem, remedy))
 
     def ports(self) -> tuple[UplinkPort, ...]:
-        """Return what was found, sorted by switch and name."""
-        return tuple(port for _, port in sorted(self._found.items()))
+        """Return what was found, sorted by switch and name; one that translates only where it is first."""
+        return tuple(port for key, port in sorted(self._found.items()) if not self._is_again(key))
+
+    def _is_again(self, key: tuple[int, str]) -> bool:
+        """Whether it translates addresses, and does so on another switch: an address is in one place."""
+        uplink = self._intents.uplinks[key[1]]
+        return uplink.translates and key[0] != min(dpid for dpid, name in self._found if name == key[1])
 
     def reports(self) -> Iterator[Report]:
         """Yield what an operator should know."""
         yield from self._reports
+        for key, port in sorted(self._found.items()):
+            if self._is_again(key):
+                here = f"{port.location.interface} of {key[0]:016x}"
+                problem = f"it translates addresses on another switch; {here} leads nowhere"
+                yield Report(f"uplink {port.name}", problem, "plug it in once, or give each switch its own")
         for name, uplink in sorted(self._intents.uplinks.items()):
             if name not in self._bound:
                 problem = f"no port of ours is {where(uplink.binding)}: it leads nowhere"

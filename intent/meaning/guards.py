@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple, TypeAlias
 
+from intent.meaning.frames import SOLICITATION, is_echo, is_group, is_group_mac, is_icmp, is_icmpv6, is_solicitation
 from intent.meaning.places import (
     holder,
     is_inside,
@@ -22,8 +23,9 @@ from intent.meaning.places import (
 )
 from intent.meaning.policy import UnknownName, selects
 from intent.meaning.rulings import Judgement
+from intent.meaning.translation import covers, inbound, is_known_kind
 from intent.model import MAX_MEMBERS, Intents, Network, Router
-from topology.model import Endpoint, Inventory, IPAddress, UnaddressedPort, UplinkPort
+from topology.model import Endpoint, Inventory, IPAddress, Translation, UnaddressedPort, UplinkPort
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, UDP, Fate, Frame, Hop, Outcome
 
 _ANY_V4, _BROADCAST_V4 = IPv4Address(0), IPv4Address(2**32 - 1)
@@ -31,16 +33,13 @@ _ANY_V6 = IPv6Address(0)
 _BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 _ARP_REQUEST = 1
 _ICMP_REDIRECT = 5
-_SOLICITATION, _ADVERTISEMENT = 135, 136
+_ADVERTISEMENT = 136
 _ROUTER_TYPES = frozenset({133, 134, 137})
 """Router solicitation, router advertisement, redirect (RFC 4861)."""
-_ECHO_REQUEST = {ICMP: 8, ICMPV6: 128}
 _DHCP_PORTS = {ETH_IPV4: (67, 68), ETH_IPV6: (547, 546)}
 """Server and client port (RFC 2131, RFC 8415)."""
 _FOREIGN_ICMP = frozenset({(ETH_IPV4, ICMPV6), (ETH_IPV6, ICMP)})
 """Each IP has an ICMP of its own; the other's opens no connection."""
-_GROUP_BIT = 1
-"""Of the first octet of an Ethernet address: multicast or broadcast."""
 
 
 class Reason(enum.StrEnum):
@@ -61,6 +60,7 @@ class Reason(enum.StrEnum):
     INVALID = "of no possible connection"
     PORTS_UNKNOWN = "an error about a connection whose ports conntrack does not keep"
     CHANGED_HANDS = "of a connection whose endpoints are no longer attached"
+    UNTRANSLATED = "by an uplink that translates addresses, and no translation is for it"
     POLICY = "judged"
     REJECTED = "judged, and the sender is told"
     ANSWERED = "a neighbour query, or a ping of the gateway, answered by the switch"
@@ -90,6 +90,8 @@ class Admitted(NamedTuple):
     """One of the routing domain in which it goes."""
     hop: Hop | None = None
     """If a router passes it on."""
+    translated: Frame | None = None
+    """How endpoints see it, if it came by an uplink that translates: what is tracked and judged."""
 
 
 class Audience(NamedTuple):
@@ -104,8 +106,12 @@ class Audience(NamedTuple):
 # -- guards: before and beside policy -------------------------------------------------------------
 
 
-def admit(intents: Intents, inventory: Inventory, frame: Frame) -> Admitted | Audience | Verdict:
+def admit(
+    intents: Intents, inventory: Inventory, frame: Frame, kept: Frame | None = None
+) -> Admitted | Audience | Verdict:
     """Return the ends of a frame that policy has to judge, or its fate if a guard settles it.
+
+    `kept` is the frame as its uplink's translations make it, if it belongs to one of them.
 
     Raises:
         UnknownName: the network of the sender is not declared.
@@ -116,7 +122,7 @@ def admit(intents: Intents, inventory: Inventory, frame: Frame) -> Admitted | Au
         return drop(Reason.ETHERTYPE)
     for uplink in inventory.uplinks:
         if (uplink.location.dpid, uplink.location.ofport) == (frame.dpid, frame.in_port):
-            return _from_world(intents, inventory, frame, uplink)
+            return _from_world(intents, inventory, (frame, kept), uplink)
     return _from_endpoint(intents, inventory, frame)
 
 
@@ -126,7 +132,7 @@ def _from_endpoint(intents: Intents, inventory: Inventory, frame: Frame) -> Admi
         return _to_dhcp_server(_network(intents, plugged), inventory, plugged)
     if not isinstance(plugged, Endpoint) or not _is_own(plugged, frame):
         return drop(Reason.SOURCE)
-    if frame.eth_type == ETH_ARP or _is_solicitation(frame):
+    if frame.eth_type == ETH_ARP or is_solicitation(frame):
         return _neighbour(intents, inventory, frame, plugged)
     return _packet(intents, inventory, frame, plugged)
 
@@ -143,7 +149,7 @@ def _packet(intents: Intents, inventory: Inventory, frame: Frame, sender: Endpoi
     router = router_of(intents, network.name)
     if router is None or frame.eth_dst != router.mac:
         return _to_neighbour(inventory, frame, sender)
-    if _is_echo(frame) and frame.dst in network.gateways:
+    if is_echo(frame) and frame.dst in network.gateways:
         return Verdict(Fate(Outcome.ANSWER, sender.location), Reason.ANSWERED)
     return _by_router(intents, inventory, frame, sender, router)
 
@@ -159,7 +165,7 @@ def _is_own(sender: Endpoint, frame: Frame) -> bool:
     """Say whether every source address inside the frame is the sender's."""
     if frame.eth_type == ETH_ARP:
         return frame.arp_sha == sender.mac and frame.arp_spa in sender.addresses
-    if _is_solicitation(frame):
+    if is_solicitation(frame):
         # From any of its addresses, declared or not: the answer goes back to its own port and nowhere else.
         # From `::` it asks whether an address is free (RFC 4862); silence says yes.
         speaks_ipv6 = any(isinstance(a, IPv6Address) for a in sender.addresses)
@@ -223,14 +229,14 @@ def _asked(frame: Frame) -> IPAddress | None:
 
 def _forbidden(frame: Frame, *, may_serve_dhcp: bool = False) -> Reason | None:
     """Return why an IP packet is dropped whatever policy says."""
-    if _is_icmpv6(frame, _SOLICITATION, _ADVERTISEMENT):
+    if is_icmpv6(frame, SOLICITATION, _ADVERTISEMENT):
         return Reason.NEIGHBOUR
-    if _is_icmpv6(frame, *_ROUTER_TYPES) or _is_icmp(frame, _ICMP_REDIRECT):
+    if is_icmpv6(frame, *_ROUTER_TYPES) or is_icmp(frame, _ICMP_REDIRECT):
         return Reason.ROUTER
     ports = (frame.protocol, frame.sport, frame.dport)
     if ports == (UDP, *_DHCP_PORTS[frame.eth_type]) and not may_serve_dhcp:
         return Reason.DHCP
-    if _is_group_mac(frame.eth_dst) or _is_group(frame.dst):
+    if is_group_mac(frame.eth_dst) or is_group(frame.dst):
         return Reason.MULTICAST
     return Reason.INVALID if (frame.eth_type, frame.protocol) in _FOREIGN_ICMP else None
 
@@ -295,9 +301,17 @@ def _by_router(
             return drop(Reason.ITSELF)
         return _pass_on(inventory, frame, (sender, found), router)
     uplinks = uplinks_of(intents, inventory, sender.network, frame.dpid)
-    if not uplinks or is_inside(intents, sender.network, frame.dst) or not passes_routers(frame.dst):
-        return drop(Reason.DESTINATION)
-    return _pass_on(inventory, frame, (sender, uplinks[0]), router)
+    reason = _beyond(intents, frame, sender, uplinks[0].translation) if uplinks else Reason.DESTINATION
+    return drop(reason) if reason else _pass_on(inventory, frame, (sender, uplinks[0]), router)
+
+
+def _beyond(intents: Intents, frame: Frame, sender: Endpoint, translation: Translation) -> Reason | None:
+    """Return why a packet does not go to the world, where there is a way."""
+    if covers(translation, frame.dst) and not is_known_kind(frame):
+        return Reason.UNTRANSLATED
+    if frame.dst is None or frame.dst in translation.addresses or not passes_routers(frame.dst):
+        return Reason.DESTINATION
+    return Reason.DESTINATION if is_inside(intents, sender.network, frame.dst) else None
 
 
 def _pass_on(inventory: Inventory, frame: Frame, ends: tuple[Party, Party], router: Router) -> Admitted | Verdict:
@@ -318,26 +332,46 @@ def hop(frame: Frame, destination: Party, mac: str) -> Hop:
     return Hop(mac, next_mac, frame.ttl - 1)
 
 
-def _from_world(intents: Intents, inventory: Inventory, frame: Frame, uplink: UplinkPort) -> Admitted | Verdict:
+def _from_world(
+    intents: Intents, inventory: Inventory, arrived: tuple[Frame, Frame | None], uplink: UplinkPort
+) -> Admitted | Verdict:
     """From an uplink only what is sent to a router goes on, from an address that is not its domain's."""
-    routers = routers_behind(intents, uplink)
-    if frame.eth_type == ETH_ARP or (_is_solicitation(frame) and routers):
+    frame, _ = arrived
+    routers, translation = routers_behind(intents, uplink), uplink.translation
+    if frame.eth_type == ETH_ARP or (is_solicitation(frame) and routers):
         asked = None if frame.src == _ANY_V6 else _asked(frame)
-        known = asked is not None and any(is_inside(intents, r.networks[0], asked) for r in routers)
+        inside = any(is_inside(intents, r.networks[0], asked) for r in routers) if asked is not None else False
+        known = asked in translation.addresses if covers(translation, asked) else inside
         answered = Verdict(Fate(Outcome.ANSWER, uplink.location), Reason.ANSWERED)
         return answered if known else drop(Reason.ARP if frame.eth_type == ETH_ARP else Reason.NEIGHBOUR)
     router = next((r for r in routers if r.mac == frame.eth_dst), None)
     if router is None or frame.src is None or frame.dst is None:
         return drop(Reason.SOURCE)
     network = router.networks[0]
-    reason = Reason.SPOOFED if is_inside(intents, network, frame.src) or not passes_routers(frame.src) else None
-    reason = reason or _forbidden(frame) or (Reason.TTL if frame.ttl <= 1 else None)
+    ours = is_inside(intents, network, frame.src) or frame.src in translation.addresses
+    reason = Reason.SPOOFED if ours or not passes_routers(frame.src) else None
+    reason = reason or _forbidden(frame)
     if reason:
         return drop(reason)
-    found = holder(intents, inventory, network, frame.dst)
-    if found is None:
+    return _from_client(intents, inventory, arrived, (uplink, router))
+
+
+def _from_client(
+    intents: Intents, inventory: Inventory, arrived: tuple[Frame, Frame | None], by: tuple[UplinkPort, Router]
+) -> Admitted | Verdict:
+    """From the world to an endpoint, perhaps by another address."""
+    (frame, kept), (uplink, router) = arrived, by
+    translates = covers(uplink.translation, frame.dst)
+    seen = inbound(uplink.translation, frame, kept) if translates else frame
+    if seen is None or seen.dst is None:
+        return drop(Reason.UNTRANSLATED)
+    if seen.ttl <= 1:
+        return drop(Reason.TTL)
+    found = holder(intents, inventory, router.networks[0], seen.dst)
+    if found is None or (translates and found.location.dpid != frame.dpid):
         return drop(Reason.DESTINATION)
-    return _pass_on(inventory, frame, (uplink, found), router)
+    admitted = _pass_on(inventory, seen, (uplink, found), router)
+    return admitted._replace(translated=seen) if translates and isinstance(admitted, Admitted) else admitted
 
 
 # -- words about frames ---------------------------------------------------------------------------
@@ -352,30 +386,3 @@ def _network(intents: Intents, sender: Endpoint | UnaddressedPort) -> Network:
     if sender.network not in intents.networks:
         raise UnknownName(f"endpoints/{sender.name}.network", sender.network, "declare the network")
     return intents.networks[sender.network]
-
-
-def _is_icmp(frame: Frame, *types: int) -> bool:
-    return (frame.eth_type, frame.protocol) == (ETH_IPV4, ICMP) and frame.icmp_type in types
-
-
-def _is_icmpv6(frame: Frame, *types: int) -> bool:
-    return (frame.eth_type, frame.protocol) == (ETH_IPV6, ICMPV6) and frame.icmp_type in types
-
-
-def _is_echo(frame: Frame) -> bool:
-    """Say whether a frame is a ping."""
-    own = {ETH_IPV4: ICMP, ETH_IPV6: ICMPV6}.get(frame.eth_type)
-    return frame.protocol == own and frame.icmp_type == _ECHO_REQUEST.get(own or 0) and not frame.icmp_code
-
-
-def _is_solicitation(frame: Frame) -> bool:
-    """With a code other than 0 it is none (RFC 4861, 7.1.1)."""
-    return _is_icmpv6(frame, _SOLICITATION) and not frame.icmp_code
-
-
-def _is_group_mac(mac: str) -> bool:
-    return bool(int(mac.partition(":")[0], 16) & _GROUP_BIT)
-
-
-def _is_group(address: IPAddress | None) -> bool:
-    return address is not None and (address.is_multicast or address == _BROADCAST_V4)

@@ -64,14 +64,15 @@ def uplinks_of(intents: Intents, inventory: Inventory, network: str, dpid: int) 
     """Return the ports by which a network reaches the world from a switch; the first is the one that is taken.
 
     Its own comes first. Those of other switches, to which a tunnel leads, serve endpoints of the domain that are here:
-    first those of connected hosts, then by datapath id.
+    first those of connected hosts, then by datapath id. One that translates addresses serves its own switch alone.
     """
     router, networks = router_of(intents, network), domain_of(intents, network)
     named = [p for p in inventory.uplinks if router is not None and p.name == router.uplink]
     own = [p for p in named if p.location.dpid == dpid]
     if not any(e.network in networks for e in inventory.on_switch(dpid)):
         return own
-    others = [p for p in named if inventory.tunnelled(dpid, p.location.dpid)]
+    shared = (p for p in named if not p.translation.addresses)
+    others = [p for p in shared if inventory.tunnelled(dpid, p.location.dpid)]
     return own + sorted(others, key=lambda p: (p.location.dpid in inventory.away, p.location.dpid))
 
 

@@ -22,6 +22,7 @@ from intent.model import (
     Operator,
     Peer,
     Policy,
+    PortForward,
     Posture,
     Queue,
     Requirement,
@@ -57,7 +58,7 @@ from intent.schema.documents import (
 )
 from intent.schema.dump import AnyRule, rule_names
 from intent.schema.handling import MirrorDoc, QueueDoc
-from intent.schema.services import parse_match, parse_named_port
+from intent.schema.services import parse_forwarded, parse_match, parse_named_port
 from topology.model import NamedPort
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -108,7 +109,16 @@ def router(doc: RouterDoc) -> Router:
 
 def uplink(doc: UplinkDoc) -> Uplink:
     """Return the uplink a document declares."""
-    return Uplink(doc.name, _binding(doc.binding), doc.next_hop)
+    return Uplink(doc.name, _binding(doc.binding), doc.next_hop, tuple(map(ip_address, doc.snat or ())), _forwards(doc))
+
+
+def _forwards(doc: UplinkDoc) -> tuple[PortForward, ...]:
+    found = []
+    for forward in doc.forwards or ():
+        to = forward.to.endpoint if forward.to.address is None else ip_address(forward.to.address)
+        held = parse_forwarded(forward.service)
+        found.append(PortForward(ip_address(forward.address), *held, to or "", forward.to_port))
+    return tuple(found)
 
 
 def queue(doc: QueueDoc) -> Queue:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, mode
 
 from intent.model import MAX_ORDER, MAX_TIERS
 from intent.schema.base import BindingDoc, DocumentBase, Few, Many, Part
+from intent.schema.forwarding import ForwardDoc
 from intent.schema.handling import HandledRule, MirrorDoc, QueueDoc
 from intent.schema.scalars import (
     Address,
@@ -292,13 +293,20 @@ class RouterDoc(DocumentBase):
 
 
 class UplinkDoc(DocumentBase):
-    """A port that leads to the world: all addresses outside the subnets of a routing domain."""
+    """A port that leads to the world: all addresses outside the subnets of a routing domain.
+
+    With `snat` or `forwards` of an IP version, packets of that version pass translated, and only so.
+    """
 
     kind: Literal["Uplink"]
     name: Name
     binding: BindingDoc
     next_hop: Mac | None = None
     """MAC that packets to the world go to; omitted: the port's own, so the host, if it is an internal port."""
+    snat: Annotated[tuple[Address, ...], Field(strict=False, min_length=1, max_length=2)] | None = None
+    """Addresses that endpoints speak as, in place of their own: at most one of each IP version."""
+    forwards: Few[ForwardDoc] | None = None
+    """What the world may open connections to; policy judges them as to the endpoint itself."""
 
 
 class TierDoc(Part):

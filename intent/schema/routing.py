@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 from intent.model import router_mac
 from intent.schema.documents import EndpointDoc, NetworkDoc, RouterDoc, UplinkDoc
 from intent.schema.problems import Place, Problem, did_you_mean, echo
+from intent.schema.translating import translation_problems
 
 Block: TypeAlias = IPv4Network | IPv6Network
 
@@ -32,6 +33,7 @@ def routing_problems(plan: Plan) -> Iterator[Problem]:
         if router.uplink is not None and router.uplink not in plan.uplinks:
             remedy = did_you_mean(router.uplink, plan.uplinks, "declare it: `kind: Uplink`")
             yield router.problem(("uplink",), f"there is no uplink {echo(router.uplink)}", remedy)
+    yield from translation_problems(plan.uplinks, plan.routers, plan.networks)
     yield from _macs(plan, owners)
     yield from _overlaps(plan)
     for endpoint in plan.endpoints.values():

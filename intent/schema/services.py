@@ -74,6 +74,24 @@ def canonical_named_port(text: str) -> str:
     return canonical_match(text)
 
 
+def parse_forwarded(text: str) -> tuple[int, int, int]:
+    """Read which ports a forward holds: (protocol, first, last).
+
+    Raises:
+        PydanticCustomError: not ports of TCP or UDP by number.
+    """
+    match = parse_match(text)
+    if match.protocol not in (TCP, UDP) or not isinstance(match.port, PortRange):
+        raise refusal(f"{echo(text)} cannot be forwarded", "write it as `tcp/8443` or `udp/5000-5099`")
+    return match.protocol, match.port.first, match.port.last
+
+
+def canonical_forwarded(text: str) -> str:
+    """Return the canonical words for forwarded ports; raises as `parse_forwarded`."""
+    parse_forwarded(text)
+    return canonical_match(text)
+
+
 def _number(text: str, what: str, most: int, least: int = 0) -> int:
     if not _NUMBER.fullmatch(text):
         raise refusal(f"{echo(text)} is no {what} number", f"write a number from {least} to {most}")

@@ -92,7 +92,7 @@ class Switch:
         zone = self.ids.number("network", network if router is None else f"router/{router.name}")
         view = self.conntrack.view(zone, frame, quoted)
         tracked = self._tracked(view, network)
-        self.judged = _judged(frame, tracked, network)
+        self.judged = judged_as(frame, tracked, network)
         self.aimed = aim(case.intents, case.inventory, frame, (admitted, tracked))
         return evaluate(case.intents, case.inventory, frame, tracked, now=NOW, offsets=OFFSETS, arrived=arrived)
 
@@ -135,7 +135,7 @@ class Switch:
         """What is delivered here is queued, and what came in here copied, as some correct decider wants."""
         location, mirrors = verdict.fate.location, self._mirrors()
         if verdict.fate.outcome is not Outcome.DELIVER or verdict.judgement is None:
-            assert not copies or verdict.reason is Reason.ITSELF
+            assert not copies or verdict.reason in {Reason.ITSELF, Reason.UNTRANSLATED}
             return
         here = location is not None and location.dpid == self.case.dpid
         came_in, placed = frame.dpid == self.case.dpid, mirrors.values()
@@ -241,7 +241,7 @@ class Switch:
                 assert self.ids.number("network", network) == origin.number
 
 
-def _judged(frame: Frame, tracked: Tracked, network: str) -> Opening | None:
+def judged_as(frame: Frame, tracked: Tracked, network: str) -> Opening | None:
     """Return the opening that a frame is judged as, before anyone asks whether it belongs to who is here."""
     if tracked.connection is None or tracked.role is ConnectionRole.ORIGINAL:
         return _own(frame, network)

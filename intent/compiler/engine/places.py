@@ -327,7 +327,7 @@ class Places:
     def _uplinks(self, dpid: int) -> Iterator[Tended]:
         number = self._ledger.number
         for port in self._ways.uplinks.get(dpid, ()):
-            yield Tended(port.location.ofport, number("attachment", routing.attachment_key(port)))
+            yield routing.tended(port, number)
 
 
 def _reached(fabric: Fabric, dpid: int) -> tuple[int | None, int | None]:

@@ -1,0 +1,38 @@
+"""Programs of uplinks that translate do what the semantics says, addresses and ports included."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.property.cases import EVERYTHING, change_case, make_case
+from tests.property.choice import Seeded
+from tests.property.frames import make_frames, reply_to
+from tests.property.translated import TranslatingSwitch, errors, make_translated, translating
+from topology.packet import Outcome
+
+SEEDS, SLICE, STEPS, FRAMES = 240, 40, 3, 12
+
+
+def play(seed: int) -> int:
+    """Send frames, replies and errors while things change; return how many packets went translated."""
+    choice = Seeded(f"translate {seed}")
+    switch = TranslatingSwitch(translating(choice, make_case(choice, EVERYTHING)))
+    translated = 0
+    for _ in range(STEPS):
+        made = [make_translated(choice, switch.case) for _ in range(FRAMES)]
+        for frame in (*(frame for frame in made if frame is not None), *make_frames(choice, switch.case, 4)):
+            verdict = switch.check(frame)
+            if verdict.fate.outcome is Outcome.DELIVER:
+                translated += verdict.fate.ends is not None
+                for _ in range(2):
+                    switch.check(reply_to(switch.case, switch.left))
+                    switch.check(frame)
+        for frame, quoted in errors(switch.case, switch.conntrack)[:60]:
+            switch.check(frame, quoted=quoted)
+        switch.follow(translating(choice, change_case(choice, switch.case)))
+    return translated
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, SLICE))
+def test_programs_and_semantics_agree_where_addresses_are_translated(first: int) -> None:
+    assert sum(play(seed) for seed in range(first, first + SLICE)) > SLICE // 4
