@@ -20,6 +20,7 @@ def check(scenario: Scenario) -> None:
         ScenarioError: a name has no workload or host, or something may not happen to it.
     """
     used = [("unplugged", name) for name in scenario.unplugged]
+    used += [("transfers", name) for told in scenario.transfers for name in (told.client, told.server)]
     used += [("conversations", name) for told in scenario.conversations for name in (told.client, told.server)]
     for number, step in enumerate(scenario.steps):
         used += [(f"steps[{number}]", name) for name in (*step.plug, *step.unplug, *step.relabel, *step.move)]

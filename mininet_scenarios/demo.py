@@ -8,6 +8,7 @@ scenario's changes and measures again. The last line is `demo: N/N cells as inte
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import time
@@ -114,6 +115,8 @@ def _inside(chosen: Scenario, *, as_json: bool) -> int:
         report.streams(paper, result.streams)
     if result.talks:
         report.talks(paper, result.talks)
+    if result.rated:
+        report.rated(paper, result.rated)
     paper.line(f"demo: {sum(result.verdicts)}/{len(result.verdicts)} cells as intended")
     return 0 if result.passed else FAILED
 
@@ -166,6 +169,7 @@ def summary(chosen: Scenario, result: Result) -> dict[str, Any]:
             }
             for one in result.talks
         ],
+        "transfers": [{**dataclasses.asdict(one), "as_intended": one.as_intended} for one in result.rated],
     }
 
 

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from mininet_scenarios.conversing import TalkResult
 from mininet_scenarios.measuring import Compared, ComparedFrame
+from mininet_scenarios.rating import Rated
 from mininet_scenarios.runner import Phase
 from mininet_scenarios.scenario import Document, Scenario, Workload
 from mininet_scenarios.streaming import StreamResult
@@ -16,6 +17,7 @@ from mininet_scenarios.streaming import StreamResult
 GREEN, RED, DIM, BOLD, OFF = "\x1b[32m", "\x1b[1;31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 SIGNS = {"open": "●", "refused": "✗", "blocked": "·"}
 PLAIN_SIGNS = {"open": "o", "refused": "x", "blocked": "."}
+MEGA = 1_000_000
 MAX_UNINTENDED = 40
 
 
@@ -212,6 +214,16 @@ def talks(paper: Paper, results: Sequence[TalkResult]) -> None:
     for one in results:
         heard = ("dropped", "heard")
         text = f"  {one.title:<60} {heard[one.other_first]}, {heard[one.opener]}, {heard[one.other]}"
+        paper.line(text if one.as_intended else paper.painted(RED, text + "   NOT AS INTENDED"))
+
+
+def rated(paper: Paper, results: Sequence[Rated]) -> None:
+    """Write how fast each transfer was, and what mirrors got of it."""
+    paper.heading("Transfers: megabits a second, and packets that mirrors got")
+    for one in results:
+        rate = f"{one.measured / MEGA:>8.1f} of {one.allowed / MEGA:.1f} in queue {one.queue}"
+        rate = rate if one.queue else f"{one.measured / MEGA:>8.1f} in no queue"
+        text = f"  {one.title:<64} {rate}, {one.copied} to {one.mirror or 'no mirror'}"
         paper.line(text if one.as_intended else paper.painted(RED, text + "   NOT AS INTENDED"))
 
 

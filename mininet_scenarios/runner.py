@@ -7,12 +7,13 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
-from mininet_scenarios import conversing, measuring, streaming
+from mininet_scenarios import conversing, measuring, rating, streaming
 from mininet_scenarios.conversing import TalkResult
 from mininet_scenarios.expectation import Judge, cells
 from mininet_scenarios.forging import forgeries
 from mininet_scenarios.measuring import Compared, ComparedFrame
 from mininet_scenarios.network import ScenarioNetwork
+from mininet_scenarios.rating import Rated
 from mininet_scenarios.scenario import Scenario, Step
 from mininet_scenarios.sites import AnyNetwork, SiteNetwork
 from mininet_scenarios.streaming import StreamResult
@@ -35,16 +36,18 @@ class Result:
     frames: list[ComparedFrame] = dataclasses.field(default_factory=list)
     streams: list[StreamResult] = dataclasses.field(default_factory=list)
     talks: list[TalkResult] = dataclasses.field(default_factory=list)
+    rated: list[Rated] = dataclasses.field(default_factory=list)
 
     @property
     def verdicts(self) -> list[bool]:
-        """Whether each cell, frame, judged stream and open connection was as intended."""
+        """Whether each cell, frame, judged stream, open connection and transfer was as intended."""
         judged = [s for s in self.streams if s.expected != "changing"]
         return [
             *(one.as_intended for phase in self.phases for one in phase.cells),
             *(one.as_intended for one in self.frames),
             *(one.as_intended for one in judged),
             *(one.as_intended for one in self.talks),
+            *(one.as_intended for one in self.rated),
         ]
 
     @property
@@ -102,6 +105,7 @@ def _measure(network: AnyNetwork, title: str, result: Result, hearing: Listener)
     phase = Phase(title, measuring.compare(Judge(network.world), measured), time.monotonic() - started)
     result.phases.append(phase)
     hearing.measured(phase)
+    result.rated += rating.run(network, title, hearing.say)
 
 
 def _forge(network: AnyNetwork, result: Result, hearing: Listener) -> None:

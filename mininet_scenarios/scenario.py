@@ -176,6 +176,19 @@ class Conversation:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Transfer:
+    """As much over TCP as goes, for some seconds, to the server and back."""
+
+    client: str
+    server: str
+    port: int
+    """Not one of the probes': there agents listen."""
+
+    def __str__(self) -> str:
+        return f"{self.client} to {self.server} tcp/{self.port}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Scenario:
     """A whole scenario."""
 
@@ -190,6 +203,8 @@ class Scenario:
     forge: Forge | None = None
     churn: Churn | None = None
     conversations: tuple[Conversation, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
+    """Measured after each step; only between several hosts."""
     bridge: str = "br-ring"
     hosts: tuple[str, ...] = ()
     """Of a scenario of several hosts, each with an Open vSwitch of its own."""
@@ -245,6 +260,7 @@ def parse(name: str, data: object) -> Scenario:
         forge=_forge(f"{name}.forge", reader.take("forge", values.mapping, None)),
         churn=_churn(f"{name}.churn", reader.take("churn", values.mapping, None)),
         conversations=tuple(_conversations(name, reader.take("conversations", values.mappings, []))),
+        transfers=tuple(_transfers(name, reader.take("transfers", values.mappings, []))),
         hosts=tuple(reader.take("hosts", values.texts, [])),
         tunnel=reader.take("tunnel", values.one_of(TUNNELS), "geneve"),
         bridge=reader.take("bridge", values.matching(_BRIDGE, "a bridge name as br-ring"), "br-ring"),
@@ -362,6 +378,14 @@ def _conversations(name: str, items: Iterable[object]) -> Iterator[Conversation]
         if not told.over.port or told.over.group:
             raise ScenarioError(f"{name}.conversations[{number}].over: write tcp/80 or udp/53")
         yield told
+
+
+def _transfers(name: str, items: Iterable[object]) -> Iterator[Transfer]:
+    for number, item in enumerate(items):
+        reader = values.Reader(f"{name}.transfers[{number}]", item)
+        ends = reader.take("client", values.text), reader.take("server", values.text)
+        yield Transfer(*ends, reader.take("port", values.number))
+        reader.done()
 
 
 def _churn(place: str, data: object) -> Churn | None:

@@ -37,8 +37,9 @@ DUMP_S = 60.0
 MAX_UNASKED = 1024
 """Packet-ins waiting to be looked at; more are dropped and counted."""
 MAX_PORTS = 1 << 16
-BURSTS, LEAST_BURST = 10, 256
-"""Of a queue's meter: it may be exceeded for a tenth of a second; kilobits, 21 frames of 1,500 bytes."""
+BURSTS, LEAST_BURST = 2, 256
+"""Of a queue's meter: half a second's worth, for TCP that lost all it sent is silent for 0.2 s and more, and must not
+be held to less than the rate for that; kilobits, 21 frames of 1,500 bytes."""
 PIECE = 1024
 """Flows that are thought of before others come first: about 3 ms."""
 ONES = (1 << 64) - 1

@@ -14,6 +14,7 @@ NEEDED=(
     mn:mininet
     ip:iproute2
     ethtool:ethtool
+    iperf3:iperf3
     ping:iputils-ping
     git:git
     nft:nftables

@@ -12,7 +12,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDINARY = ("bash", "dirname", "awk", "sort", "head", "flock", "grep", "mkdir", "ln", "printf")
-NEEDED = ("ovs-vswitchd", "ovs-vsctl", "ovsdb-server", "mn", "ip", "ethtool", "ping", "git", "nft", "iptables")
+NEEDED = (
+    "ovs-vswitchd",
+    "ovs-vsctl",
+    "ovsdb-server",
+    "mn",
+    "ip",
+    "ethtool",
+    "iperf3",
+    "ping",
+    "git",
+    "nft",
+    "iptables",
+)
 DOCKER = ("busybox", "containerd", "runc", "dockerd", "docker")
 UV = """#!/bin/sh
 if [ "$1" = --version ]; then echo "uv {version}"; exit; fi
