@@ -96,11 +96,13 @@ class SiteNetwork:
         nic = Nic(netns, name, workload.mac, workload.addresses)
         namespaces.plug([nic], self.hosts[workload.host].ovs.netns)
         versions = sorted({6 if ":" in address else 4 for address in workload.addresses})
-        others = strangers(workload, self.scenario.workloads.values(), Routes(self.scenario.intents))
+        routes = Routes(self.scenario.intents)
+        ways = {6 if ":" in gateway else 4: f"via {gateway} " for gateway in routes.gateways(workload)}
+        others = strangers(workload, self.scenario.workloads.values(), routes)
         namespaces.batch(
             (
                 f"link set eth0 mtu {WORKLOAD_MTU}",
-                *(f"route add {ANYWHERE[version]} dev eth0" for version in versions),
+                *(f"route add {ANYWHERE[version]} {ways.get(version, '')}dev eth0" for version in versions),
                 *(f"neigh replace {address} lladdr {mac} dev eth0 nud permanent" for address, mac in others),
             ),
             netns,
