@@ -40,7 +40,8 @@ class RawSwitch:
             name = f"{bridge}p{number}"
             words += ["--", "add-port", bridge, name, "--", "set", "interface", name, "type=internal"]
             words += [f"ofport_request={number}"]
-        ovs.vsctl(*words[1:])
+        if words:
+            ovs.vsctl(*words[1:])
         self._socket = _connect(ovs.directory / f"{bridge}.mgmt")
         self._control = _connect(ovs.directory / "ovs-vswitchd.ctl")
         self._buffer = b""
