@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeAlias
 
@@ -63,9 +63,13 @@ class Identity:
     @property
     def key(self) -> str:
         """Stable name in the id map."""
-        labels = ",".join(f"{k}={v}" for k, v in self.labels)
-        ports = ",".join(f"{p.name}={p.protocol}/{p.number}" for p in self.ports)
-        return f"{self.network}|{labels}|{ports}|{self.atom or ''}"
+        labels = ",".join([f"{k}={v}" for k, v in self.labels])
+        ports = ",".join([f"{p.name}={p.protocol}/{p.number}" for p in self.ports]) if self.ports else ""
+        return f"{self.network}|{labels}|{ports}|{'' if self.atom is None else _text(self.atom)}"
+
+
+_text = lru_cache(maxsize=16384)(str)
+"""Of atoms: many identities have one."""
 
 
 def world(atom: IPNetwork | None) -> Identity:

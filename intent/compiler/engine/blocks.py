@@ -109,7 +109,7 @@ def _both(one: FlowBody, other: FlowBody) -> FlowBody:
     mine: tuple[Conjunction, ...] = one.actions  # type: ignore[assignment] # it is a clause's
     theirs: tuple[Conjunction, ...] = other.actions  # type: ignore[assignment] # and so is this
     members = sorted(mine + theirs, key=code)
-    return one._replace(actions=tuple(members))
+    return make(FlowBody, (tuple(members), cookie.CLAUSE, 0, one.expires_at))
 
 
 def common(wanted: Collection[Mapping[Unit, None]]) -> Block:

@@ -147,7 +147,9 @@ class _Leaves:
             self._others[leaf] = None
 
     def of(self, identity: Identity) -> Iterator[Leaf]:
-        """Yield the leaves that describe an identity."""
+        """Return the leaves that describe an identity."""
+        if not self.casts:
+            return iter(())
         files = [self._others, *(self._by_word.get(word, {}) for word in words(identity))]
         if identity.atom is not None:
             files += (self._by_prefix[prefix] for prefix in self._prefixes.holding(identity.atom))
@@ -185,6 +187,7 @@ class People:
         self.parties: dict[Identity, Party] = {}
         self._by_word: dict[Word, dict[Party, None]] = {}
         self._by_atom: dict[IPNetwork | None, dict[Party, None]] = {}
+        self._atoms = Prefixes()
         self._leaves = _Leaves()
         self._casts: dict[frozenset[Leaf], Cast] = {}
         self.turned: dict[Cast, None] = {}
@@ -202,7 +205,7 @@ class People:
         party = self.parties.get(identity)
         if party is None:
             party = self.parties[identity] = Party(identity)
-            self._by_atom.setdefault(identity.atom, {})[party] = None
+            self._file_atom(party)
             for word in words(identity):
                 self._by_word.setdefault(word, {})[party] = None
             for leaf in self._leaves.of(identity):
@@ -211,11 +214,21 @@ class People:
         party.refs += 1
         return party
 
+    def _file_atom(self, party: Party) -> None:
+        atom = party.identity.atom
+        found = self._by_atom.get(atom)
+        if found is None:
+            found = self._by_atom[atom] = {}
+            if atom is not None:
+                self._atoms.add(atom)
+        found[party] = None
+
     def bury(self, party: Party) -> None:
         """Forget a party that no address goes by."""
         identity = party.identity
         del self.parties[identity]
-        _drop(self._by_atom, identity.atom, party)
+        if _drop(self._by_atom, identity.atom, party) and identity.atom is not None:
+            self._atoms.discard(identity.atom)
         for word in words(identity):
             _drop(self._by_word, word, party)
         for cast in list(party.casts):
@@ -280,7 +293,7 @@ class People:
 
     def _described(self, leaf: Leaf) -> list[Party]:
         if isinstance(leaf, CidrPeer):
-            return [p for atom, found in self._by_atom.items() if inside(leaf, atom) for p in found]
+            return [p for atom in self._atoms.inside(leaf.cidr) if inside(leaf, atom) for p in self._by_atom[atom]]
         least = _least(needed_words(leaf), self._by_word)
         if not least:
             return [p for p in self.parties.values() if describes(leaf, p.identity)]

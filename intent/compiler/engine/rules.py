@@ -294,8 +294,12 @@ def leaves(intents: Intents, peers: Iterable[Peer]) -> Iterator[Leaf]:
 @lru_cache(maxsize=65536)
 def patterns(services: tuple[ServiceMatch, ...]) -> tuple[Pattern, ...]:
     """Return what packets of any of these services look like."""
-    alternatives = dict.fromkeys(match_of(terms) for m in services for terms in service_alternatives(m))
-    return tuple(map(pattern, alternatives))
+    return tuple(dict.fromkeys(found for service in services for found in _patterns(service)))
+
+
+@lru_cache(maxsize=65536)
+def _patterns(service: ServiceMatch) -> tuple[Pattern, ...]:
+    return tuple(pattern(match_of(terms)) for terms in service_alternatives(service))
 
 
 def _names_read(policy: Policy, intents: Intents) -> tuple[set[str], set[str]]:

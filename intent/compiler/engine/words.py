@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -14,12 +15,14 @@ _Word = TypeVar("_Word", str, IPNetwork)
 
 
 class Prefixes:
-    """A set of prefixes that finds those which hold an address, longest first."""
+    """A set of prefixes that finds those which hold an address, longest first, and those inside another."""
 
     def __init__(self) -> None:
         self._levels: dict[tuple[int, int], dict[int, IPNetwork]] = {}
         """By IP version and length, then by the bits that count."""
         self._lengths: dict[int, tuple[int, ...]] = {4: (), 6: ()}
+        self._sorted: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+        """By IP version: first address and length."""
 
     def __contains__(self, prefix: IPNetwork) -> bool:
         return _bits(prefix) in self._levels.get((prefix.version, prefix.prefixlen), {})
@@ -31,11 +34,14 @@ class Prefixes:
             self._levels[level] = {}
             self._sort(prefix.version)
         self._levels[level][_bits(prefix)] = prefix
+        insort(self._sorted[prefix.version], (int(prefix.network_address), prefix.prefixlen))
 
     def discard(self, prefix: IPNetwork) -> None:
         """Remove a prefix that is there."""
         level = (prefix.version, prefix.prefixlen)
         del self._levels[level][_bits(prefix)]
+        entries = self._sorted[prefix.version]
+        del entries[bisect_left(entries, (int(prefix.network_address), prefix.prefixlen))]
         if not self._levels[level]:
             del self._levels[level]
             self._sort(prefix.version)
@@ -51,6 +57,15 @@ class Prefixes:
                 found = self._levels[prefix.version, length].get(value >> (bits - length))
                 if found is not None:
                     yield found
+
+    def inside(self, prefix: IPNetwork) -> Iterator[IPNetwork]:
+        """Yield the prefixes that lie in one, itself included."""
+        entries, version, bits = self._sorted[prefix.version], prefix.version, prefix.max_prefixlen
+        first = bisect_left(entries, (int(prefix.network_address), prefix.prefixlen))
+        end = bisect_right(entries, (int(prefix.broadcast_address), bits))
+        for start, length in entries[first:end]:
+            if length >= prefix.prefixlen:
+                yield self._levels[version, length][start >> (bits - length)]
 
     def longest(self, address: IPAddress) -> IPNetwork | None:
         """Return the longest prefix that holds an address."""
@@ -123,12 +138,12 @@ class Words:
 
     def identities(self, endpoint: Endpoint) -> list[Identity]:
         """Return what policy can tell about each address of an endpoint."""
-        labels = tuple(sorted((k, v) for k, v in endpoint.labels.items() if self._reads(k, v)))
+        keys = self._label_keys
+        labels = tuple(sorted([label for label in endpoint.labels.items() if label[0] in keys]))
+        if NAME_LABEL not in keys and endpoint.labels.get(NAME_LABEL) in self._endpoint_names:
+            labels = tuple(sorted((*labels, (NAME_LABEL, endpoint.labels[NAME_LABEL]))))
         ports: tuple[NamedPort, ...] = ()
         if endpoint.ports:
             ports = tuple(sorted(p for p in endpoint.ports if p.name in self._port_names))
         longest = self._prefixes.longest
         return [Identity(endpoint.network, labels, ports, longest(a)) for a in endpoint.addresses]
-
-    def _reads(self, key: str, value: str) -> bool:
-        return key in self._label_keys or (key == NAME_LABEL and value in self._endpoint_names)
