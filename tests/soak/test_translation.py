@@ -91,6 +91,13 @@ class Churn:
     def opened(self) -> int:
         return self.out.opened + self.into.opened
 
+    def fill(self, number: int) -> None:
+        """Open to one port of the world from ever further sources, and leave it at that: until no port is free."""
+        inside, outside = self._ends
+        sources = ((CLIENTS[i % 4], 1024 + (64 * number + i // 4) % 60000) for i in range(SIZE))
+        made = [Segment(ip, WORLD[0], port, 80, self.opened + i, 0, SYN) for i, (ip, port) in enumerate(sources, 1)]
+        walk(Batch(made, "left open", frozenset((SHOWN,)), frozenset(CLIENTS)), inside, outside, self.out)
+
     def batch(self, number: int) -> None:
         close = self._random.choice(("client resets", "client resets", "server resets", "both finish", "left open"))
         base, first = self._random.randrange(60000), self.opened + 1
@@ -121,13 +128,14 @@ def test_a_switch_that_translates_survives_connections_without_end(janitor, ovs,
                 hastened = True
             if number % 20 == 0:
                 switch.install(both[number // 20 % 2])
-            if number % 200 == 199:
+            if number % 200 == 199 and hastened:
                 ovs.appctl("dpctl/flush-conntrack")
-            churn.batch(number)
+            (churn.fill if churn.opened < 2 * wanted // 5 else churn.batch)(number)
             number += 1
             ovs.check()
     figure("connections through an uplink that translates", churn.opened, "connections", at_least=wanted)
     figure("of them, that found a port", churn.out.answered + churn.into.answered, "connections", at_least=wanted // 4)
+    figure("of them, that found none", churn.opened - churn.out.arrived - churn.into.arrived, "connections")
     figure("aborts of the switch meanwhile", 0, "aborts", at_most=0)
     figure("packets that passed untranslated", churn.out.leaked + churn.into.leaked, "packets", at_most=0)
     figure("time of that run", round(time.monotonic() - begin), "s")
