@@ -1,11 +1,15 @@
 """Which port is an uplink, where its packets go next, and what is reported."""
 
 import dataclasses
+from ipaddress import ip_address
 
 from intent.inventory import build
-from intent.model import Binding, Intents, Network, Uplink
+from intent.inventory.uplinks import Uplinks
+from intent.model import Binding, Intents, Network, PortForward, Uplink
 from tests.unit.site_kit import bridge, site_of, uid
 from topology.events import InterfaceRow, PortRow
+from topology.model import Forward, Location, Translation
+from topology.packet import TCP
 
 
 def row(number, name="up0", **parts):
@@ -57,3 +61,31 @@ def test_one_that_is_not_plugged_in_is_reported():
     inventory = made(binding=Binding(bridge="br-x", interface="up0"))
     assert [dataclasses.astuple(r)[0] for r in inventory.reports] == ["uplink world"]
     assert "br-x/up0" in inventory.reports[0].problem
+
+
+SHOWN, TARGET = ip_address("203.0.113.1"), ip_address("10.0.0.1")
+
+
+def test_a_forward_to_an_endpoint_follows_its_address_and_holds_its_own_without_it():
+    forwards = (PortForward(SHOWN, TCP, 8443, 8443, "a", 443),)
+    uplink = Uplink("world", Binding(iface_id="way"), "02:00:00:00:00:0b", forwards=forwards)
+    intents = Intents({"n": Network("n")}, uplinks={"world": uplink})
+    ids = {"iface-id": "a", "attached-mac": "02:00:00:00:00:01", "ringfence:network": "n", "ringfence:ip": str(TARGET)}
+    way, endpoint = row(7, external_ids=WAY), row(8, "v8", external_ids=ids)
+    (with_it,) = build(plugged(way, endpoint), intents, {}, {}).inventory.uplinks
+    (without,) = build(plugged(way), intents, {}, {}).inventory.uplinks
+    assert with_it.translation == Translation((), (Forward(SHOWN, TCP, 8443, 8443, TARGET, 443),))
+    assert without.translation == Translation(idle=(SHOWN,))
+    assert with_it.translation.covers(4)
+    assert without.translation.covers(4)
+    assert not with_it.translation.covers(6)
+
+
+def test_one_that_translates_works_on_one_switch_and_the_others_are_reported():
+    uplink = Uplink("world", Binding(iface_id="way"), "02:00:00:00:00:0b", snat=(SHOWN,))
+    found = Uplinks(Intents({"n": Network("n")}, uplinks={"world": uplink}))
+    for dpid in (9, 3):
+        found.take(uplink, row(7, external_ids=WAY), Location(dpid, 7, "up0", f"row-{dpid}"))
+    assert [port.location.dpid for port in found.ports()] == [3]
+    (report,) = found.reports()
+    assert "0000000000000009" in report.problem
