@@ -28,6 +28,7 @@ _BUNDLED = struct.Struct("!HHI8sHHIQ8xBB2xHH16sHH")
 """Both headers of a bundled flow-mod, what never differs as few parts as may be."""
 _XIDS, _COOKIE, _HARD_TIMEOUT, _PRIORITY = (4, 20), 24, 44, 46
 """Where the numbers of a flow stand in it."""
+LAST_XID = 0xFFFFFFFF
 MATCH_HEAD = 4
 """Bytes of type and length before a match, last of it."""
 WINDOW = 1024
@@ -156,7 +157,7 @@ def _of_one_shape(about: _About, rows: Sequence[_Row]) -> bytearray:
     size = len(stencil.pattern)
     head = _BUNDLED.pack(_ADD_MESSAGE, size, 0, where, _INNER, size - 16, 0, 0, table, command, 0, 0, _ANYWHERE, 0, 0)
     stencil.pattern[: _BUNDLED.size - MATCH_HEAD] = head[:-MATCH_HEAD]
-    stencil.lay(_XIDS, [xid & 0xFFFFFFFF for xid in xids], 4)
+    stencil.lay(_XIDS, xids if xids[-1] <= LAST_XID else [xid & LAST_XID for xid in xids], 4)
     stencil.lay((_COOKIE,), cookies, 8)
     stencil.lay((_HARD_TIMEOUT,), hard_timeouts, 2)
     stencil.lay((_PRIORITY,), priorities, 2)
@@ -168,7 +169,7 @@ def _one_by_one(about: _About, rows: Iterable[_Row]) -> bytes:
     where, table, command = about
     pack, messages = _BUNDLED.pack, []
     for number, priority, match, actions, cookie, hard_timeout in rows:
-        terms, xid = encode_terms(match), number & 0xFFFFFFFF
+        terms, xid = encode_terms(match), number & LAST_XID
         match_size = len(terms) + MATCH_HEAD
         tail = terms + _PADDING[match_size & 7]
         if command < Command.DELETE:

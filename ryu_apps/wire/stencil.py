@@ -75,7 +75,7 @@ class Stencil:
         Raises:
             OverflowError: one does not fit.
         """
-        if numbers.count(numbers[0]) == self.count:
+        if numbers[0] == numbers[-1] and numbers.count(numbers[0]) == self.count:
             for at in places:
                 self.pattern[at : at + size] = numbers[0].to_bytes(size)
             return
@@ -139,7 +139,7 @@ def _lay_term(stencil: Stencil, fields: Sequence[Field], values: Numbers, masks:
         raise MixedError
     plain, masked, size, ones = oxm.layout(field)
     if mask == ones:
-        if (field.bits not in _WHOLE_BITS and max(values) > ones) or (0 in values and oxm.never_zero(field)):
+        if (field.bits not in _WHOLE_BITS and max(values) > ones) or (oxm.never_zero(field) and 0 in values):
             raise MixedError
         stencil.add(plain)
         stencil.add_column(values, size)
@@ -196,9 +196,9 @@ def _lay_goto(stencil: Stencil, column: Sequence[Goto]) -> None:
 def _lay_load(stencil: Stencil, column: Sequence[Load]) -> None:
     slices, values = [act.dst for act in column], [act.value for act in column]
     dst = slices[0]
-    if slices.count(dst) != stencil.count or max(values) >> dst.bits:
-        raise MixedError
     before, size, after = scalar.load_form(dst)
+    if slices.count(dst) != stencil.count or (dst.bits != 8 * size and max(values) >> dst.bits):
+        raise MixedError
     stencil.add(before)
     stencil.add_column(values, size)
     stencil.add(after)
