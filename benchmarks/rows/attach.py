@@ -14,7 +14,10 @@ from benchmarks.wires import Prober
 from benchmarks.workloads import NETWORK, Document, World, endpoint
 
 CROWD, NEW = 500, 200
-"""Ports that are there, and ports that come."""
+"""Ports that are there, and ports that come: real ones all. Of patch ports without a peer, as other rows have, Open
+vSwitch writes all rows anew whenever one port comes, which no operator's bridge sees."""
+AT_ONCE = 100
+"""Ports in one transaction."""
 SINK = 1000
 FORBIDDEN = PORT + 1
 EVERY_S, BEFORE_S, LATEST_S = 0.001, 0.05, 5.0
@@ -30,7 +33,10 @@ def new_endpoint() -> Iterator[Result]:
     documents += [endpoint(n, {"role": f"crowd-{n % 50}"}) for n in range(CROWD)]
     newcomers = range(FIRST_NEW, FIRST_NEW + NEW)
     world = World({}, {}, {f"e{n}": endpoint(n, {}) for n in (SINK, *newcomers)})
-    with fresh_product(CROWD) as product, wired(product.janitor, product.ovs, (SINK, *newcomers)) as prober:
+    wires = (*range(CROWD), SINK, *newcomers)
+    with fresh_product(0) as product, wired(product.janitor, product.ovs, wires) as prober:
+        for first in range(0, CROWD, AT_ONCE):
+            plug(product.ovs, range(first, first + AT_ONCE), BRIDGE)
         plug(product.ovs, (SINK,), BRIDGE)
         product.apply([{"kind": "Network", "name": NETWORK}, *documents])
         product.until("everybody to be known", lambda: product.live() == CROWD + 1)
@@ -60,8 +66,9 @@ def _watch(product: Product) -> OvsdbLink:
 
 def _plug_one(prober: Prober, link: OvsdbLink, world: World, number: int) -> tuple[float, float, tuple[int, int]]:
     """Return seconds to the port number, from there to the first allowed packet, and (arrived, sent) forbidden ones."""
+    # An allowed frame of the port before that is late is none of this one's; a forbidden one counts whenever it comes.
     streams = [
-        {"id": 1, "from": f"w{number}", "frame": probe_frame(world, number, SINK), "every_s": EVERY_S},
+        {"id": number, "from": f"w{number}", "frame": probe_frame(world, number, SINK), "every_s": EVERY_S},
         {"id": 2, "from": f"w{number}", "frame": probe_frame(world, number, SINK, FORBIDDEN), "every_s": EVERY_S},
     ]
     prober.ask("probe", streams=streams, listen=[f"w{SINK}"])
@@ -71,10 +78,10 @@ def _plug_one(prober: Prober, link: OvsdbLink, world: World, number: int) -> tup
     link.transact(_insert(number, world.endpoints[f"e{number}"]))
     numbered_at = _numbered_at(link, f"v{number}")
     give_up_at = numbered_at + LATEST_S
-    while not prober.ask("peek")["1"] and time.monotonic() < give_up_at:
+    while not prober.ask("peek")[str(number)] and time.monotonic() < give_up_at:
         time.sleep(0.01)
     notes = prober.ask("stop")
-    arrivals = [at for _, at, _ in notes["1"]["got"]]
+    arrivals = [at for _, at, _ in notes[str(number)]["got"]]
     if not arrivals:
         raise AssertionError(f"nothing allowed passed from v{number} within {LATEST_S:g} s")
     counts = len(notes["2"]["got"]), len(notes["2"]["sent"])
