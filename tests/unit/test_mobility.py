@@ -1,12 +1,14 @@
 """An endpoint that appears at another place goes there; the newest claim wins, and keeps winning."""
 
+import dataclasses
+
 from intent.inventory import build
 from intent.inventory.disputes import lost_key
-from intent.model import Intents, Network
+from intent.model import Intents, Network, Router
 from ryu_apps.precedence import Gate, behind
 from tests.unit.site_kit import bridge, interface, port, site_of, uid
 from topology.events import InterfaceRow
-from topology.model import Endpoint, Inventory, Location, Tunnel, TunnelKind
+from topology.model import Endpoint, Inventory, Location, Tunnel, TunnelKind, UplinkPort
 
 INTENTS = Intents(networks={"lan": Network("lan")})
 
@@ -73,6 +75,15 @@ def test_a_new_port_waits_for_those_who_hear_it_and_for_the_place_it_leaves():
     assert behind(inventory(a, b), inventory(a, b)) == {}
     assert behind(inventory(a, b), inventory(a)) == {}
     assert behind(Inventory({"a": a}), Inventory({"a": a, "b": b})) == {}
+
+
+def test_a_new_port_waits_for_those_who_hear_it_by_a_router():
+    a, b = endpoint("a", 1), dataclasses.replace(endpoint("b", 2), network="back")
+    edge = Router("edge", ("lan", "back"), "02:52:00:00:00:01", "world")
+    way = UplinkPort("world", Location(3, 9, "up", "up"), "02:00:00:00:00:09")
+    here, then = (dataclasses.replace(inventory(*them), uplinks=(way,)) for them in ((a,), (a, b)))
+    assert behind(here, then, (edge,)) == {2: {4: frozenset({1, 3})}}
+    assert behind(here, then) == {}
 
 
 def test_a_gate_opens_when_all_know_or_when_patience_ends():

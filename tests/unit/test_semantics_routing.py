@@ -8,7 +8,7 @@ import pytest
 
 from intent.model import Intents, Network, Posture, Router
 from intent.semantics import Reason, Verdict, admit, evaluate
-from topology.model import Endpoint, Inventory, Location, UplinkPort
+from topology.model import Endpoint, Inventory, Location, Tunnel, TunnelKind, UplinkPort
 from topology.packet import (
     ETH_ARP,
     ETH_IPV4,
@@ -119,3 +119,77 @@ def test_a_reply_from_the_world_belongs_to_the_uplink_that_the_connection_left_b
     assert fate(frame, reply).fate.outcome is Outcome.DELIVER
     again = dataclasses.replace(UPLINK, location=dataclasses.replace(UPLINK.location, uid="row-up-2"))
     assert fate(frame, reply, dataclasses.replace(INVENTORY, uplinks=(again,))).reason is Reason.CHANGED_HANDS
+
+
+# -- between hosts -----------------------------------------------------------------------------------------------------
+
+
+def end(dpid):
+    return Tunnel(TunnelKind.GENEVE, IPv4Address("192.0.2.0") + dpid, 6081, 100, "ring-geneve")
+
+
+def elsewhere(name, dpid):
+    one = INVENTORY.endpoints[name]
+    return dataclasses.replace(one, location=dataclasses.replace(one.location, dpid=dpid))
+
+
+def exit_of(dpid):
+    return UplinkPort("up", Location(dpid, 9, "up0", f"row-up-{dpid}"), NEXT)
+
+
+def spread(*exits, web=1, db=2, away=()):
+    """Return the site on several hosts, all with tunnels, these with the uplink."""
+    endpoints = {"web": elsewhere("web", web), "db": elsewhere("db", db)}
+    tunnels = {dpid: end(dpid) for dpid in (1, 2, 3)}
+    return Inventory(endpoints, uplinks=tuple(map(exit_of, exits)), tunnels=tunnels, away=frozenset(away))
+
+
+def test_the_senders_host_routes_to_another_host():
+    there = spread()
+    assert fate(BASE, inventory=there).fate == Fate(
+        Outcome.DELIVER, there.endpoints["db"].location, Hop(EDGE, "02:00:00:00:00:02", 63)
+    )
+    assert fate(BASE, inventory=dataclasses.replace(there, tunnels={1: end(1)})).reason is Reason.DESTINATION
+
+
+@pytest.mark.parametrize(
+    ("exits", "away", "taken"),
+    [((1, 3), (), 1), ((2, 3), (), 2), ((2, 3), (2,), 3), ((2, 3), (2, 3), 2), ((1, 3), (1,), 1), ((), (), None)],
+)
+def test_the_way_to_the_world_is_ones_own_else_the_lowest_of_a_connected_host(exits, away, taken):
+    found = fate(OUT, inventory=spread(*exits, away=away))
+    assert found.fate.location == (exit_of(taken).location if taken else None)
+
+
+def test_what_the_world_sends_to_another_host_is_judged_where_it_comes_in():
+    there = spread(2, 3)
+    into = dataclasses.replace(IN, dpid=3)
+    assert fate(into, inventory=there).fate.location == there.endpoints["web"].location
+    cut = dataclasses.replace(there, tunnels={1: end(1)})
+    assert fate(into, inventory=cut).reason is Reason.DESTINATION
+
+
+def test_an_answer_leaves_by_the_uplink_that_its_connection_came_by():
+    there = spread(2, 3)
+    opening = Opening("front", FAR, WEB, TCP, 80, 4000)
+    answer = dataclasses.replace(OUT, sport=4000, dport=80)
+    for dpid in (2, 3):
+        web = there.endpoints["web"].attachment
+        tracked = Tracked(ConnectionRole.REPLY, Connection(opening, exit_of(dpid).attachment, web))
+        assert fate(answer, tracked, there).fate.location == exit_of(dpid).location
+    gone = Tracked(
+        ConnectionRole.REPLY, Connection(opening, "an uplink that is gone", there.endpoints["web"].attachment)
+    )
+    assert fate(answer, gone, there).reason is Reason.CHANGED_HANDS
+
+
+def test_the_receivers_host_judges_again_what_it_was_sent():
+    there = spread()
+    aimed = admit(INTENTS, there, BASE)
+    assert not isinstance(aimed, Verdict)
+    again = evaluate(INTENTS, there, BASE, Tracked(ConnectionRole.INVALID), now=NOW, arrived=aimed)
+    assert again.reason is Reason.INVALID
+    shut = dataclasses.replace(INTENTS.networks["back"], posture=Posture.DENY)
+    closed = dataclasses.replace(INTENTS, networks={**INTENTS.networks, "back": shut})
+    denied = evaluate(closed, there, BASE, Tracked(ConnectionRole.NEW), now=NOW, arrived=aimed)
+    assert denied.fate.outcome is Outcome.DROP
