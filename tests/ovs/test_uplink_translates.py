@@ -149,6 +149,28 @@ def test_pings_datagrams_and_errors_about_them_are_translated(bench) -> None:
             client.recv(10)
 
 
+def test_fragments_do_not_pass(bench) -> None:
+    with namespaces.entered(bench.hosts["host"]):
+        listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        listening.bind((HOST, 53))
+    with namespaces.entered(bench.hosts["web"]):
+        out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with listening, out:
+        listening.settimeout(0.5)
+
+        def hears(size: int) -> bool:
+            out.sendto(bytes(size), (HOST, 53))
+            try:
+                return len(listening.recv(4000)) == size
+            except TimeoutError:
+                return False
+
+        assert until(lambda: hears(100), 10), bench.said()
+        assert not hears(3000)
+        assert hears(1400)
+    assert until(lambda: drops(bench, "translation") > 0, 15)
+
+
 def test_a_forward_follows_its_endpoint(bench, peers, ovs) -> None:
     assert until(lambda: seen_as(bench, "host", SHOWN, 8080) == HOST, 10), bench.said()
     port = next(name for name in ovs.vsctl("list-ports", "br-ring").split() if name.startswith("rf"))
