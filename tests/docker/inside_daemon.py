@@ -137,13 +137,13 @@ def test_while_the_controller_is_away_containers_start_cut_off_or_not_at_all(hos
     host.controller.kill()
     began = time.monotonic()
     host.run("web", "lan", labels=["side=web"])
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert not host.reaches("web", address)
     host.restart_driver({"controller_down": "refuse"})
     began = time.monotonic()
     with pytest.raises(CommandError, match="controller does not answer"):
         host.run("late", "lan")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     host.remove("late")
     host.controller.start()
     host.controller.wait()
@@ -159,7 +159,7 @@ def test_the_driver_stops_when_asked_and_leaves_traffic_alone(host):
     address = host.end("db", "lan")["IPAddress"]
     driver = host.driver
     driver.send_signal(signal.SIGTERM)
-    assert driver.wait(5) == 0
+    assert driver.wait(30) == 0
     assert host.reaches("web", address)
     host.driver = None
     host.start_driver()

@@ -22,7 +22,7 @@ SEEN_S = 0.3
 """After this a packet that was sent has been seen."""
 
 
-def until(done, timeout_s=15.0, every_s=0.02):
+def until(done, timeout_s=60.0, every_s=0.02):
     give_up_at = time.monotonic() + timeout_s
     while not (found := done()):
         if time.monotonic() > give_up_at:
@@ -111,7 +111,7 @@ class Docker(DockerHost):
         )
         pid = str(self.inspect(name)["State"]["Pid"])
         argv = ["nsenter", "-t", pid, "-n", sys.executable, "-I", "-S", "-c", code, *(f.hex() for f in frames)]
-        assert self.janitor.start(argv).wait(10) == 0
+        assert self.janitor.start(argv).wait(60) == 0
 
 
 def arrived(agent, source=None):

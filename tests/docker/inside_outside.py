@@ -134,7 +134,7 @@ def documents(host):
         host.controller.rest.delete(kind, name)
 
 
-def wait(ask, said, timeout_s=10):
+def wait(ask, said, timeout_s=60):
     """Wait until an answer is the one that should be, and return the last."""
     answers = []
     until(lambda: answers.append(ask()) or answers[-1] == said, timeout_s)
@@ -268,7 +268,7 @@ def test_a_container_cannot_pretend_to_be_somebody_else_outside(host, world, doc
     sources = ("10.1.0.77", "198.51.100.1", HOST, "127.0.0.1", host.end("web", "lan")["IPAddress"])
     frames = [datagram(router, own, source, WORLD, 7000 + number) for number, source in enumerate(sources)]
     host.send_frames("web", frames * 2)
-    assert capture.communicate(timeout=10)[0].split() == ["7004", "7004"]
+    assert capture.communicate(timeout=60)[0].split() == ["7004", "7004"]
 
 
 CAPTURE = """

@@ -211,7 +211,7 @@ def test_many_at_once(ipam):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(set(given)) == 60
 
 

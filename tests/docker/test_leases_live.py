@@ -53,7 +53,7 @@ class Process:
     def kill(self):
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._child.pid, signal.SIGKILL)
-        self._child.wait(10)
+        self._child.wait(60)
 
 
 class Site:
@@ -130,7 +130,7 @@ def test_two_drivers_and_one_controller_never_give_an_address_twice(site):
     site.drivers["one"].kill()
     site.drivers["one"].start()
     for thread in threads:
-        thread.join(40)
+        thread.join(120)
     assert errors == []
     addresses = {answer["Address"] for answer in given}
     assert len(addresses) == len(given) == 100
@@ -143,7 +143,7 @@ def test_two_drivers_and_one_controller_never_give_an_address_twice(site):
     began = time.monotonic()
     assert site.address("two", 903)["Address"] not in addresses
     assert "the controller does not answer" in site.address("two", 904, "10.9.0.251")["Err"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     site.controller.start()
     site.ready(site.rest)
     assert "Address" in site.address("two", 905, "10.9.0.252")

@@ -95,7 +95,7 @@ def stage(tmp_path, monkeypatch):
 
 
 def ask(stage, *headers: str) -> socket.socket:
-    client = socket.create_connection(stage.address, timeout=5)
+    client = socket.create_connection(stage.address, timeout=30)
     words = ["GET /v1/events HTTP/1.1", "Host: x", f"Authorization: Bearer {TOKEN}", *headers, "", ""]
     client.sendall("\r\n".join(words).encode())
     return client
@@ -110,7 +110,7 @@ def read_until(client: socket.socket, what: bytes) -> bytes:
     return data
 
 
-def eventually(done, timeout_s: float = 10.0) -> bool:
+def eventually(done, timeout_s: float = 30.0) -> bool:
     give_up_at = time.monotonic() + timeout_s
     while not done() and time.monotonic() < give_up_at:
         time.sleep(0.02)
@@ -123,7 +123,7 @@ def test_an_event_arrives_while_the_request_is_open_and_a_lost_connection_is_res
         stage.tell("happen", 1)
         began_at = time.monotonic()
         read_until(client, b"event: revision.applied\n")
-        assert time.monotonic() - began_at < 1.0
+        assert time.monotonic() - began_at < 4.0
         read_until(client, b"\n:\n\n")  # a heartbeat
     stage.tell("happen", 2)
     with ask(stage, "Last-Event-ID: b-2") as client:
@@ -137,7 +137,7 @@ def test_a_client_that_does_not_read_is_let_go_and_others_lose_nothing(stage):
         assert eventually(lambda: stage.readers == 2)
         told = 0
         for turn in range(TURNS):
-            assert stage.tell("storm", turn, STORM)[1] < 1.0
+            assert stage.tell("storm", turn, STORM)[1] < 4.0
             data = read_until(quick, f'"r{turn}-999"'.encode())
             told += data.count(b"event: report.raised\n")
         assert told == TURNS * STORM
@@ -167,7 +167,7 @@ def test_the_command_is_told_of_what_it_missed_and_goes_on(stage, capsys):
     thread.start()
     assert eventually(lambda: stage.readers == 1)
     stage.tell("happen", 1)
-    assert done.wait(10)
+    assert done.wait(30)
     thread.join()
     kinds = [json.loads(text)["kind"] for text in capsys.readouterr().out.splitlines()]
     assert kinds == ["reset", "revision.applied"]

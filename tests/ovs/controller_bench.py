@@ -93,7 +93,7 @@ class ControllerBench:
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.process
         self.send(number)
-        return self.process.wait(5)
+        return self.process.wait(30)
 
     def is_up(self) -> bool:
         try:
@@ -101,7 +101,7 @@ class ControllerBench:
         except OSError:
             return False
 
-    def connect(self, timeout_s: float = 20) -> http.client.HTTPConnection:
+    def connect(self, timeout_s: float = 60) -> http.client.HTTPConnection:
         """Connect to the REST API."""
         connection = http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=timeout_s)
         with namespaces.entered(self.ovs.netns):
@@ -123,7 +123,7 @@ class ControllerBench:
         finally:
             connection.close()
 
-    def apply(self, documents: str, timeout_s: int = 10) -> dict:
+    def apply(self, documents: str, timeout_s: int = 30) -> dict:
         status, answer = self.ask("POST", f"/v1/apply?wait=realized&timeout={timeout_s}", documents)
         assert status in {200, 201, 202}, answer
         return answer

@@ -7,7 +7,7 @@ import threading
 from ovsdb import BridgeWish, Client, Limits, bridge_faults
 from topology.site import empty_site, reduce
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 QUICK = Limits(backoff_first_s=0.02, backoff_cap_s=0.1)
 WISH = BridgeWish("br-ring", "me", ("tcp:127.0.0.1:6653",))
 
@@ -68,7 +68,7 @@ def sink(event):
 tls = Tls(*sys.argv[2:]) if sys.argv[2:] else None
 client = Client(sys.argv[1], sink, tls=tls)
 client.start()
-assert synced.wait(5)
+assert synced.wait(30)
 beats = []
 def beat():
     while True:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import errno
 import json
 import socket
 import time
@@ -48,6 +50,22 @@ def knock(bench, timeout_s: float = 1.0) -> str:
     return "open"
 
 
+def flood(bench, count: int) -> tuple[int, float]:
+    """Open connections from web to db at once; return how many were refused, and how long it took to open them."""
+    with contextlib.ExitStack() as stack:
+        with namespaces.entered(bench.hosts["web"]):
+            clients = [stack.enter_context(socket.socket()) for _ in range(count)]
+        started = time.monotonic()
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(("10.0.0.2", 80))
+        took_s = time.monotonic() - started
+        time.sleep(0.9)  # openings are sent again after 1 s
+        told = [client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) for client in clients]
+    assert set(told) <= {0, errno.ECONNREFUSED}
+    return told.count(errno.ECONNREFUSED), took_s
+
+
 def rule(name: str, action: str, more: str = "") -> str:
     return (
         f"kind: Policy\nname: {name}\n{more}"
@@ -71,13 +89,10 @@ def live(bench) -> bool:
 def test_a_rejected_sender_is_told_at_once_and_a_flood_is_not(bench) -> None:
     bench.apply(NETWORK + rule("told", "reject"))
     assert until(lambda: live(bench) and knock(bench, 0.3) == "refused")
-    started = time.monotonic()
-    assert knock(bench) == "refused"
-    assert time.monotonic() - started < 0.5
+    assert knock(bench, 0.9) == "refused", "before its opening is sent again, after 1 s"
     time.sleep(1.1)
-    told = [knock(bench, 0.02) for _ in range(40)]
-    assert set(told) <= {"refused", "silent"}
-    assert 1 <= told.count("refused") <= 25, "ten a second and a burst"
+    refused, took_s = flood(bench, 40)
+    assert 1 <= refused <= 15 + 10 * took_s, "ten a second and a burst"
     bench.apply(rule("told", "deny"))
     assert knock(bench, 0.3) == "silent"
 
@@ -105,7 +120,7 @@ def test_an_allow_ends_in_the_switch_also_when_the_controller_is_dead(bench) -> 
     with namespaces.entered(bench.hosts["web"]):
         stream = socket.create_connection(("10.0.0.2", 80), timeout=1)
     bench.process.kill()
-    bench.process.wait(5)
+    bench.process.wait(30)
     server = accepted(bench.listener, stream.getsockname())
     assert knock(bench, 0.3) == "open", "the switch goes on without its controller"
     time.sleep(max(0.0, ends.timestamp() - time.time()) + 1.5)

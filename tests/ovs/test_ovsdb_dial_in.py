@@ -208,7 +208,7 @@ def test_with_tls_under_eventlet_as_in_the_controller(janitor, pki):
     with socket.create_connection(("127.0.0.1", desk.listener.port)):  # one that never begins its handshake
         dial_in(secured(janitor, pki, "host-a"), desk, "ssl")
         assert process.stdout.readline().strip() == b"host-a"
-    assert process.wait(5) == 0
+    assert process.wait(30) == 0
 
 
 @pytest.mark.parametrize(("also", "fits"), [("IP:127.0.0.1", True), ("IP:127.0.0.9,DNS:localhost", False), ("", False)])

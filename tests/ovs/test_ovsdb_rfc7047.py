@@ -209,7 +209,7 @@ def watched(database, session):
     reader.start()
     yield other, told
     other.close()
-    reader.join(5)
+    reader.join(30)
 
 
 def _run(session: Session) -> None:
@@ -230,11 +230,11 @@ def test_a_monitor_tells_the_columns_it_selected_one_notification_a_transaction(
             {"op": "insert", "table": "T", "row": {"name": "c"}},
         ]
     )
-    method, (name, tables) = told.get(timeout=5)
+    method, (name, tables) = told.get(timeout=30)
     assert (method, name, len(tables["T"])) == ("update", "m", 2), "the change of an unselected column is not told"
     assert tables["T"][uid] == {"old": {"name": "a"}, "new": {"name": "b"}}
     session.transact([{"op": "delete", "table": "T", "where": [["name", "==", "b"]]}])
-    assert told.get(timeout=5)[1][1] == {"T": {uid: {"old": {"name": "b"}}}}
+    assert told.get(timeout=30)[1][1] == {"T": {uid: {"old": {"name": "b"}}}}
 
 
 def test_select_leaves_kinds_of_changes_out_and_a_cancelled_monitor_is_silent(session, watched):
@@ -244,7 +244,7 @@ def test_select_leaves_kinds_of_changes_out_and_a_cancelled_monitor_is_silent(se
     put(session, name="a")
     session.transact([{"op": "update", "table": "T", "where": [], "row": {"name": "b"}}])
     session.transact([{"op": "delete", "table": "T", "where": []}])
-    ((update,),) = (told.get(timeout=5)[1][1]["T"].values(),)
+    ((update,),) = (told.get(timeout=30)[1][1]["T"].values(),)
     assert update == {"old": {"name": "b"}}
     assert other.call("monitor_cancel", ["m"]) == {}
     put(session, name="c")
@@ -263,10 +263,10 @@ def test_a_conditional_monitor_tells_differences_and_rows_that_enter_and_leave(s
     assert row["name"] == "a"
     changes = [["set", "insert", 3], ["set", "delete", 1], ["map", "insert", ["map", [["n", "w"]]]]]
     session.transact([{"op": "mutate", "table": "T", "where": [], "mutations": changes}])
-    method, (_, tables) = told.get(timeout=5)
+    method, (_, tables) = told.get(timeout=30)
     assert method == "update2"
     assert tables == {"T": {uid: {"modify": {"set": ["set", [1, 3]], "map": ["map", [["n", "w"]]]}}}}
     session.transact([{"op": "update", "table": "T", "where": [], "row": {"i": 9}}])
-    assert told.get(timeout=5)[1][1] == {"T": {uid: {"delete": None}}}
+    assert told.get(timeout=30)[1][1] == {"T": {uid: {"delete": None}}}
     session.transact([{"op": "update", "table": "T", "where": [], "row": {"i": 0}}])
-    assert told.get(timeout=5)[1][1]["T"][uid]["insert"]["name"] == "a"
+    assert told.get(timeout=30)[1][1]["T"][uid]["insert"]["name"] == "a"

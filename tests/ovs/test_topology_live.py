@@ -58,6 +58,6 @@ def test_everything_that_happens_is_told_in_order_and_the_topology_agrees(bench)
     numbers = [int(e["id"].rpartition("-")[2]) for e in follower.events]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert bench.stop() == 0
-    follower.thread.join(5)
+    follower.thread.join(30)
     assert not follower.thread.is_alive()
     assert "Traceback" not in bench.said()
