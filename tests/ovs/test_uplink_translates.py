@@ -12,24 +12,29 @@ from mininet_scenarios import namespaces
 from mininet_scenarios.namespaces import Nic, plug
 from tests.ovs.controller_bench import ControllerBench, until
 
+WEB6, HOST6, SHOWN6 = "fd01::5", "2001:db8:9::1", "2001:db8:f::10"
 WEB, DB, HOST, SHOWN = "10.1.0.5", "10.2.0.5", "192.0.2.1", "203.0.113.10"
 SITE = """
-- {kind: Network, name: front, subnets: [10.1.0.0/24], gateways: [10.1.0.1]}
+- {kind: Network, name: front, subnets: [10.1.0.0/24, "fd01::/64"], gateways: [10.1.0.1, "fd01::1"]}
 - {kind: Network, name: back, subnets: [10.2.0.0/24], gateways: [10.2.0.1]}
 - {kind: Router, name: edge, networks: [front, back], uplink: world}
 - kind: Uplink
   name: world
   binding: {bridge: br-ring, interface: ring-up}
-  snat: [203.0.113.10]
+  snat: [203.0.113.10, "2001:db8:f::10"]
   forwards:
   - {address: 203.0.113.10, service: tcp/8080, to: {endpoint: web}, toPort: 80}
   - {address: 203.0.113.10, service: tcp/8081, to: {endpoint: db}, toPort: 80}
   - {address: 203.0.113.10, service: udp/5000-5009, to: {address: 10.1.0.5}}
+  - {address: "2001:db8:f::10", service: tcp/8080, to: {endpoint: web}, toPort: 80}
+- kind: Group
+  name: outside
+  members: [{cidr: 192.0.2.1/32}, {cidr: "2001:db8:9::1/128"}]
 - kind: Policy
   name: web
   rules:
-  - {action: allow, from: [{cidr: 192.0.2.1/32}], to: [{endpoint: web}], services: [tcp/80, udp/5000-5009]}
-  - {action: allow, from: [{endpoint: web}], to: [{cidr: 192.0.2.0/24}], services: [tcp/80, udp/53, icmp/8]}
+  - {action: allow, from: [{group: outside}], to: [{endpoint: web}], services: [tcp/80, udp/5000-5009]}
+  - {action: allow, from: [{endpoint: web}], to: [{group: outside}], services: [tcp/80, udp/53, icmp/8, icmpv6/128]}
 """
 
 
@@ -48,16 +53,25 @@ def bench(janitor, ovs):
         ip(ovs.netns, *words.split())
     for block in ("10.1.0.0/24", "10.2.0.0/24", f"{SHOWN}/32"):
         ip(ovs.netns, "route", "add", block, "dev", "ring-up", "src", HOST)
+    ip(ovs.netns, "addr", "add", f"{HOST6}/128", "dev", "lo")
+    ip(ovs.netns, "-6", "route", "add", f"{SHOWN6}/128", "dev", "ring-up", "src", HOST6)
     nics = []
-    for number, (name, address) in enumerate((("web", WEB), ("db", DB)), 1):
+    addresses = {"web": (WEB, WEB6), "db": (DB,)}
+    for number, name in enumerate(addresses, 1):
         bench.hosts[name] = janitor.netns()
-        nics.append(Nic(bench.hosts[name], janitor.fresh("v"), f"02:00:00:00:00:{number:02x}", (address,)))
+        nics.append(Nic(bench.hosts[name], janitor.fresh("v"), f"02:00:00:00:00:{number:02x}", addresses[name]))
     plug(nics, ovs.netns)
     for nic, name, network, address in zip(nics, ("web", "db"), ("front", "back"), (WEB, DB), strict=True):
-        ids = {"iface-id": name, "attached-mac": nic.mac, "ringfence:ip": address, "ringfence:network": network}
+        ids = {
+            "iface-id": name,
+            "attached-mac": nic.mac,
+            "ringfence:ip": ",".join(addresses[name]),
+            "ringfence:network": network,
+        }
         words = [f'external_ids:"{key}"="{value}"' for key, value in ids.items()]
         ovs.vsctl("add-port", "br-ring", nic.outer, "--", "set", "interface", nic.outer, *words)
         ip(bench.hosts[name], "route", "replace", "default", "via", address.rpartition(".")[0] + ".1", "dev", nic.inner)
+    ip(bench.hosts["web"], "-6", "route", "replace", "default", "via", "fd01::1", "dev", nics[0].inner)
     bench.apply(SITE)
     yield bench
     bench.stop()
@@ -68,7 +82,8 @@ class Peers:
 
     def __init__(self, netns: str, address: str, port: int = 80) -> None:
         with namespaces.entered(netns):
-            self._listener = socket.create_server((address, port), backlog=64)
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            self._listener = socket.create_server((address, port), family=family, backlog=64)
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -87,6 +102,7 @@ class Peers:
 @pytest.fixture
 def peers(bench):
     found = [Peers(bench.hosts[name], address) for name, address in (("web", WEB), ("db", DB), ("host", HOST))]
+    found += [Peers(bench.hosts[name], address) for name, address in (("web", WEB6), ("host", HOST6))]
     yield found
     for each in found:
         each.close()
@@ -95,7 +111,7 @@ def peers(bench):
 def seen_as(bench, who: str, address: str, port: int = 80) -> str:
     """Return by what address a server sees a client; nothing if the connection does not open."""
     with namespaces.entered(bench.hosts[who]):
-        client = socket.socket()
+        client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     with client:
         client.settimeout(0.6)
         try:
@@ -118,6 +134,14 @@ def test_addresses_are_translated_both_ways_and_nothing_passes_without(bench, pe
     assert seen_as(bench, "host", SHOWN, 8082) == ""
     assert seen_as(bench, "host", WEB) == ""
     assert until(lambda: drops(bench, "translation") > 0, 15)
+
+
+def test_ipv6_likewise(bench, peers) -> None:
+    assert until(lambda: seen_as(bench, "web", HOST6) == SHOWN6, 10), bench.said()
+    assert seen_as(bench, "host", SHOWN6, 8080) == HOST6
+    assert seen_as(bench, "host", SHOWN6, 8081) == ""
+    ping = ["ip", "netns", "exec", bench.hosts["web"], "ping", "-c1", "-W1", HOST6]
+    assert not subprocess.run(ping, capture_output=True, check=False).returncode
 
 
 def test_pings_datagrams_and_errors_about_them_are_translated(bench) -> None:
