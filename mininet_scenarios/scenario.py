@@ -282,14 +282,8 @@ def probe(text: str) -> Probe:
         return dataclasses.replace(probe(f"udp/{port}"), group=str(_address("probes", group)))
     if text == "icmp":
         return Probe("icmp")
-    if (
-        protocol in {"tcp", "udp"}
-        and slash
-        and not at
-        and port.isascii()
-        and port.isdigit()
-        and 0 < int(port) < 1 << 16
-    ):
+    is_port = port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16
+    if protocol in {"tcp", "udp"} and slash and not at and is_port:
         return Probe(protocol, int(port))
     raise ScenarioError(f"probe {text!r}: write tcp/80, udp/53, icmp or udp/53@239.1.2.3")
 
