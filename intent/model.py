@@ -336,8 +336,6 @@ class Queue:
     name: str
     max_rate: int
     """What exceeds it is dropped."""
-    min_rate: int | None = None
-    """What it gets when others want more than there is; only where the datapath has queues."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ def _forwards(doc: UplinkDoc) -> tuple[PortForward, ...]:
 
 def queue(doc: QueueDoc) -> Queue:
     """Return the queue a document declares."""
-    return Queue(doc.name, doc.max_rate, doc.min_rate)
+    return Queue(doc.name, doc.max_rate)
 
 
 def mirror(doc: MirrorDoc) -> Mirror:

@@ -40,14 +40,6 @@ class QueueDoc(DocumentBase):
     name: Name
     max_rate: Rate
     """Bits a second; what exceeds them is dropped."""
-    min_rate: Rate | None = None
-    """Bits a second that it gets when others want more than the port can; only the kernel's datapath has that."""
-
-    @model_validator(mode="after")
-    def _rates_fit(self) -> Self:
-        if self.min_rate is not None and self.min_rate > self.max_rate:
-            raise refusal(f"`minRate` {self.min_rate} is above `maxRate` {self.max_rate}", "lower `minRate`")
-        return self
 
 
 class MirrorDoc(DocumentBase):

@@ -67,7 +67,6 @@ def handlings(text):
         (policy("p", "queue: gols"), "Policy/p.rules[0].queue", "there is no queue 'gols'"),
         (policy("p", "mirror: idd"), "Policy/p.rules[0].mirror", "there is no mirror 'idd'"),
         ("{kind: Queue, name: q, maxRate: 63999}", "Queue/q.maxRate", "64000"),
-        ("{kind: Queue, name: q, maxRate: 64000, minRate: 64001}", "Queue/q", "is above"),
         ("{kind: Mirror, name: m, binding: {bridge: br-ring, interface: v1}}", "Endpoint/web.binding", "mirror `m`"),
     ],
 )
