@@ -121,7 +121,7 @@ class Switch:
             self._check_hop(frame, verdict.fate.hop, result)
         told = verdict.reason is Reason.REJECTED and frame.dpid == self.case.dpid
         kinds = {origin.kind for origin in map(cookie.decode, result.cookies) if origin}
-        assert (result.to_controller and Kind.REJECT in kinds) == told or verdict.reason is Reason.ITSELF
+        assert (result.to_controller and Kind.REJECT in kinds) == told or verdict.reason in {Reason.ITSELF, Reason.DHCP}
         assert not result.to_controller or kinds & {Kind.REJECT, Kind.LEARN}
         self._check_deciders(verdict, result)
         self._check_tally(frame, verdict, result)
