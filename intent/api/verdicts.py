@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from intent.api.answers import DeciderAnswer, HandlingAnswer, OpeningAnswer, PartyAnswer, RulingAnswer, VerdictAnswer
 from intent.api.requests import unprocessable
 from intent.api.scene import Scene
+from intent.meaning.guards import hearers
 from intent.meaning.places import domain_of, holder, router_of
 from intent.model import Action, Intents, PortName, ServiceMatch, ServiceName
 from intent.schema.problems import did_you_mean, echo
@@ -63,16 +64,41 @@ def verdict(scene: Scene, ends: tuple[str, str], service: str, network: str) -> 
         reason = "the endpoints are in different networks, and no router joins them: nothing passes between them"
         return VerdictAnswer(verdict="deny", reason=reason, revision=scene.intents.revision, openings=[])
     where = _network(scene, source, destination, network)
+    if destination.addresses[0].is_multicast:
+        return _to_group(scene, where, (source, destination.addresses[0]), matches)
     found = list(_openings(where, source, destination, matches))
     if not found:
         message = "the two have no addresses of one family that the service fits"
         raise unprocessable("query.service", message, "ask for another service, or name addresses")
+    return _judged(scene, found)
+
+
+def _judged(scene: Scene, found: Sequence[tuple[Opening, ServiceMatch]]) -> VerdictAnswer:
     if len(found) > MAX_OPENINGS:
         raise unprocessable("query", f"this means more than {MAX_OPENINGS} packets", "name addresses, or one match")
     openings = [_answer(scene, opening, match) for opening, match in found]
     return VerdictAnswer(
         verdict=_together(o.verdict for o in openings), revision=scene.intents.revision, openings=openings
     )
+
+
+def _to_group(
+    scene: Scene, where: str, ends: tuple[Party, IPAddress], matches: Sequence[ServiceMatch]
+) -> VerdictAnswer:
+    """Judge what is sent to a multicast group: one opening for each member but the sender."""
+    source, address = ends
+    network = scene.intents.networks[where]
+    group = next((g for g in network.multicast if g.address == address), None)
+    datagrams = [match for match in matches if match.protocol == UDP]
+    sender = source.endpoint or holder(scene.intents, scene.inventory, where, source.addresses[0])
+    members = hearers(network, scene.inventory, group) if group is not None and sender is not None else []
+    parties = [Party((own,), member) for member, own in members if member is not sender]
+    found = [opening for party in parties for opening in _openings(where, source, party, datagrams, lenient=True)]
+    if found:
+        return _judged(scene, found)
+    reason = f"the network {where} does not list the multicast group {address}" if group is None else ""
+    reason = reason or ("nobody else hears the group" if datagrams else "only UDP is copied to the members of a group")
+    return VerdictAnswer(verdict="deny", reason=reason, revision=scene.intents.revision, openings=[])
 
 
 def require_network(intents: Intents, network: str) -> None:

@@ -24,7 +24,7 @@ from intent.meaning.places import (
 from intent.meaning.policy import UnknownName, selects
 from intent.meaning.rulings import Judgement
 from intent.meaning.translation import covers, inbound, is_known_kind
-from intent.model import MAX_MEMBERS, Intents, Network, Router
+from intent.model import MAX_MEMBERS, Intents, MulticastGroup, Network, Router
 from topology.model import Endpoint, Inventory, IPAddress, Translation, UnaddressedPort, UplinkPort
 from topology.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMP, ICMPV6, UDP, Fate, Frame, Hop, Outcome
 
@@ -263,15 +263,20 @@ def _to_group(network: Network, inventory: Inventory, frame: Frame, sender: Endp
     serves_dhcp = (frame.sport, frame.dport) == _DHCP_PORTS[frame.eth_type]
     if group is None or address is None or frame.eth_dst != group_mac(address) or frame.protocol != UDP or serves_dhcp:
         return drop(Reason.MULTICAST)
-    everyone = (e for e in inventory.endpoints.values() if e.network == network.name)
-    selected = (e for e in everyone if selects(group.members, e.labels))
-    heard = ((e, [a for a in e.addresses if a.version == address.version]) for e in selected)
-    first = sorted(((e, own[0]) for e, own in heard if own), key=lambda member: member[0].name)[:MAX_MEMBERS]
+    first = hearers(network, inventory, group)
     near = [m for m in first if _is_near(inventory, frame, m[0])]
     members = tuple(m for m in near if m[0].name != sender.name)
     if members:
         return Audience(sender, network.name, members)
     return drop(Reason.ITSELF if near else Reason.MULTICAST)
+
+
+def hearers(network: Network, inventory: Inventory, group: MulticastGroup) -> list[tuple[Endpoint, IPAddress]]:
+    """Return the members of a multicast group, each with the address that it is judged by."""
+    everyone = (e for e in inventory.endpoints.values() if e.network == network.name)
+    selected = (e for e in everyone if selects(group.members, e.labels))
+    heard = ((e, [a for a in e.addresses if a.version == group.address.version]) for e in selected)
+    return sorted(((e, own[0]) for e, own in heard if own), key=lambda member: member[0].name)[:MAX_MEMBERS]
 
 
 def _is_near(inventory: Inventory, frame: Frame, endpoint: Endpoint) -> bool:

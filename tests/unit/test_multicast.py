@@ -12,6 +12,7 @@ from intent.compiler.tables import Table
 from intent.model import MAX_MEMBERS, Intents, MulticastGroup, Network, Policy, Rule, Selector, ServiceMatch
 from intent.schema import DocumentError, parse_documents, to_intents
 from intent.semantics import Reason, evaluate
+from tests.unit.api_kit import SITE, Api
 from tests.unit.semantics_kit import ALLOW, NOW, app, endpoint, label
 from topology.model import Inventory, Tunnel, TunnelKind
 from topology.packet import ETH_IPV4, TCP, UDP, Frame, Outcome
@@ -138,3 +139,30 @@ def test_who_is_no_member_changes_no_flow_of_a_group():
 def _tables(update):
     deltas = update.deltas.values()
     return {key.table for d in deltas for key in (*d.deletes, *(flow.key for flow in (*d.adds, *d.changes)))}
+
+
+@pytest.mark.parametrize(
+    ("to", "service", "answer", "who"),
+    [
+        ("239.1.2.3", "udp/5000", "mixed", {"app-1": "allow", "app-2": "deny"}),
+        ("239.1.2.3", "udp/5001", "deny", {"app-1": "deny", "app-2": "deny"}),
+        ("239.1.2.3", "tcp/5000", "deny", "only UDP is copied to the members of a group"),
+        ("239.1.2.4", "udp/5000", "deny", "the network shop does not list the multicast group 239.1.2.4"),
+        ("239.1.2.5", "udp/5000", "deny", "nobody else hears the group"),
+    ],
+)
+def test_a_verdict_about_a_group_says_why_of_each_member(tmp_path, to, service, answer, who):
+    api = Api(tmp_path)
+    second = dataclasses.replace(
+        api.world.present.endpoints["app-1"], name="app-2", addresses=(ip_address("10.1.0.9"),)
+    )
+    everybody = {**api.world.present.endpoints, "app-2": second}
+    api.world.present = dataclasses.replace(api.world.present, endpoints=everybody)
+    groups = "{group: 239.1.2.3, members: {}}, {group: 239.1.2.5, members: {labels: {tier: web}}}"
+    site = SITE.replace('"fd00:1::/64"]', f'"fd00:1::/64"]\nmulticast: [{groups}]')
+    feed = "rules: [{name: r, action: allow, from: [{group: web}], to: [{endpoint: app-1}], services: [udp/5000]}]"
+    assert api.apply(f"{site}\n---\nkind: Policy\nname: feed\n{feed}\n").status_code == 200
+    said = api.get("/v1/verdict", **{"from": "web-1", "to": to, "service": service}).json
+    assert said["verdict"] == answer
+    assert {o["to"]["endpoint"]: o["verdict"] for o in said["openings"]} == (who if isinstance(who, dict) else {})
+    assert said.get("reason", "") == ("" if isinstance(who, dict) else who)
