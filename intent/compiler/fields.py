@@ -231,10 +231,6 @@ TARGET = Slice(REG[4], 0, 32)
 """Where a copy goes: 0 here, or another switch by its tunnel's address or number in the fabric. It has no DST_ATT."""
 HELD_REASON = Slice(REG[13], 0, 32)
 """The REASON of that; nothing of a copy was looked for in SAME, so it has no FOUND_ID."""
-MAC_LOW = Slice(REG[11], 0, 32)
-"""The lower 32 bits of the sender's MAC, while a copy goes to another switch over wires; it has nothing to compare."""
-MAC_HIGH = Slice(REG[12], 0, 16)
-"""The upper 16."""
 VIA = Slice(REG[10], 13, 2)
 """Where it goes or comes from: 0 a port here, TO_FABRIC or FROM_FABRIC another switch that is wired to this."""
 EDGE = Slice(REG[15], 0, 24)

@@ -25,7 +25,6 @@ from topology.packet import UDP
 
 NO_FRAGMENT = Term(f.IP_FRAG, 0, 1)
 """What shows no ports cannot be judged, and nothing keeps those of a group."""
-_SRC_LOW, _SRC_HIGH = f.Slice(f.ETH_SRC, 0, 32), f.Slice(f.ETH_SRC, 32, 16)
 
 
 class Member(NamedTuple):
@@ -68,7 +67,7 @@ class Seats:
     local: Mapping[int, tuple[int, ...]]
     """By identity: the OpenFlow ports of those who are plugged in here, ascending."""
     remote: Mapping[Path | Toward, tuple[int, ...]]
-    """By the way to another switch: the identities there, ascending."""
+    """By the way to another switch: the identities there, ascending. Wires come last: they cost the MACs."""
 
 
 def seats(dpid: int, heard: Iterable[tuple[Member, int]], path: Callable[[int], Path | Toward | None]) -> Seats:
@@ -81,10 +80,11 @@ def seats(dpid: int, heard: Iterable[tuple[Member, int]], path: Callable[[int], 
             local.setdefault(identity, set()).add(place.ofport)
         else:
             remote.setdefault(place.dpid, set()).add(identity)
-    ways = ((path(there), identities) for there, identities in sorted(remote.items()))
+    found = ((path(there), identities) for there, identities in sorted(remote.items()))
+    ways = sorted(((way, ids) for way, ids in found if way is not None), key=lambda each: isinstance(each[0], Toward))
     return Seats(
         {identity: tuple(sorted(ports)) for identity, ports in sorted(local.items())},
-        {way: tuple(sorted(identities)) for way, identities in ways if way is not None},
+        {way: tuple(sorted(identities)) for way, identities in ways},
     )
 
 
@@ -125,7 +125,7 @@ def group_flows(group: MulticastGroup, here: Here, seats: Seats) -> Iterator[Flo
         yield flow(Table.COPIES, Priority.ADDRESS, (*to, *here_for), tuple(map(Output, ports)))
     once = Term(f.COPY.field, f.COPY.mask, f.COPY.mask | f.SENT.mask)
     for way in seats.remote:
-        send = (Load(f.SENT, 1), *_send(way, here.network, mac))
+        send = (Load(f.SENT, 1), *_send(way, here.network))
         yield flow(Table.COPIES, Priority.ADDRESS, (*to, once, is_(f.TARGET, _target(way))), send)
     yield from _shared(wired=here.wired)
 
@@ -140,11 +140,10 @@ def _entry(to: tuple[Term, ...], mac: int, *, wired: bool) -> Iterator[Flow]:
 
 
 def _passes(target: int, identities: Iterable[int], judge: Table) -> tuple[Act, ...]:
-    """Return what judges each of some identities for one target."""
+    """Return what judges each of some identities for one target; a judgement writes all that its end reads."""
     acts: list[Act] = [Load(f.TARGET, target), Load(f.SENT, 0)]
     for identity in identities:
-        fresh = (Load(f.CANDIDATE, 0), Load(f.VERDICT, 0), Load(f.REJECTING, 0), Load(f.CANDIDATE_RULE, 0))
-        acts += (Load(f.SERVER_ID, identity), *fresh, Resubmit(int(judge)))
+        acts += (Load(f.SERVER_ID, identity), Resubmit(int(judge)))
     return tuple(acts) if len(acts) > 2 else ()  # noqa: PLR2004 - what every target begins with
 
 
@@ -157,12 +156,10 @@ def _target(way: Path | Toward) -> int:
     return way.number if isinstance(way, Toward) else int(way.there.address)
 
 
-def _send(way: Path | Toward, network: int, mac: int) -> tuple[Act, ...]:
+def _send(way: Path | Toward, network: int) -> tuple[Act, ...]:
     if isinstance(way, Path):
         return (*carry(way, network), Output(way.here.ofport))
-    leave = (Load(f.EDGE, way.number), Move(_SRC_LOW, f.MAC_LOW), Move(_SRC_HIGH, f.MAC_HIGH))
-    again = (Move(f.MAC_LOW, _SRC_LOW), Move(f.MAC_HIGH, _SRC_HIGH), Load(f.whole(f.ETH_DST), mac))
-    return (*leave, Resubmit(int(Table.DEPART)), *again)
+    return (Load(f.EDGE, way.number), Resubmit(int(Table.DEPART)))
 
 
 def _shared(*, wired: bool) -> Iterator[Flow]:

@@ -34,9 +34,18 @@ def compare(switch: Switch, frame: Frame, verdict: Verdict, result: Result) -> V
     assert sorted(ports) == sorted(place.ofport for place in allowed if place.dpid == dpid), switch.story(result)
     others = {place.dpid for place in allowed} - {dpid} if frame.dpid == dpid else set()
     assert sorted(away) == sorted(others), switch.story(result)
+    _check_sample(switch, frame, verdict, result)
     _check_deciders(switch, frame, verdict, result)
     _check_tally(switch, frame, verdict, result)
     return verdict
+
+
+def _check_sample(switch: Switch, frame: Frame, verdict: Verdict, result: Result) -> None:
+    """Where copies are denied one sample is shown, after the last copy is out."""
+    samples = [o for o in map(cookie.decode, result.cookies) if o and o.kind is Kind.SAMPLE]
+    assert len(samples) <= 1
+    if frame.dpid == switch.case.dpid and any(j.verdict is not Action.ALLOW for j in verdict.copies.values()):
+        assert samples
 
 
 def goes_to(switch: Switch, state: State) -> int | None:

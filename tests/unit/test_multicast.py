@@ -7,8 +7,10 @@ import pytest
 
 from intent.compiler import IdMap
 from intent.compiler.engine import Engine
-from intent.compiler.multicast import group_mac, members
+from intent.compiler.fabric import Toward
+from intent.compiler.multicast import Member, Seats, group_mac, members, seats
 from intent.compiler.tables import Table
+from intent.compiler.tunnels import Path
 from intent.model import MAX_MEMBERS, Intents, MulticastGroup, Network, Policy, Rule, Selector, ServiceMatch
 from intent.schema import DocumentError, parse_documents, to_intents
 from intent.semantics import Reason, evaluate
@@ -71,10 +73,21 @@ def test_of_many_members_the_first_by_name_hear():
     assert [m.endpoint.name for m in heard] == sorted(many)[:MAX_MEMBERS]
 
 
+def test_copies_go_over_wires_last():
+    """Over a wire the MACs say the way; what leaves by a tunnel after that would have them still."""
+    ends = {d: Tunnel(TunnelKind.GENEVE, ip_address(f"192.0.2.{d}"), 6081, 99, "t") for d in (1, 3)}
+    ways = {2: Toward(7), 3: Path(ends[1], ends[3]), 4: None}
+    there = [dataclasses.replace(FIRST, location=dataclasses.replace(FIRST.location, dpid=d)) for d in (1, 2, 3, 4)]
+    found = seats(1, [(Member(e, e.addresses[0]), 5) for e in there], ways.get)
+    assert found == Seats({5: (2,)}, {ways[3]: (5,), ways[2]: (5,)})
+    assert list(found.remote) == [ways[3], ways[2]]
+
+
 def test_a_member_is_judged_by_its_first_address_of_the_groups_version():
-    both, four = FIRST, dataclasses.replace(SECOND, addresses=SECOND.addresses[:1])
+    more = dataclasses.replace(FIRST, addresses=(FIRST.addresses[0], *FIRST.addresses[1:], ip_address("fe80::2")))
+    four = dataclasses.replace(SECOND, addresses=SECOND.addresses[:1])
     six = MulticastGroup(ip_address("ff05::1:3"), Selector())
-    assert members(six, (both, four)) == [(both, both.addresses[1])]
+    assert members(six, (more, four)) == [(more, ip_address("fd00::2"))]
 
 
 @pytest.mark.parametrize(
