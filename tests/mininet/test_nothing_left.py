@@ -14,7 +14,8 @@ from mininet_scenarios.janitor import Janitor
 from tests.mininet import sandboxed
 from tests.mininet.sandboxed import PROJECT
 
-GONE_WITHIN_S = 10
+GONE_WITHIN_S = 30
+"""On a machine that is busy with other things; a few seconds are usual."""
 ROOM = """
 import os, pathlib, time
 from mininet_scenarios import sandbox
