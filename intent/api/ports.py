@@ -69,7 +69,10 @@ class StorePort(Protocol):
         message: str = "",
         expected_revision: int | None = None,
     ) -> Applied:
-        """Commit changes as one revision, durable on return; raises the errors of `intent.schema.changes`."""
+        """Commit changes as one revision; raises the errors of `intent.schema.changes`."""
+
+    def make_durable(self) -> None:
+        """Return when every revision is durable: an answer may tell of it now."""
 
     def preview(self, changes: Sequence[Wanted], *, expected_revision: int | None = None) -> Applied:
         """Say what `apply` would do; raises as `apply`."""

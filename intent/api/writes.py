@@ -67,8 +67,11 @@ class Writer:
         else:
             author, message = requests.text(req, "author", "api"), requests.text(req, "message")
             applied = store.apply(changes, author=author, at=at, message=message, expected_revision=expected)
-            if wait_s is not None:
-                self.ports.waiter.wait(applied.revision, wait_s)
+            try:
+                if wait_s is not None:
+                    self.ports.waiter.wait(applied.revision, wait_s)
+            finally:  # mostly so already, with the numbers that the compiler gave
+                store.make_durable()
         found = [*warnings, *_warnings(changes, at)][:MAX_PROBLEMS]
         send(resp, self._answer(applied, found, dry_run=dry_run))
         return applied

@@ -1,6 +1,7 @@
 """The SQLite file under the store: opened, checked, migrated; transactions that are durable when they end.
 
 WAL with synchronous=FULL: COMMIT returns after the log is on disk (https://www.sqlite.org/pragma.html#pragma_synchronous).
+With NORMAL it is in the log, which outlives this process, and is on disk with the next FULL one.
 """
 
 from __future__ import annotations
@@ -49,7 +50,6 @@ def open_database(path: Path) -> sqlite3.Connection:
     try:
         _check(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         _migrate(connection)
     except sqlite3.DatabaseError as error:
@@ -92,13 +92,18 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def transaction(connection: sqlite3.Connection, *, synced: bool = True) -> Iterator[None]:
     """Run statements that become durable together when the block ends, or not at all.
+
+    Args:
+        connection: of `open_database`, in no transaction.
+        synced: False leaves it to the next transaction to make them durable.
 
     Raises:
         StoreUnavailableError: SQLite could not write; nothing changed.
     """
     try:
+        connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("COMMIT")

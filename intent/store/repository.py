@@ -1,7 +1,9 @@
 """The repository: current documents, revisions that are only ever added, and the controller's own state.
 
 Documents are held in memory as they are in the file, so reading costs no SQL. Every write is one
-transaction, durable when the call returns; the memory follows only after the commit.
+transaction; the memory follows only after the commit. State is durable when the call returns, and so is every
+revision before it: numbers that a revision led to are written before switches learn of it, and that one sync is
+enough for both. Whoever acknowledges a revision calls `make_durable` first, which mostly finds nothing left to do.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ from intent.store.zones import zone_problems
 MAX_AUTHOR = 128
 MAX_MESSAGE = 1024
 MAX_KEY = 128
+_DURABLE = "durable"
+"""State: the newest revision that was made durable by itself; there to have something to write."""
 Key = tuple[str, str]
 """Kind and name of a document."""
 
@@ -60,6 +64,8 @@ class Store:
         """
         self._lock = InstanceLock(path.with_name(path.name + ".lock"))
         self._mutex = threading.RLock()
+        self._durable = 0
+        """Newest revision that is durable; the file's is not known to be, after a kill."""
         self._holders: Holders | None = None
         """None until somebody asks: reading all documents for it takes long where there are many."""
         try:
@@ -128,6 +134,8 @@ class Store:
         expected_revision: int | None = None,
     ) -> Applied:
         """Put and delete documents: all of them as one revision, or none. What changes nothing makes no revision.
+
+        It survives the end of this process; that of the machine only after `put_state` or `make_durable`.
 
         Args:
             changes: at most one a document.
@@ -256,7 +264,7 @@ class Store:
 
     def _commit(self, revision: Revision) -> None:
         number, at = revision.number, revision.at.astimezone(UTC).isoformat()
-        with transaction(self._database):
+        with transaction(self._database, synced=False):
             row = (number, at, revision.author, revision.message)
             self._database.execute("INSERT INTO revisions VALUES (?, ?, ?, ?)", row)
             for change in revision.changes:
@@ -270,6 +278,16 @@ class Store:
                     values = (*key, number, change.after)
                     self._database.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", values)
 
+    def make_durable(self) -> None:
+        """Return when every revision is durable.
+
+        Raises:
+            StoreUnavailableError: it could not be written.
+        """
+        with self._mutex:
+            if self._durable < self.revision:
+                self.put_state({_DURABLE: str(self.revision).encode()})
+
     # -- controller state ---------------------------------------------------------------------
 
     def state(self, key: str) -> bytes | None:
@@ -279,7 +297,7 @@ class Store:
         return None if row is None else bytes(row[0])
 
     def put_state(self, values: Mapping[str, bytes | None]) -> None:
-        """Put several keys in one durable transaction; None removes a key.
+        """Put several keys in one durable transaction, which makes all revisions before it durable; None removes a key.
 
         Raises:
             StoreUnavailableError: it could not be written; nothing changed.
@@ -288,11 +306,13 @@ class Store:
         if not all(0 < len(key) <= MAX_KEY for key in values):
             raise ValueError(f"a state key has 1 to {MAX_KEY} characters")
         with self._mutex, transaction(self._database):
+            revision = self.revision
             for key, value in values.items():
                 if value is None:
                     self._database.execute("DELETE FROM state WHERE key = ?", (key,))
                 else:
                     self._database.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
+        self._durable = max(self._durable, revision)
 
     # -- memory -------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """The store keeps documents, revisions and state: all or nothing, private, one instance at a time."""
 
+import itertools
 import os
 import sqlite3
 import stat
@@ -344,3 +345,35 @@ def test_a_token_that_others_can_read_or_that_is_none_is_refused(tmp_path):
     path.write_text("short\n")
     with pytest.raises(StoreError, match="no token"):
         ensure_token(path)
+
+
+def syncs(store):
+    """Statements seen from now on, and how many commits among them waited for the disk."""
+    seen = []
+    store._database.set_trace_callback(seen.append)
+
+    def count():
+        levels = [s for s in seen if s.startswith(("PRAGMA synchronous", "COMMIT"))]
+        return sum(a.endswith("FULL") and b == "COMMIT" for a, b in itertools.pairwise(levels))
+
+    return count
+
+
+def test_numbers_that_follow_make_their_revision_durable_with_the_same_sync(store):
+    count = syncs(store)
+    apply(store, TWO)
+    assert count() == 0
+    store.put_state({"ids": b"1"})
+    store.make_durable()
+    assert count() == 1
+
+
+def test_a_revision_that_nothing_follows_is_durable_once_somebody_asks(store):
+    count = syncs(store)
+    apply(store, TWO)
+    store.make_durable()
+    store.make_durable()
+    assert count() == 1
+    apply(store, TWO)
+    store.make_durable()
+    assert count() == 1, "what changes nothing costs nothing"
