@@ -251,7 +251,7 @@ def _pieces(judge: Table) -> Iterator[Flow]:
         # Open vSwitch lets go of complete fragments in the batch, and with the registers, of whoever is tracked
         # next: they have to say again whose they are.
         again = (*piece, is_(f.BY_TUPLE, 0))
-        yield flow(Table.DESTINATION, Priority.ADDRESS + 1, again, (Load(f.BY_TUPLE, 1), Resubmit(int(Table.SOURCE))))
+        yield flow(Table.DESTINATION, Priority.PIECE, again, (Load(f.BY_TUPLE, 1), Resubmit(int(Table.SOURCE))))
         yield flow(Table.GUARD, Priority.RETURN, (*piece, is_(f.BY_TUPLE, 1)), goto(Table.DESTINATION))
         yield flow(judge, 20, (family, LATER), goto(Table.DELIVER))
         wait = (Ct(zone=f.PIECES_ZONE, table=int(Table.RELEASE)),)

@@ -256,6 +256,8 @@ class Routed(enum.IntEnum):
 class Priority(enum.IntEnum):
     """Priorities outside the policy tables (those are in `ids.band_priority`)."""
 
+    PIECE = 310
+    """DESTINATION: above all that knows receivers, those of routers too: it must be known first who sends."""
     TAGGED = 200
     TRUNK = 150
     DHCP = 120

@@ -31,7 +31,8 @@ from tests.ovs.crafting import (
     tcp,
     udp,
 )
-from tests.ovs.crafting_bench import Attack, Replug, Step, Switchover, send
+from tests.ovs.crafting_bench import Attack, Replug, Send, Step, Switchover, send
+from tests.ovs.crafting_site import ROUTER
 from tests.ovs.crafting_words import C4, C6, CLIENT, F4, NOBODY, S4, S6, SERVER, V4, e4, e6, from6, shaken, udp4
 
 LONG = b"x" * 1600
@@ -272,6 +273,17 @@ def stowaways_behind_openings(marker: bytes) -> tuple[Step, ...]:
     return (*stowaways(marker), friendly, *(udp4(7, 5000 + n, b"", "victim", "friend") for n in range(4)))
 
 
+def routed(steps: Steps) -> Steps:
+    """The same by way of the router."""
+
+    def there(step: Step) -> Step:
+        if not isinstance(step, Send):
+            return step
+        return Send(step.sender, tuple(bytes.fromhex(ROUTER.replace(":", "")) + frame[6:] for frame in step.frames))
+
+    return lambda m: tuple(map(there, steps(m)))
+
+
 WHOLE = "pieces are judged as the datagram they make"
 LEGAL = "legal fragments of an allowed flow pass"
 FRAGMENTS = (
@@ -360,4 +372,12 @@ FRAGMENTS = (
     Attack("tcp opening in pieces", "strict", opening_in_pieces, NOBODY, "no stack opens in pieces"),
     Attack("stowaway fragments", "strict", stowaways, NOBODY, "a sender is itself, whoever is next"),
     Attack("stowaways behind openings", "strict", stowaways_behind_openings, NOBODY, "a sender is itself"),
+    Attack("routed udp4 in pieces", "routed-strict", routed(datagram4(80)), SERVER, LEGAL),
+    Attack("routed udp6 pieces backwards", "routed-strict", routed(datagram6(80, (2, 1, 0))), SERVER, LEGAL),
+    Attack("routed udp4 in pieces to a closed port", "routed-strict", routed(datagram4(53)), NOBODY, WHOLE),
+    Attack("routed udp4 in pieces to a denied port", "routed-open", routed(datagram4(53)), NOBODY, WHOLE),
+    Attack("routed udp6 in pieces to a denied port", "routed-open", routed(datagram6(53)), NOBODY, WHOLE),
+    Attack("routed tcp4 segment in pieces to a denied port", "routed-open", routed(segment(22)), NOBODY, WHOLE),
+    Attack("routed icmp echo in pieces denied", "routed-open", routed(echo4), NOBODY, WHOLE),
+    Attack("routed stowaways", "routed-strict", routed(stowaways_behind_openings), NOBODY, "a sender is itself"),
 )

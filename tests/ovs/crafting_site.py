@@ -87,6 +87,15 @@ rules:
 """
 """The lowest ports, and the ICMP type 0: what shows no ports must not pass for them."""
 
+ROUTER = "02:00:00:00:00:fe"
+
+
+def _routed(text: str) -> str:
+    """Return a site whose network has a router, which passes on what is sent to its MAC."""
+    plan = "subnets: [10.0.0.0/24, 'fd00::/64'], gateways: [10.0.0.254, 'fd00::fe']"
+    edge = f"{{kind: Router, name: edge, networks: [lan], mac: '{ROUTER}'}}"
+    return f"{text.replace('name: lan,', f'name: lan, {plan},')}\n---\n{edge}"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Site:
@@ -103,4 +112,5 @@ class Site:
 
 
 SITES = {name: Site(name, text) for name, text in
-         {"strict": STRICT, "open": OPEN, "free": FREE, "tunnel": TUNNEL, "low": LOW}.items()}  # fmt: skip
+         {"strict": STRICT, "open": OPEN, "free": FREE, "tunnel": TUNNEL, "low": LOW,
+          "routed-strict": _routed(STRICT), "routed-open": _routed(OPEN)}.items()}  # fmt: skip
