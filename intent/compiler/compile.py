@@ -255,8 +255,9 @@ class _Switch:
                 yield from routing.leg_flows(domain, leg, *numbers)
         for port in ways.uplinks.get(self._dpid, ()):
             yield from routing.port_flows(ways, port, ids.number)
-            if self._dpid in self._inventory.tunnels:
-                yield from distant.entry_flows(ways, port, ids.number)
+            tunnel = self._inventory.tunnels.get(self._dpid)
+            if tunnel is not None:
+                yield from distant.entry_flows(ways, port, ids.number, tunnel)
         for way in self._exits:
             yield from distant.exit_flows(way, ids.number)
         for identity in self._world:

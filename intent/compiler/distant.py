@@ -14,14 +14,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from intent.compiler import endpoints, routing
 from intent.compiler import fields as f
 from intent.compiler.beyond import VERSIONS
-from intent.compiler.cookie import Kind, Origin, encode
+from intent.compiler.cookie import Guard, Kind, Origin, encode
 from intent.compiler.flow import Act, DecTtl, Flow, Load, Move, Output, Term, exact
 from intent.compiler.pipeline import MULTICAST_BIT, same_actions
 from intent.compiler.routing import Domain, Via, Ways
 from intent.compiler.tables import Priority, Routed, Table
-from intent.compiler.terms import ETHERTYPE, dst_address, flow, goto, is_, mac, src_address
+from intent.compiler.terms import ETHERTYPE, dst_address, flow, goto, guard, is_, mac, src_address
 from intent.compiler.tunnels import Path, carry
-from topology.model import Endpoint, IPAddress, TunnelKind, UplinkPort
+from topology.model import Endpoint, IPAddress, Tunnel, TunnelKind, UplinkPort
 
 _SHORT = Term(f.TUN_ID, 0, f.TUN_ID.ones ^ (1 << f.LINK.bits) - 1)
 """Its low bits, which become LINK, are the number of the network: nothing but what DESTINATION knows there passes."""
@@ -151,13 +151,20 @@ def _of_connection(attachment: int) -> Iterator[tuple[Term, ...]]:
         yield Term(f.CT_STATE, state, others | f.CS_TRK), end
 
 
-def entry_flows(ways: Ways, port: UplinkPort, number: Callable[[str, str], int]) -> Iterator[Flow]:
-    """Yield how packets that another switch routed leave by an uplink here; those of the world do not."""
+def entry_flows(ways: Ways, port: UplinkPort, number: Callable[[str, str], int], here: Tunnel) -> Iterator[Flow]:
+    """Yield how packets that another switch routed leave by an uplink here; those of the world do not.
+
+    One that translates addresses is for this switch alone, both ways: nothing goes from it through the tunnel.
+    """
     uplink = number("network", routing.uplink_key(port))
     attachment = number("attachment", routing.attachment_key(port))
     origin = encode(Origin(Kind.ENDPOINT, attachment))
+    if port.translation.addresses:
+        away = (is_(f.SRC_ATT, attachment), is_(f.OUT_PORT, here.ofport))
+        yield flow(Table.ORIENT, Routed.ELSEWHERE, away, *guard(Guard.DESTINATION))
+        return
     leave = (Load(f.DST_ATT, attachment), Load(f.OUT_PORT, port.location.ofport))
-    for domain in () if port.translation.addresses else ways.behind(port):
+    for domain in ways.behind(port):
         place = is_(f.PLACE, number("network", domain.key) | uplink << f.LINK.offset)
         for version in VERSIONS:
             routed = (is_(f.FROM_TUNNEL, 1), routing.NOT_WORLD, exact(f.ETH_DST, mac(port.next_hop)))

@@ -229,6 +229,8 @@ class Routed(enum.IntEnum):
     """DESTINATION: nobody here; perhaps somebody in the world."""
     BACK = 60
     """DESTINATION: to the world, by the uplink of another switch that the connection came by."""
+    ELSEWHERE = 70
+    """ORIENT: from an uplink that translates, and to another switch."""
     EXIT = 40
     """DESTINATION: to the world by the uplink of another switch, or from another switch."""
     FROM_WORLD = 90

@@ -90,7 +90,7 @@ def way_out(door: Door, domain: Term, router: Term, links: tuple[Term, ...]) -> 
     for version in door.versions:
         family = ETHERTYPE[version]
         for link in links:
-            terms = (link, router, family)
+            terms = (link, is_(f.FROM_TUNNEL, 0), router, family)
             yield flow(Table.DESTINATION, Routed.UNKNOWN_KIND + 2, (*terms, FRAGMENT), *guard(Guard.TRANSLATION))
             for kind in KINDS[version]:
                 known = (*terms, protocol(kind))

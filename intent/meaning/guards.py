@@ -373,7 +373,7 @@ def _from_client(
     if seen.ttl <= 1:
         return drop(Reason.TTL)
     found = holder(intents, inventory, router.networks[0], seen.dst)
-    if found is None or (translates and found.location.dpid != frame.dpid):
+    if found is None or (uplink.translation.addresses and found.location.dpid != frame.dpid):
         return drop(Reason.DESTINATION)
     admitted = _pass_on(inventory, seen, (uplink, found), router)
     return admitted._replace(translated=seen) if translates and isinstance(admitted, Admitted) else admitted

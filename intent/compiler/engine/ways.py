@@ -133,7 +133,9 @@ class WaysOut:
 
     def _distant_flows(self, dpid: int) -> Iterator[Flow]:
         number = self._ledger.number
-        for port in self._ways.uplinks.get(dpid, ()) if dpid in self._inputs.tunnels else ():
-            yield from distant.entry_flows(self._ways, port, number)
+        tunnel = self._inputs.tunnels.get(dpid)
+        if tunnel is not None:
+            for port in self._ways.uplinks.get(dpid, ()):
+                yield from distant.entry_flows(self._ways, port, number, tunnel)
         for way in self._exits.get(dpid, ()):
             yield from distant.exit_flows(way, number)
