@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from intent.inventory.bound import Bound, where
 from intent.inventory.checks import mac_problem
@@ -18,12 +18,18 @@ INTERNAL = "internal"
 def translated(
     ports: Iterable[UplinkPort], intents: Intents, endpoints: Mapping[str, Endpoint]
 ) -> tuple[UplinkPort, ...]:
-    """Return uplinks with what they make of addresses; a forward to an endpoint that is not there is none."""
+    """Return uplinks with what they make of addresses; a forward to an endpoint that is not behind one is none.
+
+    Of another network anybody might have the address of somebody behind it, or the uplink's own, which a translation
+    would not change: Open vSwitch can abort at that (ADR 0021).
+    """
     found = []
     for port in ports:
         uplink = intents.uplinks[port.name]
         if uplink.translates:
-            forwards = [f for each in uplink.forwards if (f := _forward(each, endpoints)) is not None]
+            routers = (router for router in intents.routers.values() if router.uplink == port.name)
+            behind = frozenset(name for router in routers for name in router.networks)
+            forwards = [f for each in uplink.forwards if (f := _forward(each, endpoints, behind)) is not None]
             shown = {each.address for each in uplink.forwards} - {each.address for each in forwards}
             made = Translation(uplink.snat, tuple(forwards), tuple(sorted(shown, key=lambda a: (a.version, int(a)))))
             found.append(dataclasses.replace(port, translation=made))
@@ -32,10 +38,10 @@ def translated(
     return tuple(found)
 
 
-def _forward(wish: PortForward, endpoints: Mapping[str, Endpoint]) -> Forward | None:
+def _forward(wish: PortForward, endpoints: Mapping[str, Endpoint], behind: Collection[str]) -> Forward | None:
     to = wish.to
     if isinstance(to, str):
-        held = endpoints[to].addresses if to in endpoints else ()
+        held = endpoints[to].addresses if to in endpoints and endpoints[to].network in behind else ()
         address = next((a for a in held if a.version == wish.address.version and not a.is_link_local), None)
     else:
         address = to

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 from intent.inventory import build
 from intent.inventory.uplinks import Uplinks
-from intent.model import Binding, Intents, Network, PortForward, Uplink
+from intent.model import Binding, Intents, Network, PortForward, Router, Uplink
 from tests.unit.site_kit import bridge, site_of, uid
 from topology.events import InterfaceRow, PortRow
 from topology.model import Forward, Location, Translation
@@ -69,7 +69,8 @@ SHOWN, TARGET = ip_address("203.0.113.1"), ip_address("10.0.0.1")
 def test_a_forward_to_an_endpoint_follows_its_address_and_holds_its_own_without_it():
     forwards = (PortForward(SHOWN, TCP, 8443, 8443, "a", 443),)
     uplink = Uplink("world", Binding(iface_id="way"), "02:00:00:00:00:0b", forwards=forwards)
-    intents = Intents({"n": Network("n")}, uplinks={"world": uplink})
+    routers = {"edge": Router("edge", ("n",), "02:52:00:00:00:01", "world")}
+    intents = Intents({"n": Network("n")}, uplinks={"world": uplink}, routers=routers)
     ids = {"iface-id": "a", "attached-mac": "02:00:00:00:00:01", "ringfence:network": "n", "ringfence:ip": str(TARGET)}
     way, endpoint = row(7, external_ids=WAY), row(8, "v8", external_ids=ids)
     (with_it,) = build(plugged(way, endpoint), intents, {}, {}).inventory.uplinks
@@ -89,3 +90,22 @@ def test_one_that_translates_works_on_one_switch_and_the_others_are_reported():
     assert [port.location.dpid for port in found.ports()] == [3]
     (report,) = found.reports()
     assert "0000000000000009" in report.problem
+
+
+def test_a_forward_to_an_endpoint_that_is_not_behind_the_uplink_leads_nowhere():
+    """It may bear the uplink's own address, and a translation that changes nothing aborts Open vSwitch."""
+    forwards = (PortForward(SHOWN, TCP, 8443, 8443, "a", None),)
+    uplink = Uplink("world", Binding(iface_id="way"), "02:00:00:00:00:0b", forwards=forwards)
+    routers = {"edge": Router("edge", ("n",), "02:52:00:00:00:01", "world")}
+    intents = Intents({"n": Network("n"), "other": Network("other")}, uplinks={"world": uplink}, routers=routers)
+    ids = {
+        "iface-id": "a",
+        "attached-mac": "02:00:00:00:00:01",
+        "ringfence:network": "other",
+        "ringfence:ip": str(SHOWN),
+    }
+    site = plugged(row(7, external_ids=WAY), row(8, "v8", external_ids=ids))
+    built = build(site, intents, {}, {})
+    assert built.inventory.endpoints["a"].addresses == (SHOWN,)
+    (port,) = built.inventory.uplinks
+    assert port.translation == Translation(idle=(SHOWN,))
