@@ -114,6 +114,8 @@ class Planner:
         self.failed_revision = -1
         self.failure = ""
         """Why the newest revision could not be compiled; empty when it could."""
+        self._short = False
+        """It wants numbers that rest: time alone may mend it."""
         self.built: Built | None = None
         """What the newest compilation was made from; None before the first."""
         self.built_from: Intents | None = None
@@ -178,7 +180,7 @@ class Planner:
         if not self._site.complete:
             return None if told else LATE_S
         if not self._watch.by_clock:
-            return None
+            return CLOCK_S if self._short else None
         return CLOCK_S if self._look_at is None else max(0.0, min(CLOCK_S, self._look_at.timestamp() - time.time()))
 
     def stop(self) -> None:
@@ -196,6 +198,7 @@ class Planner:
         Intents that cannot be compiled change nothing; those before them still follow what is plugged in.
         """
         intents, before = self._intents(), self.built_from
+        self._short = False
         if self._try(intents):
             self.failure = ""
         elif before is not None and before is not intents:
@@ -207,6 +210,7 @@ class Planner:
             self._plan(intents, self._learned)
         except (CompileError, OutOfNumbers) as error:
             self.failure, self.failed_revision = str(error), max(self.failed_revision, intents.revision)
+            self._short |= isinstance(error, OutOfNumbers)
             log.error("revision %d cannot be compiled: %s", intents.revision, error)  # noqa: TRY400 - no trace
             return False
         return True

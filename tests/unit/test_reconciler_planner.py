@@ -7,7 +7,7 @@ import datetime as dt
 
 import pytest
 
-from intent.compiler import CompileError
+from intent.compiler import CompileError, OutOfNumbers
 from intent.model import Intents, Policy
 from ryu_apps import planner as module
 from ryu_apps import threads
@@ -87,3 +87,13 @@ def test_a_clock_that_is_set_is_noticed_within_a_minute(bench, hours):
 def test_without_policies_of_limited_time_the_clock_wakes_nobody(bench):
     bench.planner.plan()
     assert bench.planner._patience_s(told=False) is None
+
+
+def test_who_wants_numbers_that_rest_is_looked_at_again_by_itself(bench):
+    """Nothing else may happen, and the revision holds back all that come after it, revocations too."""
+    bench.fails[1] = OutOfNumbers("all 31 numbers are in use or rest")
+    bench.planner.plan()
+    assert bench.planner._patience_s(told=False) == module.CLOCK_S
+    bench.fails.clear()
+    bench.planner.plan()
+    assert (bench.planner._patience_s(told=False), bench.planner.planned_revision) == (None, 1)
