@@ -197,7 +197,8 @@ def _lay_load(stencil: Stencil, column: Sequence[Load]) -> None:
     slices, values = [act.dst for act in column], [act.value for act in column]
     dst = slices[0]
     before, size, after = scalar.load_form(dst)
-    if slices.count(dst) != stencil.count or (dst.bits != 8 * size and max(values) >> dst.bits):
+    told = dst.bits == 8 * size and dst.bits in _WHOLE_BITS
+    if slices.count(dst) != stencil.count or (not told and max(values) >> dst.bits):
         raise MixedError
     stencil.add(before)
     stencil.add_column(values, size)

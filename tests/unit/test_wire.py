@@ -36,6 +36,7 @@ from ryu_apps.wire import Command, ForeignError, ForeignFlow, Kind, WireError, o
 from ryu_apps.wire.actions import encode_instructions
 from ryu_apps.wire.instructions import decode_actions, decode_instructions
 from ryu_apps.wire.messages import message
+from ryu_apps.wire.stencil import FEWEST
 from tests.unit.test_frames_corpus import FLOW, HONEST
 
 WHOLE_REG = Slice(f.REG[0], 0, 32)
@@ -343,3 +344,11 @@ def _as_dumped(ours: Flow) -> bytes:
     """An entry whose match stands in the order of Open vSwitch: conj_id before registers."""
     terms = tuple(sorted(ours.key.match, key=lambda term: term.field is not f.CONJ_ID))
     return entry(ours._replace(key=ours.key._replace(match=terms)))
+
+
+def test_a_number_too_large_for_its_field_is_refused_among_many_flows_too():
+    """A MAC has 48 bits and is written from columns of 64: it must not lose the upper ones in silence."""
+    load = f.whole(f.ETH_SRC)
+    flows = [Flow(FlowKey(1, n, ()), FlowBody((Load(load, (1 << 48) + n),), 0)) for n in range(FEWEST)]
+    with pytest.raises(WireError, match="48 bits of eth_src"):
+        list(wire.bundle_flow_mods(1, 1, [(Command.ADD, flow) for flow in flows], wire.ATOMIC_ORDERED))
