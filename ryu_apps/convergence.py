@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from intent.compiler.fabric import GroupSpec
-from intent.compiler.flow import FlowBody, FlowKey
+from intent.compiler.flow import FlowBody, FlowKey, Output
+from intent.compiler.tables import Table
 from ryu_apps.timers import Timed
 from topology.frozen import FrozenMap, differing
 
@@ -57,8 +58,18 @@ class Desired:
         return {number: spec.without(withheld) for number, spec in self.groups.items()}
 
     def program_without(self, withheld: frozenset[int]) -> FrozenMap[FlowKey, FlowBody]:
-        """Return the program that gives the withheld ports nothing."""
-        return self.program.but(gone=[key for port in withheld for key in self.of_port.get(port, ())])
+        """Return the program that gives the withheld ports nothing, and takes nothing from others."""
+        touched = {key for port in withheld for key in self.of_port.get(port, ())}
+        shared = {key: left for key in touched if (left := _left(key, self.program[key], withheld)) is not None}
+        return self.program.but(shared, touched - shared.keys())
+
+
+def _left(key: FlowKey, body: FlowBody, withheld: frozenset[int]) -> FlowBody | None:
+    """Return what is left of a flow that copies to several members of a group, None if nobody else has it."""
+    if key.table != Table.COPIES or not all(isinstance(act, Output) for act in body.actions):
+        return None
+    others = tuple(act for act in body.actions if isinstance(act, Output) and act.port not in withheld)
+    return body._replace(actions=others) if others else None
 
 
 class Withheld:

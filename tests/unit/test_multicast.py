@@ -8,12 +8,15 @@ import pytest
 from intent.compiler import IdMap
 from intent.compiler.engine import Engine
 from intent.compiler.fabric import Toward
+from intent.compiler.flow import Output
 from intent.compiler.multicast import Member, Seats, group_mac, members, seats
 from intent.compiler.tables import Table
 from intent.compiler.tunnels import Path
 from intent.model import MAX_MEMBERS, Intents, MulticastGroup, Network, Policy, Rule, Selector, ServiceMatch
 from intent.schema import DocumentError, parse_documents, to_intents
 from intent.semantics import Reason, evaluate
+from ryu_apps.convergence import Desired
+from ryu_apps.outline import Outline
 from tests.unit.api_kit import SITE, Api
 from tests.unit.semantics_kit import ALLOW, NOW, app, endpoint, label
 from topology.model import Inventory, Tunnel, TunnelKind
@@ -179,3 +182,16 @@ def test_a_verdict_about_a_group_says_why_of_each_member(tmp_path, to, service, 
     assert said["verdict"] == answer
     assert {o["to"]["endpoint"]: o["verdict"] for o in said["openings"]} == (who if isinstance(who, dict) else {})
     assert said.get("reason", "") == ("" if isinstance(who, dict) else who)
+
+
+@pytest.mark.parametrize(("withheld", "hearing"), [({2}, [(3,)]), ({3}, [(2,)]), ({2, 3}, []), (set(), [(2, 3)])])
+def test_a_member_whose_port_is_gone_or_waits_does_not_silence_those_of_its_identity(withheld, hearing):
+    """They share a flow: without the port, or until other hosts know the newcomer, the others still hear."""
+    engine = Engine(IdMap())
+    engine.update(INTENTS, EVERYBODY, [1], 0)
+    outline = Outline.of(engine.program(1))
+    left = Desired(1, 1, outline.program, of_port=outline.of_port).program_without(frozenset(withheld))
+    bodies = (body for key, body in left.items() if key.table == Table.COPIES)
+    copies = [[act.port for act in body.actions if isinstance(act, Output)] for body in bodies]
+    assert [tuple(ports) for ports in copies if {2, 3} & set(ports)] == hearing
+    assert not any(port in withheld for ports in copies for port in ports)
