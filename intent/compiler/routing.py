@@ -17,7 +17,15 @@ from intent.compiler.beyond import VERSIONS
 from intent.compiler.cookie import OPENED, Guard, Kind, Origin, encode, reason
 from intent.compiler.flow import IN_PORT, Act, DecTtl, Flow, Load, Move, Output, Resubmit, Term, exact
 from intent.compiler.handling import Tended
-from intent.compiler.pipeline import ADVERTISEMENT, ARP_REQUEST, COMMIT, SOLICITATION, answer_actions, same_actions
+from intent.compiler.pipeline import (
+    ADVERTISEMENT,
+    ARP_REQUEST,
+    COMMIT,
+    DHCP_REPLIES,
+    SOLICITATION,
+    answer_actions,
+    same_actions,
+)
 from intent.compiler.tables import Priority, Routed, Table
 from intent.compiler.terms import (
     ARP,
@@ -34,7 +42,7 @@ from intent.compiler.terms import (
 from intent.compiler.translation import Door, last_hop, way_in, way_out
 from intent.model import Intents, IPNetwork, Network
 from topology.model import Endpoint, IPAddress, UplinkPort
-from topology.packet import ICMP, ICMPV6
+from topology.packet import ICMP, ICMPV6, UDP
 
 ECHO_REQUEST = {4: 8, 6: 128}
 ECHO_REPLY = {4: 0, 6: 129}
@@ -180,6 +188,13 @@ def leg_flows(domain: Domain, leg: Leg, number: int, network: int) -> Iterator[F
         yield _echo(domain.mac, gateway, place)
 
 
+_SERVED = {
+    version: (family, protocol(UDP), exact(f.UDP_SRC, source), exact(f.UDP_DST, destination))
+    for version, (family, source, destination) in zip(VERSIONS, DHCP_REPLIES, strict=True)
+}
+"""What a declared DHCP server says is for its own network."""
+
+
 def _domain_flows(domain: Domain, number: int) -> Iterator[Flow]:
     ours = (is_(f.NETWORK, number), exact(f.ETH_DST, domain.mac))
     for version in VERSIONS:
@@ -187,6 +202,8 @@ def _domain_flows(domain: Domain, number: int) -> Iterator[Flow]:
         for ttl in (0, 1):
             used_up = (*ours, family, exact(f.IP_TTL, ttl))
             yield flow(Table.DESTINATION, Routed.TTL, used_up, *guard(Guard.TTL))
+        served = (*ours, *_SERVED[version])
+        yield flow(Table.DESTINATION, Routed.SERVED, served, *guard(Guard.DHCP))
         hop = Resubmit(int(Table.ROUTE))
         opened = goto(Table.NOTE, hop, COMMIT, Load(f.REASON, reason(OPENED)))
         yield flow(Table.DELIVER, Routed.COMMIT, (*ours, family, is_(f.COMMIT, 1)), opened)

@@ -223,6 +223,8 @@ class Routed(enum.IntEnum):
     """Priorities of what only networks in a router have, by table."""
 
     TTL = 300
+    SERVED = 295
+    """DESTINATION: answers of a DHCP server, which no router passes on."""
     HOP = 290
     """DESTINATION: an endpoint, by way of the router."""
     UPLINK = 50

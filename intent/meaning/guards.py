@@ -300,6 +300,8 @@ def _by_router(
     """What is sent to the router goes to the endpoint of its domain with that address, or else to the world."""
     if frame.dst is None or frame.ttl <= 1:
         return drop(Reason.TTL)
+    if (frame.protocol, frame.sport, frame.dport) == (UDP, *_DHCP_PORTS[frame.eth_type]):
+        return drop(Reason.DHCP)  # a declared server serves its own network
     found = holder(intents, inventory, sender.network, frame.dst)
     if found is not None:
         if found.name == sender.name:
@@ -323,11 +325,8 @@ def _pass_on(inventory: Inventory, frame: Frame, ends: tuple[Party, Party], rout
     """Pass a packet on, if the next hop is at this switch or a tunnel leads there."""
     source, destination = ends
     there = destination.location.dpid
-    if there != frame.dpid:
-        if not inventory.tunnelled(frame.dpid, there):
-            return drop(Reason.DESTINATION)
-        if (frame.protocol, frame.sport, frame.dport) == (UDP, *_DHCP_PORTS[frame.eth_type]):
-            return drop(Reason.DHCP)  # of a declared server: as within one network, through no tunnel
+    if there != frame.dpid and not inventory.tunnelled(frame.dpid, there):
+        return drop(Reason.DESTINATION)
     return Admitted(source, destination, router.networks[0], hop(frame, destination, router.mac))
 
 

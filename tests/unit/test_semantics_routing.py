@@ -6,6 +6,9 @@ from ipaddress import IPv4Address, ip_network
 
 import pytest
 
+from intent.compiler import IdMap, allocate, compile_program
+from intent.compiler.cookie import Guard, Kind, Origin, encode
+from intent.compiler.interpreter import Conntrack, Interpreter
 from intent.model import Intents, Network, Posture, Router
 from intent.semantics import Reason, Verdict, admit, evaluate
 from topology.model import Endpoint, Inventory, Location, Tunnel, TunnelKind, UplinkPort
@@ -14,6 +17,7 @@ from topology.packet import (
     ETH_IPV4,
     ICMP,
     TCP,
+    UDP,
     Connection,
     ConnectionRole,
     Fate,
@@ -193,3 +197,16 @@ def test_the_receivers_host_judges_again_what_it_was_sent():
     closed = dataclasses.replace(INTENTS, networks={**INTENTS.networks, "back": shut})
     denied = evaluate(closed, there, BASE, Tracked(ConnectionRole.NEW), now=NOW, arrived=aimed)
     assert denied.fate.outcome is Outcome.DROP
+
+
+def test_a_dhcp_server_answers_nobody_by_way_of_a_router():
+    """It is declared for its own network: whoever is in another one would hear a server that is not declared there."""
+    serving = dataclasses.replace(INTENTS.networks["front"], dhcp_server="web")
+    intents = dataclasses.replace(INTENTS, networks={**INTENTS.networks, "front": serving})
+    reply = dataclasses.replace(BASE, protocol=UDP, sport=67, dport=68)
+    verdict = admit(intents, INVENTORY, reply)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.fate, verdict.reason) == (Fate(Outcome.DROP), Reason.DHCP)
+    program = compile_program(intents, INVENTORY, 1, allocate(intents, INVENTORY, IdMap(), 0))
+    result = Interpreter(program).run(reply, Conntrack())
+    assert (result.ports, result.reason) == ([], encode(Origin(Kind.GUARD, Guard.DHCP)))
