@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from intent.compiler.flow import Program
+from intent.compiler.flow import FlowBody, FlowKey, Program
 from ryu_apps import frames, wire
 from ryu_apps.bundle import commit_all
 from ryu_apps.changes import Bundle, Change, applied, stages
@@ -100,8 +100,10 @@ def session_with(management: Path) -> Iterator[Session]:
 
 def cut(changes: Sequence[Change], actual: Program | None = None) -> Iterator[Bundle]:
     """Yield the bundles in which the product commits changes of what a switch holds: nothing, if not said."""
-    held = FrozenMap(actual or {})
-    return stages(Bundle(changes=tuple(changes)), held, applied(held, changes))
+    held: FrozenMap[FlowKey, FlowBody] = FrozenMap(actual or {})
+    # The product has both programs; here the whole of what begins empty is what is sent.
+    whole = applied(held, changes) if held else FrozenMap({flow.key: flow.body for _, flow in changes})
+    return stages(Bundle(changes=tuple(changes)), held, whole)
 
 
 def committed_s(session: Session, bundles: Iterable[Bundle]) -> float:
