@@ -105,8 +105,15 @@ def bundle_flow_mods(
     """
     where, numbered = struct.pack("!IHH", bundle_id, 0, flags), enumerate(changes, first_xid)
     while window := list(itertools.islice(numbered, WINDOW)):
+        few = bytearray()  # of each kin, but of many: whoever sends pieces lets others have a turn after each
         for kin, rows in _by_kin(window).items():
-            yield _of_kin((where, *kin[:2]), rows)
+            messages = _of_kin((where, *kin[:2]), rows)
+            if len(rows) < FEWEST:
+                few += messages
+            else:
+                yield messages
+        if few:
+            yield few
 
 
 def _by_kin(window: Iterable[tuple[int, tuple[Command, Flow]]]) -> dict[_Kin, list[_Row]]:
