@@ -59,11 +59,12 @@ def test_a_refused_message_leaves_the_switch_as_it_was(session, monkeypatch):
     real = bundle.wire.bundle_flow_mods
 
     def with_a_bad_table(*arguments):
-        messages = list(real(*arguments))
-        for at, message in enumerate(messages):
-            if message[40] == 200:  # table_id of the bundled flow-mod: goto must lead on, 254 to 254 does not
-                messages[at] = message[:40] + b"\xfe" + message[41:]
-        return iter(messages)
+        messages, at = bytearray(b"".join(real(*arguments))), 0
+        while at < len(messages):
+            if messages[at + 40] == 200:  # table_id of the bundled flow-mod: goto must lead on, 254 to 254 does not
+                messages[at + 40] = 254
+            at += int.from_bytes(messages[at + 2 : at + 4])
+        yield messages
 
     monkeypatch.setattr(bundle.wire, "bundle_flow_mods", with_a_bad_table)
     with pytest.raises(bundle.CommitFailed) as caught:
