@@ -61,7 +61,8 @@ def joined(netns: str, address: str) -> socket.socket:
 
 
 def send(bench, count: int, group: str = GROUP, *, who: str = "cam", size: int = 8, port: int = PORT) -> bool:
-    """Send datagrams to a group, numbered, a millisecond apart."""
+    """Send datagrams to a group, numbered, a millisecond apart, once the old verdict of a change is over (law 3)."""
+    bench.ovs.appctl("revalidator/wait")
     with namespaces.entered(bench.hosts[who]):
         mouth = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with mouth:
