@@ -16,10 +16,11 @@ from intent.compiler.cookie import Guard
 from intent.compiler.fabric import Toward
 from intent.compiler.flow import Act, Actions, Flow, Load, Move, Output, Resubmit, Term, exact
 from intent.compiler.pipeline import DHCP_REPLIES
+from intent.compiler.resolve import holds
 from intent.compiler.tables import Priority, Table
 from intent.compiler.terms import ETHERTYPE, dst_address, flow, goto, guard, is_, protocol
 from intent.compiler.tunnels import Path, carry
-from intent.model import MAX_MEMBERS, MulticastGroup, Operator, Requirement, Selector
+from intent.model import MAX_MEMBERS, MulticastGroup, Selector
 from topology.model import Endpoint, IPAddress
 from topology.packet import UDP
 
@@ -45,19 +46,7 @@ def members(group: MulticastGroup, endpoints: Iterable[Endpoint]) -> list[Member
 
 def chosen(selector: Selector, labels: Mapping[str, str]) -> bool:
     """Whether a selector selects an endpoint, by all its labels: none of them needs to be read by policy."""
-    return all(_holds(requirement, labels.get(requirement.key)) for requirement in selector.requirements)
-
-
-def _holds(requirement: Requirement, value: str | None) -> bool:
-    match requirement.operator:
-        case Operator.IN:
-            return value in requirement.values
-        case Operator.NOT_IN:
-            return value not in requirement.values
-        case Operator.EXISTS:
-            return value is not None
-        case Operator.DOES_NOT_EXIST:
-            return value is None
+    return all(holds(requirement, labels.get(requirement.key)) for requirement in selector.requirements)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

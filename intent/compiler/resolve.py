@@ -203,12 +203,14 @@ def vocabulary(intents: Intents) -> Vocabulary:
 
 def selects(selector: Selector, identity: Identity) -> bool:
     """Whether every endpoint of the identity is selected; world is none."""
-    return not identity.is_world and all(_holds(r, identity) for r in selector.requirements)
+    if identity.is_world:
+        return False
+    labels = dict(identity.labels) | {NETWORK_LABEL: identity.network}
+    return all(holds(requirement, labels.get(requirement.key)) for requirement in selector.requirements)
 
 
-def _holds(requirement: Requirement, identity: Identity) -> bool:
-    key = requirement.key
-    value = identity.network if key == NETWORK_LABEL else dict(identity.labels).get(key)
+def holds(requirement: Requirement, value: str | None) -> bool:
+    """Whether a label's value, None where there is no such label, is as required."""
     match requirement.operator:
         case Operator.IN:
             return value in requirement.values
