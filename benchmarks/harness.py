@@ -123,9 +123,9 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
-def alternate(first: Callable[[], None], second: Callable[[], None], repeats: int | None = None) -> None:
+def alternate(first: Callable[[], None], second: Callable[[], None]) -> None:
     """Give both sides turns, so that what else the machine does falls on both; who begins changes with each."""
-    for turn in range(REPEATS if repeats is None else repeats):
+    for turn in range(REPEATS):
         for side in (first, second) if turn % 2 == 0 else (second, first):
             side()
             gc.collect()

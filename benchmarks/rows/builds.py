@@ -22,8 +22,6 @@ ENDPOINTS = 1000
 JOINS, RULES = 8, 4
 """Single changes of each kind in one turn."""
 COLD = (2000, 200, 1000)
-COLD_REPEATS = 3
-"""OVN alone takes about a minute for each of these builds, with starting, settling and checking."""
 LAYERS = 5
 
 
@@ -64,7 +62,7 @@ def cold_build() -> Iterator[Result]:
     """Measure W(2000,200,1000) from documents to committed: through REST beside OVN, in memory beside raw replay."""
     world = w(*COLD)
     name = f"W{COLD}".replace(" ", "")
-    sides = beside_ovn(world, lambda _: {}, lambda _: {}, COLD_REPEATS)
+    sides = beside_ovn(world, lambda _: {}, lambda _: {})
     yield _result("cold_build", f"{name}: POST of all documents to enforced", sides, "build", 0.1)
     yield from _in_memory(world, name)
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import REPEATS, Bound, Result, alternate
+from benchmarks.harness import Bound, Result, alternate
 from benchmarks.hosts_side import INTERFACES, MARK, SCHEMA
 from benchmarks.ovsdb_link import Operation, OvsdbLink
 from mininet_scenarios.janitor import Janitor
@@ -40,7 +40,7 @@ def hosts() -> Iterator[Result]:
                 figures[side]["memory"].append(whole["memory_mb"])
                 figures[side]["seen"] += _changes(links, said, f"{side}-{len(figures[side]['whole'])}")
 
-        alternate(lambda: turn("ours"), lambda: turn("idl"), REPEATS)
+        alternate(lambda: turn("ours"), lambda: turn("idl"))
     mine, peer = figures["ours"], figures["idl"]
     memory, theirs, name = max(mine["memory"]), max(peer["memory"]), "ovs IDL (pure Python)"
     work = f"{HOSTS} hosts, {INTERFACES} interfaces each: first connect to whole inventory"

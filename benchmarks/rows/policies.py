@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from benchmarks import ovn as peer
 from benchmarks.agreement import check_ours, samples
 from benchmarks.core import Core, built, policy_of
-from benchmarks.harness import Bound, Result
+from benchmarks.harness import REPEATS, Bound, Result
 from benchmarks.openflow import modifications, timed
 from benchmarks.ovn import Ovn
 from benchmarks.product import Product
@@ -22,10 +22,10 @@ from mininet_scenarios.janitor import Janitor
 
 SIZE = (2000, 200, 1000)
 NAME = "W(2000,200,1000)"
-CHANGES, PRODUCT_CHANGES = 200, 100
+CHANGES, PRODUCT_CHANGES = 200, 40
 """Of each kind: in memory, and as POSTs in each turn."""
-OVN_TURNS, OVN_CHANGES = 2, 8
-"""OVN takes so long to build this and come to rest that five turns pass ten minutes."""
+OVN_CHANGES = 4
+"""Of each kind in each turn: OVN takes so long to build this and come to rest that more pass ten minutes."""
 
 
 def policy_change() -> Iterator[Result]:
@@ -33,7 +33,7 @@ def policy_change() -> Iterator[Result]:
     world = w(*SIZE)
     yield from _policies_in_memory(world)
     drawn = {kind: _policies(kind, PRODUCT_CHANGES) for kind in ("add", "edit")}
-    sides = beside_ovn(world, lambda product: _by_post(product, drawn), lambda ovn: _in_ovn(ovn, drawn), OVN_TURNS)
+    sides = beside_ovn(world, lambda product: _by_post(product, drawn), lambda ovn: _in_ovn(ovn, drawn))
     fsync = fsync_ms()
     for kind in ("add", "edit", "delete"):
         yield _posted(kind, sides, fsync)
@@ -51,7 +51,7 @@ def _posted(kind: str, sides: Sides, fsync: float) -> Result:
         sides.memory_mb,
         sides.peer_memory_mb,
         sides.agreed,
-        f"one fsync takes {fsync:.3g} ms here; {sides.note()}; OVN {OVN_TURNS} turns of {OVN_CHANGES}",
+        f"one fsync takes {fsync:.3g} ms here; {sides.note()}; OVN {REPEATS} turns of {OVN_CHANGES}",
     )
 
 

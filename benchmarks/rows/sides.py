@@ -48,7 +48,6 @@ def beside_ovn(
     world: World,
     ours: Callable[[Product], dict[str, list[float]]],
     theirs: Callable[[Ovn], dict[str, list[float]]],
-    repeats: int | None = None,
 ) -> Sides:
     """Build a world on each side and run its steps, in turns; the last turn of each is checked against the semantics.
 
@@ -86,7 +85,7 @@ def beside_ovn(
                 with control(ovn.ovs) as ask:
                     check_openings(samples(world, 0.0), ask, peer.BRIDGE)
 
-    alternate(one_of_ours, one_of_theirs, repeats)
+    alternate(one_of_ours, one_of_theirs)
     return sides
 
 

@@ -21,9 +21,6 @@ from mininet_scenarios.janitor import Janitor
 
 LARGE, SMALL = (10_000, 500, 1000), (2000, 200, 1000)
 RELABELS = 1000
-PEER_TURNS = 2
-MEMORY_TURNS = 3
-"""A whole compile of the large world takes most of a minute where the compiler is not incremental."""
 
 
 def churn_storm() -> Iterator[Result]:
@@ -42,7 +39,7 @@ def churn_storm() -> Iterator[Result]:
         settled(ovn, ovn.relabel(after, before))
         return {"storm": [took]}
 
-    sides = beside_ovn(world, ours, theirs, PEER_TURNS)
+    sides = beside_ovn(world, ours, theirs)
     yield Result(
         "churn_storm",
         f"W(2000,200,1000): {RELABELS} relabels in one POST to enforced",
@@ -54,7 +51,7 @@ def churn_storm() -> Iterator[Result]:
         sides.memory_mb,
         sides.peer_memory_mb,
         sides.agreed,
-        f"{PEER_TURNS} turns; {sides.note()}",
+        sides.note(),
     )
 
 
@@ -77,14 +74,13 @@ def _storm(core: Core, channel: Channel, after: Sequence[Document]) -> tuple[flo
 
 
 def _in_memory(world: World) -> Result:
-    turns = min(REPEATS, MEMORY_TURNS)
     _, after = _relabels(world, LARGE[1])
     moved = world.but(endpoints={**world.endpoints, **{e["name"]: e for e in after}})
     agreed = 0
     took: list[float] = []
     sent: list[int] = []
     with Janitor() as janitor, fresh_switch(janitor) as ovs:
-        for _ in range(turns):
+        for _ in range(REPEATS):
             core, delta = built(world)
             with fresh_bridge(ovs) as channel, control(ovs) as ask:
                 timed(channel, modifications(delta))
@@ -102,5 +98,5 @@ def _in_memory(world: World) -> Result:
         took,
         bounds=[Bound("ours", "<=", 100)],
         agreed=agreed,
-        note=f"{core.name} compiler, {turns} turns; {sent[0]} changes sent, the least there are",
+        note=f"{core.name} compiler; {sent[0]} changes sent, the least there are",
     )
