@@ -16,7 +16,8 @@ its counters (no RESET_COUNTS). MODIFY would keep the old cookie.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
 from intent.compiler.flow import Flow, FlowBody, FlowKey, Program
 from topology.frozen import differing
@@ -37,18 +38,31 @@ class Delta:
         return len(self.deletes) + len(self.adds) + len(self.changes)
 
 
-def sort_key(key: FlowKey) -> tuple[int, ...]:
-    """Order flows by table, then highest priority first, then match."""
-    table, priority, match = key
-    if len(match) == 1:
-        ((field, value, mask),) = match
-        return table, -priority, field.index, value, mask
-    return table, -priority, *(part for field, value, mask in match for part in (field.index, value, mask))
+def in_order(keys: Iterable[FlowKey]) -> list[FlowKey]:
+    """Return keys by table, then highest priority first, then match."""
+    places: dict[tuple[int, int], list[FlowKey]] = {}
+    for key in keys:
+        place = key[0], -key[1]
+        found = places.get(place)
+        if found is None:
+            places[place] = [key]
+        else:
+            found.append(key)
+    ordered: list[FlowKey] = []
+    for place in sorted(places):
+        found = places[place]
+        if len(found) > 1:
+            found.sort(key=_MATCH)
+        ordered += found
+    return ordered
+
+
+_MATCH = itemgetter(FlowKey._fields.index("match"))
 
 
 def diff(actual: Mapping[FlowKey, FlowBody], desired: Mapping[FlowKey, FlowBody]) -> Delta:
     """Return the least change that makes `actual` equal `desired`; of two relatives, at the cost of what differs."""
-    keys = sorted(differing(actual, desired), key=sort_key)
+    keys = in_order(differing(actual, desired))
     return Delta(
         tuple(key for key in keys if key not in desired),
         tuple(Flow(key, desired[key]) for key in keys if key not in actual),

@@ -6,7 +6,7 @@ name its attachment (SAME).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
@@ -128,6 +128,22 @@ def address_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers) -> I
     if numbers.via is not None:
         yield from hop_flows(endpoint, address, numbers.via, (numbers.identity, attachment))
     yield answer_flow(endpoint, address, numbers.network)
+
+
+NAMED = 3
+"""The first flows of an address: those that say which identity it goes by."""
+OF_ADDRESS = {4: 5, 6: 4}
+"""How many flows `address_flows` yields where no router is, by IP version."""
+
+
+def renamed(named: Sequence[FlowBody], identity: int) -> tuple[FlowBody, ...]:
+    """Return what the first flows of an address do once it goes by another identity, which alone differs."""
+    source, destination, same = named
+    return (
+        make(FlowBody, ((_from(identity), *source.actions[1:]), source.cookie, 0, 0)),
+        make(FlowBody, ((_to(identity), *destination.actions[1:]), destination.cookie, 0, 0)),
+        make(FlowBody, (_same(identity), same.cookie, 0, 0)),
+    )
 
 
 _ORIGIN = encode(Origin(Kind.ENDPOINT, 0))

@@ -36,6 +36,9 @@ class Field:
     def __repr__(self) -> str:
         return self.name
 
+    def __lt__(self, other: Field) -> bool:
+        return self.index < other.index
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Slice:

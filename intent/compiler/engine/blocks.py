@@ -11,15 +11,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
-from intent.compiler import cookie
-from intent.compiler.engine.clauses import Flows, Solo, code
+from intent.compiler.engine.clauses import Flows, Place, Solo, both, joint
 from intent.compiler.engine.people import Cast, Party
 from intent.compiler.engine.rules import Spot, Unit, Way
-from intent.compiler.flow import Conjunction, FlowBody, FlowKey, Match, Program, make
+from intent.compiler.flow import FlowBody, FlowKey, Match, Program, make
 from intent.model import Action
 
-Place: TypeAlias = tuple[int, int]
-"""A table and a priority."""
 Clauses: TypeAlias = dict[Place, FlowBody]
 """What flows say whose match is a party, whichever."""
 
@@ -86,30 +83,15 @@ class _Side:
 
     def _of(self, casts: tuple[Cast, ...]) -> Clauses:
         if len(casts) == 1:
-            return {place: _body(found) for place, found in self._members[casts[0]].items()}
+            return {place: joint(found) for place, found in self._members[casts[0]].items()}
         clauses: Clauses = {}
         for cast in casts:
             alone = self._clauses.get((cast,))
             if alone is None:
                 alone = self._clauses[cast,] = self._of((cast,))
             for place, body in alone.items():
-                clauses[place] = _both(clauses[place], body) if place in clauses else body
+                clauses[place] = both(clauses[place], body) if place in clauses else body
         return clauses
-
-
-def _body(clauses: list[Solo]) -> FlowBody:
-    first = clauses[0]
-    if len(clauses) == 1 and first.body is not None:
-        return first.body
-    members = tuple(clause.member for clause in sorted(clauses) if clause.member is not None)
-    return FlowBody(members, cookie.CLAUSE, 0, first.expires_at)
-
-
-def _both(one: FlowBody, other: FlowBody) -> FlowBody:
-    mine: tuple[Conjunction, ...] = one.actions  # type: ignore[assignment] # it is a clause's
-    theirs: tuple[Conjunction, ...] = other.actions  # type: ignore[assignment] # and so is this
-    members = sorted(mine + theirs, key=code)
-    return make(FlowBody, (tuple(members), cookie.CLAUSE, 0, one.expires_at))
 
 
 def common(wanted: Collection[Mapping[Unit, None]]) -> Block:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 import weakref
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 from intent.compiler import cookie
-from intent.compiler.delta import Delta, sort_key
+from intent.compiler.delta import Delta, in_order
 from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Match, Program, make
 from intent.compiler.resolve import CompileError
 
@@ -65,6 +65,25 @@ def clause(member: Conjunction, expires_at: int) -> Solo:
     return Solo(code(member), member, FlowBody((member,), cookie.CLAUSE, 0, expires_at))
 
 
+def joint(clauses: list[Solo]) -> FlowBody:
+    """Return what a flow says that has these clauses, all of one priority."""
+    first = clauses[0]
+    if len(clauses) == 1 and first.body is not None:
+        return first.body
+    members = tuple([each.member for each in sorted(clauses) if each.member is not None])
+    return make(FlowBody, (members, cookie.CLAUSE, 0, first.expires_at))
+
+
+def both(one: FlowBody, other: FlowBody) -> FlowBody:
+    """Return what a flow says that says what two do, which have no clause in common."""
+    mine: tuple[Conjunction, ...] = one.actions  # type: ignore[assignment] # it is a clause's
+    theirs: tuple[Conjunction, ...] = other.actions  # type: ignore[assignment] # and so is this
+    members = sorted(mine + theirs, key=code)
+    return make(FlowBody, (tuple(members), cookie.CLAUSE, 0, one.expires_at))
+
+
+Place: TypeAlias = tuple[int, int]
+"""A table and a priority."""
 Ops: TypeAlias = dict[Code, Conjunction | None]
 """By code: there at the end, or not (None)."""
 Keys: TypeAlias = dict[tuple[int, int], dict[Pattern, FlowKey]]
@@ -127,6 +146,15 @@ class Flows:
             self._touched[key] = program.get(key)
         program[key] = body
 
+    def renew(self, keys: Iterable[FlowKey], bodies: Iterable[FlowBody]) -> None:
+        """Let flows that have one owner, and are there, do something else."""
+        program, touched = self.program, self._touched
+        self.wake()
+        for key, body in zip(keys, bodies, strict=True):
+            if not self._is_new:
+                touched.setdefault(key, program[key])
+            program[key] = body
+
     def wake(self) -> None:
         """Say that there is something to settle here."""
         self._busy[self._dpid] = None
@@ -173,6 +201,32 @@ class Flows:
                 del self._claims[key]
             else:
                 self._claims[key] = more - 1
+
+    def has_alone(self, keys: Iterable[FlowKey]) -> bool:
+        """Whether nobody else claims any of these flows."""
+        return not self._claims or self._claims.keys().isdisjoint(keys)
+
+    def say(self, where: Pattern, clauses: Mapping[tuple[Place, ...], list[Solo]]) -> None:
+        """Put the clauses of a pattern that has none yet, by the places that have them."""
+        program, match = self.program, where.match
+        for places, said in clauses.items():
+            body = joint(said)
+            for table, priority in places:
+                key = make(FlowKey, (table, priority, match))
+                there = program.setdefault(key, body)
+                if there is not body:
+                    program[key] = both(there, body)
+                if not self._is_new:
+                    self._touched.setdefault(key, None)
+
+    def silence(self, where: Pattern, places: Iterable[Place]) -> None:
+        """Take all clauses of a pattern out of these places."""
+        pop, match = self.program.pop, where.match
+        for table, priority in places:
+            key = make(FlowKey, (table, priority, match))
+            body = pop(key, None)
+            if body is not None and not self._is_new:
+                self._touched.setdefault(key, body)
 
     def edits(self, table: int, priority: int) -> Edits:
         """Return the edits of one priority."""
@@ -229,7 +283,7 @@ class Flows:
         """Return what changed since the last time."""
         deletes, adds, changes = [], [], []
         program, touched = self.program, self._touched
-        for key in sorted(touched, key=sort_key):
+        for key in in_order(touched):
             before, after = touched[key], program.get(key)
             if after is None:
                 if before is not None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from typing import TypeAlias
 
 from intent.compiler.engine.blocks import Block
-from intent.compiler.engine.clauses import Flows, Pattern, Solo
+from intent.compiler.engine.clauses import Flows, Pattern, Place, Solo
 from intent.compiler.engine.people import Cast, Party
 from intent.compiler.engine.rules import Isolation, Layout, Spot, Unit, Way, pass_flow
 from intent.compiler.flow import FlowKey
 from intent.compiler.policy import Posed, after_tier, entry_flows, isolation_flow, miss_flows, posture_flow
 from intent.compiler.terms import goto
 from intent.model import Action, Direction
+
+Places: TypeAlias = tuple[Place, ...]
+"""Where a unit has its clauses."""
 
 
 class Judge:
@@ -49,10 +53,7 @@ class Judge:
         self._unposted.pop(party, None)
         self._flows.disclaim(self._postures.pop(party, ()))
         self._count_network(party.identity.network, -1)
-        for cast in party.casts:
-            for unit in (*cast.clients, *cast.servers):
-                if unit in self._placed:
-                    self._edit_party(unit, party, cast, there=False)
+        self._silence(party)
         for cast in party.casts:
             local = self._locals.get(cast)
             if local is not None:
@@ -61,19 +62,38 @@ class Judge:
                     del self._locals[cast]
                     self.remove(unit for unit in (*cast.clients, *cast.servers) if unit in self._placed)
 
+    def _silence(self, party: Party) -> None:
+        """Take out the flows that match a party, whole: nobody has a clause in them but units that are placed."""
+        placed = self._placed
+        clients: set[Places] = set()
+        servers: set[Places] = set()
+        for cast in party.casts:
+            clients.update([unit.places for unit in cast.clients if unit in placed])
+            servers.update([unit.places for unit in cast.servers if unit in placed])
+        for pattern, found in ((party.as_client, clients), (party.as_server, servers)):
+            if found:
+                self._flows.silence(pattern, {place for places in found for place in places})
+
     def bear(self, party: Party) -> None:
         """Take in a party, with its number."""
         self._flows.wake()
         self.present[party] = self._unposted[party] = None
         self._count_network(party.identity.network, 1)
+        placed, waiting = self._placed, self._waiting
+        clients: dict[Places, list[Solo]] = {}
+        servers: dict[Places, list[Solo]] = {}
         for cast in party.casts:
             if cast in self._locals:
                 self._locals[cast][party] = None
-            for unit in (*cast.clients, *cast.servers):
-                if unit in self._placed:
-                    self._edit_party(unit, party, cast, there=True)
-                else:
-                    self._waiting[unit] = None
+            for units, side, said in ((cast.clients, 0, clients), (cast.servers, 1, servers)):
+                for unit in units:
+                    clause = unit.members[side]
+                    if unit not in placed:
+                        waiting[unit] = None
+                    elif clause is not None:
+                        said.setdefault(unit.places, []).append(clause)
+        self._flows.say(party.as_client, clients)
+        self._flows.say(party.as_server, servers)
 
     def _count_network(self, network: str, change: int) -> None:
         if not network:
@@ -85,16 +105,9 @@ class Judge:
             del self._networks[network]
             self._flows.disclaim(self._postures.pop(network, ()))
 
-    def _edit_party(self, unit: Unit, party: Party, cast: Cast, *, there: bool) -> None:
-        client, server = unit.members
-        if client is not None and cast is unit.clients:
-            self._edit(unit, (party.as_client,), client, there=there)
-        if server is not None and cast is unit.servers:
-            self._edit(unit, (party.as_server,), server, there=there)
-
     def _edit(self, unit: Unit, where: Collection[Pattern], member: Solo, *, there: bool) -> None:
-        for spot in unit.spots:
-            edits = self._flows.edits(spot.table, unit.priority)
+        for place in unit.places:
+            edits = self._flows.edits(*place)
             if there:
                 edits.add(where, member)
             else:

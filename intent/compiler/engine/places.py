@@ -54,7 +54,8 @@ class Places:
         self._fabric = NO_FABRIC
         self._care = Care()
         self._newborn: list[Party] = []
-        self._staying: list[Plug] = []
+        self._staying: dict[Plug, None] = {}
+        """Those that are where they were and have other flows."""
         self._gone: list[Plug] = []
         self._come: list[Plug] = []
 
@@ -119,9 +120,9 @@ class Places:
             return
         ports.wired = wired
         for plug in self._roster.switches.get(ports.dpid, {}).values():
-            if not switch.is_new and plug not in self._staying:
+            if not switch.is_new:
                 ports.unplug(plug.endpoint.name)
-                self._staying.append(plug)
+                self._staying[plug] = None
 
     def _anew(self, viewer: Switch | None, plugs: Iterable[Plug]) -> None:
         if viewer is not None:
@@ -145,17 +146,12 @@ class Places:
     def _rename(self, plug: Plug, endpoint: Endpoint) -> None:
         """Follow an endpoint that only its labels or named ports, or what is read of it, make another."""
         if endpoint is not plug.endpoint:
-            self._roster.remove(endpoint.name)
-            plug.endpoint = endpoint
-            self._roster.add(plug)
+            self._roster.rename(plug, endpoint)
         before = plug.parties
         plug.parties = self._referred(endpoint)
         self.unrefer(before, endpoint.location.dpid)
         if plug.parties != before:
-            self._staying.append(plug)
-            switch = self._switches.get(endpoint.location.dpid)
-            if switch is not None:
-                switch.ports.unplug(endpoint.name)
+            self._staying[plug] = None
             for viewer in self._viewers(plug):
                 if self._sights.blind(viewer, endpoint.name):
                     self._sights.find(viewer, (plug,))
@@ -283,7 +279,7 @@ class Places:
             plug.network = self._ledger.number("network", plug.endpoint.network)
             plug.via = self._via(plug.endpoint.network)
         attachments = self._ledger.pools["attachment"].live
-        for plug in (*self._staying, *self._come):
+        for plug in (*self._unnamed(), *self._come):
             switch = self._switches.get(plug.endpoint.location.dpid)
             if switch is not None and not switch.is_new:
                 switch.ports.plug(plug, attachments)
@@ -297,7 +293,17 @@ class Places:
         self._tend(care)
         self._offers.arrive()
         self._audiences.arrive(self._via, observing=care.observing)
-        self._staying, self._gone, self._come = [], [], []
+        self._staying, self._gone, self._come = {}, [], []
+
+    def _unnamed(self) -> list[Plug]:
+        """Let those who stay go by their new identities; take the others out, all before any comes, and return them."""
+        others = []
+        for plug in self._staying:
+            switch = self._switches.get(plug.endpoint.location.dpid)
+            if switch is not None and not switch.is_new and not switch.ports.rename(plug):
+                switch.ports.unplug(plug.endpoint.name)
+                others.append(plug)
+        return others
 
     def _leg_flows(self, network: str) -> Iterator[Flow]:
         leg, domain = self._ways.leg(network), self._ways.domains.get(network)

@@ -120,6 +120,18 @@ class Ports:
         besides = plug.flows_wired(attachments) if self.wired else ()
         self._held[plug.endpoint.name] = self._flows.claim((*plug.flows(attachments), *besides))
 
+    def rename(self, plug: Plug) -> bool:
+        """Let a local endpoint go by other identities; return whether that is all that its flows have to follow."""
+        keys = self._held.get(plug.endpoint.name)
+        if keys is None or plug.via is not None or self.wired or not self._flows.has_alone(keys):
+            return False
+        first, program = 0, self._flows.program
+        for address, party in zip(plug.endpoint.addresses, plug.parties, strict=True):
+            named = keys[first : first + endpoints.NAMED]
+            self._flows.renew(named, endpoints.renamed([program[key] for key in named], party.number))
+            first += endpoints.OF_ADDRESS[address.version]
+        return True
+
     def wire(self, flows: Iterable[Flow]) -> None:
         """Hold exactly these flows of the fabric."""
         new = dict(flows)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from intent.compiler.engine.plugs import Plug
 from intent.compiler.engine.words import NewWords
 from intent.model import IPNetwork
-from topology.model import NAME_LABEL, NETWORK_LABEL, UnaddressedPort
+from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, UnaddressedPort
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -70,6 +70,21 @@ class Roster:
             entries = self._addresses[address.version]
             del entries[bisect_left(entries, (int(address), name))]
         return plug
+
+    def rename(self, plug: Plug, endpoint: Endpoint) -> None:
+        """Follow an endpoint that nothing but its labels and named ports make another."""
+        name, before = endpoint.name, plug.endpoint
+        plug.endpoint = endpoint
+        if before.labels.keys() != endpoint.labels.keys():
+            for key in before.labels.keys() - endpoint.labels.keys():
+                _discard(self._by_label, key, name)
+            for key in endpoint.labels.keys() - before.labels.keys():
+                self._by_label.setdefault(key, {})[name] = None
+        if before.ports != endpoint.ports:
+            for port in {p.name for p in before.ports}:
+                _discard(self._by_port, port, name)
+            for new in endpoint.ports:
+                self._by_port.setdefault(new.name, {})[name] = None
 
     def _sort(self) -> None:
         if self._unsorted:

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind
-from intent.compiler.engine.clauses import Pattern, Solo, clause, pattern
+from intent.compiler.engine.clauses import Pattern, Place, Solo, clause, pattern
 from intent.compiler.engine.ledger import Ledger
 from intent.compiler.engine.people import Cast, Leaf, People, PortKey, Split, WantedPorts
 from intent.compiler.flow import Actions, Conjunction, Flow, FlowBody, FlowKey, exact, match_of
@@ -86,8 +86,8 @@ class Spot(NamedTuple):
 class Unit:
     """A part of a rule that one conjunction says."""
 
-    __slots__ = ("clients", "fixed", "key", "live", "members", "number", "plan", "port", "priority", "servers",
-                 "services", "spots")  # fmt: skip
+    __slots__ = ("clients", "fixed", "key", "live", "members", "number", "places", "plan", "port", "priority",
+                 "servers", "services", "spots")  # fmt: skip
 
     def __init__(
         self, plan: RulePlan, port: PortKey | None, servers: Cast | None, services: tuple[Pattern, ...] | None
@@ -107,6 +107,8 @@ class Unit:
         self.fixed: list[tuple[tuple[Pattern, ...], Solo]] = []
         """The clauses that do not depend on who is there."""
         self.spots: tuple[Spot, ...] = ()
+        self.places: tuple[Place, ...] = ()
+        """Of its clauses: tables and priority."""
 
     @property
     def is_live(self) -> bool:
@@ -155,6 +157,7 @@ class Unit:
                 decision = Flow(key, FlowBody(actions, origin, 0, plan.expires_at))
                 spots.append(Spot(verdicts.lane, direction, tier, table, decision))
         self.spots = tuple(spots)
+        self.places = tuple([(spot.table, self.priority) for spot in spots])
 
 
 _EVERY_DIRECTION = tuple(pattern((is_(f.DIRECTION, d),)) for d in (f.FORWARD, f.REPLY, f.RELATED))
