@@ -9,10 +9,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from mininet_scenarios.scenario import Probe
+
 Launch: TypeAlias = Callable[[Sequence[str]], subprocess.Popen[bytes]]
 """Start a program inside a workload's namespace, with pipes as its standard input and output."""
 
 AGENT = Path(__file__).with_name("agent.py")
+
+
+def listening(probes: Iterable[Probe]) -> dict[str, list[int]]:
+    """Return the ports of each protocol that an agent has to listen on to answer these probes."""
+    ports: dict[str, list[int]] = {}
+    for probe in probes:
+        ports.setdefault(probe.protocol, []).append(probe.port)
+    return ports
 
 
 class AgentError(RuntimeError):

@@ -10,33 +10,29 @@ import contextlib
 import dataclasses
 import json
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 
-from mininet_scenarios import compose, docker_host, measuring, report, sandbox
-from mininet_scenarios.agents import Agent, AgentError
+from mininet_scenarios import compose, docker_host, measuring, report, summary
+from mininet_scenarios.agents import Agent, listening
 from mininet_scenarios.compose import Project, Service
 from mininet_scenarios.docker_host import DockerHost
 from mininet_scenarios.expectation import Judge, World, cells
 from mininet_scenarios.janitor import Janitor
-from mininet_scenarios.private_ovs import SwitchCrashedError
 from mininet_scenarios.rest import RestError
 from mininet_scenarios.runner import Phase
 from mininet_scenarios.scenario import Document, Probe, Scenario, Workload
-from mininet_scenarios.shell import CommandError
+from mininet_scenarios.show import Show, Teller, Told
 
 NAME = "docker_shop"
 EXAMPLE = Path(__file__).parent.parent / "examples" / "compose"
 PROBES = (Probe("tcp", 8080), Probe("tcp", 8000), Probe("tcp", 5432), Probe("udp", 53), Probe("icmp"))
 PORT_LABEL = "ringfence.port."
 SETTLE_TIMEOUT_S = 15.0
-FAILED, UNUSABLE = 1, 2
-FAILURES = (AgentError, CommandError, RestError, SwitchCrashedError)
 
 
 class Shop:
@@ -117,10 +113,7 @@ class Shop:
         def launch(argv: Sequence[str]) -> subprocess.Popen[bytes]:
             return self.host.janitor.start(["nsenter", "-t", pid, "-n", *argv], pipe=True)
 
-        ports: dict[str, list[int]] = {}
-        for probe in PROBES:
-            ports.setdefault(probe.protocol, []).append(probe.port)
-        return Agent(name, launch, workload.addresses, ports=ports)
+        return Agent(name, launch, workload.addresses, ports=listening(PROBES))
 
 
 def documents(name: str) -> list[Document]:
@@ -128,15 +121,16 @@ def documents(name: str) -> list[Document]:
     return list(yaml.safe_load_all((EXAMPLE / name).read_text()))
 
 
-def run(paper: report.Paper, say: Callable[[str], None]) -> list[Phase]:
+def run(teller: Teller) -> Told:
     """Bring the example up, measure, make its change, measure again.
 
     Raises:
-        one of FAILURES.
+        one of `show.FAILURES`.
     """
-    say("starting switch, controller, driver and dockerd")
+    paper = teller.paper
+    teller.say("starting switch, controller, driver and dockerd")
     with Janitor() as janitor, DockerHost(janitor) as host:
-        say("starting the containers")
+        teller.say("starting the containers")
         with Shop(host, compose.load(EXAMPLE / "compose.yaml")) as shop:
             report.topology(paper, Scenario(NAME, "", shop.world.workloads, (), PROBES))
             report.intents(paper, documents("shop.yaml"))
@@ -147,55 +141,10 @@ def run(paper: report.Paper, say: Callable[[str], None]) -> list[Phase]:
             phases.append(shop.measure("nobody pings the database any more"))
             report.matrix(paper, phases[1])
             report.changes(paper, phases[0], phases[1])
-            say("taking everything down")
+            teller.say("taking everything down")
         host.check()
-    return phases
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run the demonstration in a sandbox; return the exit code, as those of the other scenarios."""
-    why = docker_host.missing()
-    if why is not None:
-        sys.stderr.write(f"demo: {why}\n")
-        return UNUSABLE
-    if not sandbox.is_inside():
-        return docker_host.run_inside(sandbox.python("mininet_scenarios.docker_shop", arguments))
-    sandbox.enter()
-    as_json = "--json" in arguments
-    paper = report.Paper(sys.stderr, colours=sys.stderr.isatty()) if as_json else report.to_terminal()
-    started = time.monotonic()
-
-    def say(text: str) -> None:
-        paper.line(paper.painted(report.DIM, f"[{time.monotonic() - started:5.1f} s] {text}"))
-
-    try:
-        phases = run(paper, say)
-    except FAILURES as error:
-        sys.stderr.write(f"demo: failed: {error}\n")
-        return FAILED
     verdicts = [one.as_intended for phase in phases for one in phase.cells]
-    if as_json:
-        sys.stdout.write(json.dumps(summary(phases)) + "\n")
-    else:
-        paper.line(f"demo: {sum(verdicts)}/{len(verdicts)} cells as intended")
-    return 0 if verdicts and all(verdicts) else FAILED
+    return Told(NAME, verdicts, {"phases": summary.of_phases(phases)})
 
 
-def summary(phases: Sequence[Phase]) -> Mapping[str, object]:
-    """Return the result as JSON: counts, and every cell that was not as intended."""
-    found = [
-        {
-            "title": phase.title,
-            "cells": len(phase.cells),
-            "open": sum(one.measured.outcome == "open" for one in phase.cells),
-            "unintended": [
-                f"{one.cell}: {one.measured}, not {one.expected}" for one in phase.cells if not one.as_intended
-            ],
-        }
-        for phase in phases
-    ]
-    return {"scenario": NAME, "phases": found}
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+SHOW = Show(docker_host.missing, run, docker_host.run_inside)

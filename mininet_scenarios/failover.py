@@ -6,22 +6,17 @@ flows. It is measured with datagrams before, while the wire is broken, and after
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import json
-import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
-from mininet_scenarios import private_ovs, sandbox
+from mininet_scenarios import private_ovs
 from mininet_scenarios.datagrams import Stream, unintended
 from mininet_scenarios.fabric import FAT_TREE_EDGES, FabricSite, fat_tree
 from mininet_scenarios.janitor import Janitor
-from mininet_scenarios.shell import CommandError
+from mininet_scenarios.show import Show, Teller, Told
 
 NAME = "fat_tree_failover"
-FAILED, UNUSABLE = 1, 2
 ALLOWED_S = 0.1
 """Longest outage of a stream when a wire breaks."""
 PORTS = (5001, 5002)
@@ -49,27 +44,13 @@ rules: [{action: allow, services: [udp/6000-6099]}]
 """
 
 
-class Outcome(NamedTuple):
-    """What was measured."""
-
-    wrong: list[str]
-    """Cells that were not as intended."""
-    cells: int
-    outages_s: list[float]
-    """Longest time of each stream's datagrams that were lost while the wire broke."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether all was as intended."""
-        return not self.wrong and max(self.outages_s) <= ALLOWED_S
-
-
-def run(say: Callable[[str], None]) -> Outcome:
+def run(teller: Teller) -> Told:
     """Run the scenario inside a sandbox.
 
     Raises:
         CommandError, OSError, TimeoutError: a part does not start, or does not settle.
     """
+    say = teller.say
     with Janitor() as janitor:
         say("starting twenty switches in a fat tree, and the controller")
         site = FabricSite(janitor, fat_tree(), FAT_TREE_EDGES)
@@ -92,7 +73,11 @@ def run(say: Callable[[str], None]) -> Outcome:
             wrong, cells = wrong + more, cells + count
         for ovs in site.switches.values():
             ovs.check()
-        return Outcome(wrong, cells, outages)
+    for text in wrong:
+        teller.paper.line(f"not as intended: {text}")
+    verdicts = [False] * len(wrong) + [True] * (cells - len(wrong))
+    details = {"unintended": wrong, "outages_ms": [round(s * 1000, 1) for s in outages]}
+    return Told(NAME, verdicts, details, passed=max(outages) <= ALLOWED_S)
 
 
 def _measure(site: FabricSite, title: str, say: Callable[[str], None]) -> tuple[list[str], int]:
@@ -117,47 +102,4 @@ def _break(site: FabricSite, say: Callable[[str], None]) -> list[float]:
     return outages
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the scenario in a sandbox; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mininet_scenarios.failover", description=__doc__)
-    parser.add_argument("--scenario", choices=[NAME], default=NAME)
-    parser.add_argument("--json", action="store_true", help="write the result as one JSON object")
-    asked = parser.parse_args(list(arguments))
-    missing = private_ovs.missing()
-    if missing is not None:
-        sys.stderr.write(f"demo: {missing}\n")
-        return UNUSABLE
-    if not sandbox.is_inside():
-        return sandbox.run_inside(sandbox.python("mininet_scenarios.failover", arguments))
-    sandbox.enter()
-    started = time.monotonic()
-    output = sys.stderr if asked.json else sys.stdout
-
-    def say(text: str) -> None:
-        output.write(f"[{time.monotonic() - started:5.1f} s] {text}\n")
-        output.flush()
-
-    try:
-        outcome = run(say)
-    except (CommandError, OSError, RuntimeError) as error:
-        sys.stderr.write(f"demo: failed: {error}\n")
-        return FAILED
-    _tell(outcome, as_json=asked.json)
-    return 0 if outcome.passed else FAILED
-
-
-def _tell(outcome: Outcome, *, as_json: bool) -> None:
-    good = outcome.cells - len(outcome.wrong)
-    if as_json:
-        outages = [round(s * 1000, 1) for s in outcome.outages_s]
-        body: dict[str, Any] = {"scenario": NAME, "passed": outcome.passed, "cells": outcome.cells, "as_intended": good,
-                                "unintended": outcome.wrong, "outages_ms": outages}  # fmt: skip
-        sys.stdout.write(json.dumps(body) + "\n")
-        return
-    for text in outcome.wrong:
-        sys.stdout.write(f"not as intended: {text}\n")
-    sys.stdout.write(f"demo: {good}/{outcome.cells} cells as intended\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+SHOW = Show(private_ovs.missing, run)

@@ -9,27 +9,23 @@ switches, and documents bind the hosts to the others.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from mininet.net import Mininet
 from mininet.node import OVSSwitch, RemoteController
 from mininet.topo import LinearTopo, Topo
 from mininet.topolib import TreeTopo
 
-from mininet_scenarios import sandbox, shell
+from mininet_scenarios import shell, system_mininet
 from mininet_scenarios.controller import Controller, Settings
 from mininet_scenarios.fabric import FAT_TREE_EDGES, FabricHost, fat_tree, ring
-from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.private_ovs import PrivateOvs
 from mininet_scenarios.rest import RestError
 from mininet_scenarios.scenario import Document
+from mininet_scenarios.standing import Standing
 
 NETWORK = "lan"
 SETTLE_S = 40.0
@@ -60,45 +56,30 @@ TOPOLOGIES: Mapping[str, Callable[[], Topo]] = {
 """Two of Mininet's own, and two that it does not have."""
 
 
-class MininetFabric:
-    """A topology in Mininet with the real controller. A context manager; use it inside `sandbox` only."""
+class MininetFabric(Standing):
+    """A topology in Mininet with the real controller. Use it inside `sandbox` only."""
 
     def __init__(self, topo: Topo) -> None:
-        if not sandbox.is_inside():
-            raise RuntimeError("Mininet needs a sandbox: start it with sandbox.run_inside")
-        self._stack = contextlib.ExitStack()
-        self.janitor = self._stack.enter_context(Janitor())
+        super().__init__()
         self.ovs = PrivateOvs(self.janitor, isolated=False)
-        # Else Mininet would write to the machine's `fs.file-max` and `kernel.pty.max`.
-        Mininet.inited = True
-        self.ovs.start()
-        os.environ.update(self.ovs.env)
-        switch = functools.partial(OVSSwitch, datapath="user", protocols="OpenFlow14")
-        self.net = Mininet(topo=topo, switch=switch, controller=None, build=False, ipBase="10.0.0.0/24")
+        self._topo = topo
+        self.net: Any  # Mininet has no types
         self.hosts: dict[str, FabricHost] = {}
         self.controller: Controller
 
-    def __enter__(self) -> Self:
-        try:
-            self._build()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if kind is not None:
-            sys.stderr.write(f"--- the controller's last words\n{shell.read_tail(self.controller.log)}\n")
-        with self._stack:
-            if kind is None:
-                self.ovs.check()
+    def _switches(self) -> Iterable[PrivateOvs]:
+        return [self.ovs]
 
     def _build(self) -> None:
+        self.ovs.start()
+        os.environ.update(self.ovs.env)
+        switch = functools.partial(OVSSwitch, datapath="user", protocols="OpenFlow14")
+        self.net = system_mininet.network(self._topo, switch=switch, ipBase="10.0.0.0/24")
         self._stack.callback(self.net.stop)
         self.net.build()
         for host in self.net.hosts:
             self._name(host)
-        self.controller = Controller(self.janitor, self._settings())
+        self.controller = self._controlled(self._settings())
         self.controller.start()
         self.controller.wait()
         self.net.addController("c0", RemoteController, ip="127.0.0.1", port=6653)

@@ -2,70 +2,46 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 import time
-from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from mininet.net import Mininet
-
-from mininet_scenarios import sandbox, shell
-from mininet_scenarios.agents import Agent
-from mininet_scenarios.controller import Controller, Settings
+from mininet_scenarios import system_mininet
+from mininet_scenarios.agents import Agent, listening
+from mininet_scenarios.controller import Settings
 from mininet_scenarios.expectation import World, initial
-from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.nodes import RingfenceSwitch, ScenarioTopo
 from mininet_scenarios.private_ovs import Daemon, PrivateOvs
 from mininet_scenarios.scenario import Scenario, Step
 from mininet_scenarios.settling import settle
+from mininet_scenarios.standing import Standing
 
 DEAD_S = 2.0
 """How long what was killed stays so."""
 
 
-def _mininet(scenario: Scenario) -> Mininet:
-    # Else Mininet would write to the machine's `fs.file-max` and `kernel.pty.max`.
-    Mininet.inited = True
-    return Mininet(topo=ScenarioTopo(scenario=scenario), controller=None, build=False)
-
-
-class Ground:
-    """A private Open vSwitch, a scenario's workloads in Mininet, an agent in each. A context manager.
+class Ground(Standing):
+    """A private Open vSwitch, a scenario's workloads in Mininet, an agent in each.
 
     Use it inside `sandbox` only. Who makes the bridge is up to the subclass.
     """
 
     def __init__(self, scenario: Scenario) -> None:
-        if not sandbox.is_inside():
-            raise RuntimeError("a scenario's network needs a sandbox: start it with sandbox.run_inside")
+        super().__init__()
         self.scenario = scenario
         self.agents: dict[str, Agent] = {}
-        self._stack = contextlib.ExitStack()
-        self.janitor = self._stack.enter_context(Janitor())
         self.ovs = PrivateOvs(self.janitor, isolated=False)
 
-    def __enter__(self) -> Self:
-        try:
-            self._build()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        with self._stack:
-            if kind is None:
-                self.ovs.check()
+    def _switches(self) -> Iterable[PrivateOvs]:
+        return [self.ovs]
 
     def _build(self) -> None:
         self.ovs.start()
         # Mininet runs ovs-vsctl without options; from here on that means the private instance.
         os.environ.update(self.ovs.env)
         self._begin_bridge()
-        self.mininet = _mininet(self.scenario)
+        self.mininet = system_mininet.network(ScenarioTopo(scenario=self.scenario))
         self._stack.callback(self.mininet.stop)
         self.mininet.build()
         self._await_bridge()
@@ -83,11 +59,8 @@ class Ground:
         """Return when whoever makes the bridge is ready; ports come next."""
 
     def _agent(self, name: str) -> Agent:
-        ports: dict[str, list[int]] = {}
-        for probe in self.scenario.probes:
-            ports.setdefault(probe.protocol, []).append(probe.port)
         workload = self.scenario.workloads[name]
-        return Agent(name, self.mininet[name].launch, workload.addresses, ports=ports)
+        return Agent(name, self.mininet[name].launch, workload.addresses, ports=listening(self.scenario.probes))
 
     @property
     def switch(self) -> RingfenceSwitch:
@@ -102,12 +75,7 @@ class ScenarioNetwork(Ground):
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
         self.world: World = initial(scenario)
-        self.controller = Controller(self.janitor, Settings(self.ovs.db_target, scenario.bridge))
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if kind is not None:
-            sys.stderr.write(f"--- the controller's last words\n{shell.read_tail(self.controller.log)}\n")
-        super().__exit__(kind, error, tb)
+        self.controller = self._controlled(Settings(self.ovs.db_target, scenario.bridge))
 
     def _begin_bridge(self) -> None:
         self.controller.start()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
 
 from mininet_scenarios.conversing import TalkResult
 from mininet_scenarios.measuring import Compared, ComparedFrame
 from mininet_scenarios.rating import Rated
-from mininet_scenarios.runner import Phase
+from mininet_scenarios.runner import Phase, Result
 from mininet_scenarios.scenario import Document, Scenario, Workload
 from mininet_scenarios.streaming import StreamResult
 
@@ -187,7 +186,19 @@ def _outcome(one: Compared) -> str:
 # -- frames and streams -----------------------------------------------------------------------
 
 
-def frames(paper: Paper, compared: Sequence[ComparedFrame]) -> None:
+def beside_cells(paper: Paper, result: Result) -> None:
+    """Write what else than cells was measured, if anything."""
+    if result.frames:
+        _frames(paper, result.frames)
+    if result.streams:
+        _streams(paper, result.streams)
+    if result.talks:
+        _talks(paper, result.talks)
+    if result.rated:
+        _rated(paper, result.rated)
+
+
+def _frames(paper: Paper, compared: Sequence[ComparedFrame]) -> None:
     """Write how many raw frames arrived, and each that did so against the intents."""
     arrived = sum(bool(one.arrived) for one in compared)
     paper.heading(f"Raw frames: {len(compared)} sent, {arrived} arrived")
@@ -197,7 +208,7 @@ def frames(paper: Paper, compared: Sequence[ComparedFrame]) -> None:
         paper.line(paper.painted(RED, text))
 
 
-def streams(paper: Paper, results: Sequence[StreamResult]) -> None:
+def _streams(paper: Paper, results: Sequence[StreamResult]) -> None:
     """Write what became of each stream."""
     paper.heading("Streams of datagrams during the changes")
     for one in results:
@@ -206,7 +217,7 @@ def streams(paper: Paper, results: Sequence[StreamResult]) -> None:
         paper.line(text if one.as_intended else paper.painted(RED, text + "   NOT AS INTENDED"))
 
 
-def talks(paper: Paper, results: Sequence[TalkResult]) -> None:
+def _talks(paper: Paper, results: Sequence[TalkResult]) -> None:
     """Write what became of each connection that was open during a move."""
     paper.heading(
         "Open connections over moves: the side that did not open speaks, then the one that did, then the other"
@@ -217,7 +228,7 @@ def talks(paper: Paper, results: Sequence[TalkResult]) -> None:
         paper.line(text if one.as_intended else paper.painted(RED, text + "   NOT AS INTENDED"))
 
 
-def rated(paper: Paper, results: Sequence[Rated]) -> None:
+def _rated(paper: Paper, results: Sequence[Rated]) -> None:
     """Write how fast each transfer was, and what mirrors got of it."""
     paper.heading("Transfers: megabits a second, and packets that mirrors got")
     for one in results:
@@ -225,8 +236,3 @@ def rated(paper: Paper, results: Sequence[Rated]) -> None:
         rate = rate if one.queue else f"{one.measured / MEGA:>8.1f} in no queue"
         text = f"  {one.title:<64} {rate}, {one.copied} to {one.mirror or 'no mirror'}"
         paper.line(text if one.as_intended else paper.painted(RED, text + "   NOT AS INTENDED"))
-
-
-def to_terminal() -> Paper:
-    """Return standard output; colours only if it is a terminal."""
-    return Paper(sys.stdout, colours=sys.stdout.isatty())

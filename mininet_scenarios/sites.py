@@ -5,26 +5,23 @@ Offers what `network.ScenarioNetwork` offers, so that a run is the same. Needs n
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
-from mininet_scenarios import namespaces, sandbox, shell, site_host
-from mininet_scenarios.agents import Agent
-from mininet_scenarios.controller import Controller, Settings
+from mininet_scenarios import namespaces, site_host
+from mininet_scenarios.agents import Agent, listening
+from mininet_scenarios.controller import Settings
 from mininet_scenarios.expectation import World, initial
-from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.namespaces import Nic
 from mininet_scenarios.network import ScenarioNetwork
-from mininet_scenarios.private_ovs import Daemon
+from mininet_scenarios.private_ovs import Daemon, PrivateOvs
 from mininet_scenarios.rest import RestError
 from mininet_scenarios.routes import ANYWHERE, Routes, strangers
 from mininet_scenarios.scenario import Scenario, Step
 from mininet_scenarios.settling import settle
 from mininet_scenarios.site_host import CONTROLLER, SiteHost
+from mininet_scenarios.standing import Standing
 
 WORKLOAD_MTU = 1400
 """Leaves room for any tunnel's header in the underlay."""
@@ -33,23 +30,20 @@ FAULT_S = 2.0
 """How long what is broken stays so."""
 
 
-class SiteNetwork:
-    """Hosts, workloads, controller. A context manager; use it inside `sandbox` only."""
+class SiteNetwork(Standing):
+    """Hosts, workloads, controller. Use it inside `sandbox` only."""
 
     def __init__(self, scenario: Scenario) -> None:
-        if not sandbox.is_inside():
-            raise RuntimeError("a scenario's network needs a sandbox: start it with sandbox.run_inside")
+        super().__init__()
         self.scenario = scenario
         self.agents: dict[str, Agent] = {}
-        self._stack = contextlib.ExitStack()
-        self.janitor = self._stack.enter_context(Janitor())
         self.world: World = initial(scenario)
         self.hosts = {
             name: SiteHost(self.janitor, name, number, scenario.bridge) for number, name in enumerate(scenario.hosts, 1)
         }
         self.places = {name: self.janitor.netns() for name in scenario.workloads}
         """Namespaces of the workloads."""
-        self.controller = Controller(self.janitor, self._settings())
+        self.controller = self._controlled(self._settings())
         self._stale = self._stale_step = ""
 
     def _settings(self) -> Settings:
@@ -63,21 +57,8 @@ class SiteNetwork:
         }
         return Settings(targets[0], self.scenario.bridge, more=more)
 
-    def __enter__(self) -> Self:
-        try:
-            self._build()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if kind is not None:
-            sys.stderr.write(f"--- the controller's last words\n{shell.read_tail(self.controller.log)}\n")
-        with self._stack:
-            if kind is None:
-                for host in self.hosts.values():
-                    host.ovs.check()
+    def _switches(self) -> Iterable[PrivateOvs]:
+        return [host.ovs for host in self.hosts.values()]
 
     def _build(self) -> None:
         site_host.prepare()
@@ -107,10 +88,7 @@ class SiteNetwork:
             ),
             netns,
         )
-        ports: dict[str, list[int]] = {}
-        for probe in self.scenario.probes:
-            ports.setdefault(probe.protocol, []).append(probe.port)
-        agent = Agent(name, self._launcher(netns), workload.addresses, ports=ports)
+        agent = Agent(name, self._launcher(netns), workload.addresses, ports=listening(self.scenario.probes))
         self.agents[name] = agent
         self._stack.callback(agent.close)
 

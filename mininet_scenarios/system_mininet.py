@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 DIST_PACKAGES = Path("/usr/lib/python3/dist-packages")
 
@@ -34,6 +35,15 @@ def missing() -> str | None:
     if importlib.util.find_spec("mininet") is None:
         return "needs Mininet 2.3: run `make setup` (Debian package mininet)"
     return None
+
+
+def network(topo: object, **options: object) -> Any:  # noqa: ANN401 - Mininet has no types
+    """Return a Mininet of this topology, not built, without a controller; `options` are Mininet's."""
+    from mininet.net import Mininet
+
+    # Else Mininet would write to the machine's `fs.file-max` and `kernel.pty.max`.
+    Mininet.inited = True
+    return Mininet(topo=topo, controller=None, build=False, **options)
 
 
 def install() -> None:

@@ -72,8 +72,10 @@ def test_whatever_ends_the_demo(room, number, part):
     moment = f"{number.name} after {delay_s} s"
     mark = f"{os.getpid()}-{number}-{delay_s}"
     before = things(room)
+    # What is started in a shell's background would ignore SIGINT, and come to its end.
+    minded = ["env", "--default-signal=INT", sys.executable, "-m", "mininet_scenarios.demo"]
     demo = subprocess.Popen(
-        [*room, sys.executable, "-m", "mininet_scenarios.demo"],
+        [*room, *minded],
         cwd=PROJECT,
         env={**os.environ, "RINGFENCE_TEST": mark, "TMPDIR": "/run/tmp"},
         stdout=subprocess.DEVNULL,
@@ -83,6 +85,6 @@ def test_whatever_ends_the_demo(room, number, part):
     time.sleep(delay_s)
     assert processes(f"RINGFENCE_TEST={mark}")
     demo.send_signal(number)
-    demo.wait(GONE_WITHIN_S)
+    assert demo.wait(GONE_WITHIN_S), f"{moment}: it went on"
     assert stay_gone(f"RINGFENCE_TEST={mark}"), moment
     assert things(room) == before, moment
