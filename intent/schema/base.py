@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from intent.schema.loading import Raw
@@ -26,28 +26,35 @@ class Part(BaseModel):
 
 
 class DocumentBase(Part):
-    """What every kind has. `origin` says where it was read, and is no part of its value."""
+    """What every kind has. Where it was read, and what it means, are no part of its value."""
 
-    _origin: Raw | None = PrivateAttr(default=None)
-    _meaning: object = PrivateAttr(default=None)
+    __slots__ = ("_meaning", "_origin")
+    # Slots that may be unset, not pydantic's private attributes: those take as long to make as the document.
+
+    def read_from(self, origin: Raw | None, meaning: object = None) -> Self:
+        """Note where the document was read, and what it means if that is known."""
+        object.__setattr__(self, "_origin", origin)
+        object.__setattr__(self, "_meaning", meaning)
+        return self
 
     def meaning(self, convert: Callable[[Self], M]) -> M:
         """Return what `convert` makes of the document, once: a document is immutable, an apply reads all of them."""
-        if self._meaning is None:
-            self._meaning = convert(self)
-        return cast("M", self._meaning)
+        meaning = getattr(self, "_meaning", None)
+        if meaning is None:
+            meaning = convert(self)
+            object.__setattr__(self, "_meaning", meaning)
+        return cast("M", meaning)
 
     def problem(self, place: Place, message: str, remedy: str) -> Problem:
         """Return a problem at a place of this document."""
         top = f"{getattr(self, 'kind', '')}/{getattr(self, 'name', '')}"
-        source, line = ("", None) if self._origin is None else (self._origin.source, self._origin.line_of(place))
+        origin: Raw | None = getattr(self, "_origin", None)
+        source, line = ("", None) if origin is None else (origin.source, origin.line_of(place))
         return Problem(path_of(top, place), message, remedy, source, line)
 
     def detached(self) -> Self:
         """Return the document without its origin, which keeps the whole text's values alive."""
-        copy = self.model_copy()
-        copy._origin = None  # noqa: SLF001 (a copy of its own)
-        return copy
+        return self.model_copy().read_from(None, getattr(self, "_meaning", None))
 
 
 class BindingDoc(Part):
@@ -59,7 +66,7 @@ class BindingDoc(Part):
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
-        given = (self.iface_id is not None, self.bridge is not None, self.interface is not None)
-        if given not in ((True, False, False), (False, True, True)):
+        plugged = self.bridge is not None
+        if plugged is not (self.interface is not None) or plugged is (self.iface_id is not None):
             raise refusal("the binding is not one place", "give `ifaceId`, or both `bridge` and `interface`")
         return self

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from ipaddress import ip_address, ip_network
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from intent.model import DEFAULT_TIERS, Intents, Tier
 from intent.schema import convert
@@ -23,11 +23,13 @@ from intent.schema.documents import (
     TiersDoc,
     UplinkDoc,
 )
+from intent.schema.dump import AnyRule
 from intent.schema.handling import MAX_QUEUES, MirrorDoc, QueueDoc
 from intent.schema.holding import shared_things
 from intent.schema.problems import MAX_PROBLEMS, DocumentError, Place, Problem, did_you_mean, echo
 from intent.schema.references import reference_problems
 from intent.schema.routing import Plan, routing_problems
+from intent.schema.scalars import parse_address, parse_block
 from topology.frozen import frozen
 
 D = TypeVar("D", bound=Document)
@@ -106,6 +108,9 @@ class _Site:
 
     def __init__(self, documents: Iterable[Document]) -> None:
         self.documents = list(documents)
+        self._kinds: dict[type, list[Document]] = {}
+        for document in self.documents:
+            self._kinds.setdefault(type(document), []).append(document)
         self.networks = self._named(NetworkDoc)
         self.groups = self._named(GroupDoc)
         self.services = self._named(ServiceDoc)
@@ -122,8 +127,12 @@ class _Site:
         self.known_services: Collection[str] = self.services
         self.tiers: tuple[Tier, ...] = DEFAULT_TIERS if listed is None else convert.tiers(listed)
 
+    @functools.cached_property
+    def _tier_names(self) -> frozenset[str]:
+        return frozenset(tier.name for tier in self.tiers)
+
     def _named(self, kind: type[D]) -> dict[str, D]:
-        return {doc.name: doc for doc in self.documents if isinstance(doc, kind)}
+        return {doc.name: doc for doc in cast("list[D]", self._kinds.get(kind, []))}
 
     def problems(self) -> Iterator[Problem]:
         yield from _duplicates(self.documents)
@@ -137,14 +146,14 @@ class _Site:
 
     def problems_of(self, doc: Document) -> Iterator[Problem]:
         """Yield what is wrong with one document, given the others."""
-        if isinstance(doc, GroupDoc):
+        if isinstance(doc, EndpointDoc):
+            yield from self._endpoint(doc)
+        elif isinstance(doc, PolicyDoc):
+            yield from self._policy(doc)
+        elif isinstance(doc, GroupDoc):
             yield from self._peers(doc, ("members",), doc.members)
         elif isinstance(doc, ServiceDoc):
             yield from self._services(doc, ("matches",), doc.matches)
-        elif isinstance(doc, PolicyDoc):
-            yield from self._policy(doc)
-        elif isinstance(doc, EndpointDoc):
-            yield from self._endpoint(doc)
         elif isinstance(doc, TiersDoc):
             for index, name in _repeated([tier.name for tier in doc.tiers]):
                 yield doc.problem(("tiers", index, "name"), f"the tier `{name}` is listed twice", "keep one")
@@ -152,37 +161,41 @@ class _Site:
     # -- references ---------------------------------------------------------------------------
 
     def _policy(self, doc: PolicyDoc) -> Iterator[Problem]:
-        names = [tier.name for tier in self.tiers]
-        if doc.tier not in names:
+        if doc.tier not in self._tier_names:
+            names = [tier.name for tier in self.tiers]
             remedy = did_you_mean(doc.tier, names, f"the tiers are {', '.join(names)}")
             yield doc.problem(("tier",), f"there is no tier `{doc.tier}`", remedy)
-        elif not any(getattr(doc, field) for field in _RULE_LISTS) and not self._isolates(doc):
+        elif not (doc.rules or doc.ingress or doc.egress or self._isolates(doc)):
             message = f"the policy has no rules and the tier `{doc.tier}` does not isolate: it would do nothing"
             yield doc.problem((), message, "add `ingress` or `egress`, or choose an isolating tier")
         for field in _RULE_LISTS:
-            rules = getattr(doc, field) or ()
-            for index, rule in enumerate(rules):
-                yield from self._peers(doc, (field, index, "from"), getattr(rule, "from_", None) or ())
-                yield from self._peers(doc, (field, index, "to"), getattr(rule, "to", None) or ())
-                yield from self._services(doc, (field, index, "services"), rule.services or ())
-                for what, known in self.known_handling.items():
-                    if (name := getattr(rule, what)) is not None and name not in known:
-                        yield _unknown(doc, (field, index, what), what, name, known)
+            for index, rule in enumerate(getattr(doc, field) or ()):
+                yield from self._rule(doc, rule, (field, index))
         yield from _repeated_rules(doc)
+
+    def _rule(self, doc: PolicyDoc, rule: AnyRule, place: Place) -> Iterator[Problem]:
+        for end in ("from_", "to"):
+            if peers := getattr(rule, end, None):
+                yield from self._peers(doc, (*place, end.rstrip("_")), peers)
+        if rule.services:
+            yield from self._services(doc, (*place, "services"), rule.services)
+        for what, known in self.known_handling.items():
+            if (name := getattr(rule, what)) is not None and name not in known:
+                yield _unknown(doc, (*place, what), what, name, known)
 
     def _isolates(self, doc: PolicyDoc) -> bool:
         return any(tier.isolating for tier in self.tiers if tier.name == doc.tier)
 
     def _peers(self, doc: Document, place: Place, peers: Sequence[PeerDoc]) -> Iterator[Problem]:
         for index, peer in enumerate(peers):
-            here = (*place, index)
             if peer.group is not None and peer.group not in self.known_groups:
-                yield _unknown(doc, (*here, "group"), "group", peer.group, self.known_groups)
-            yield from _outside_block(doc, here, peer)
+                yield _unknown(doc, (*place, index, "group"), "group", peer.group, self.known_groups)
+            elif peer.except_ is not None:
+                yield from _outside_block(doc, (*place, index), peer)
 
     def _services(self, doc: Document, place: Place, items: Sequence[str | ServiceReference]) -> Iterator[Problem]:
         for index, item in enumerate(items):
-            if isinstance(item, ServiceReference) and item.service not in self.known_services:
+            if not isinstance(item, str) and item.service not in self.known_services:
                 yield _unknown(doc, (*place, index, "service"), "service", item.service, self.known_services)
 
     # -- endpoints ----------------------------------------------------------------------------
@@ -194,9 +207,9 @@ class _Site:
         if network is None:
             yield _unknown(doc, ("network",), "network", doc.network, self.networks)
         elif network.subnets is not None:
-            subnets = [ip_network(text) for text in network.subnets]
+            subnets = [parse_block(text) for text in network.subnets]
             for index, text in enumerate(doc.addresses or ()):
-                if not any(ip_address(text) in subnet for subnet in subnets):
+                if not any(parse_address(text) in subnet for subnet in subnets):
                     message = f"{text} lies in no subnet of the network `{network.name}`"
                     remedy = f"choose one in {', '.join(network.subnets)}, or add its subnet to the network"
                     yield doc.problem(("addresses", index), message, remedy)
@@ -209,7 +222,7 @@ def _unknown(doc: Document, place: Place, what: str, name: str, known: Iterable[
 
 def _outside_block(doc: Document, place: Place, peer: PeerDoc) -> Iterator[Problem]:
     for index, text in enumerate(peer.except_ or ()):
-        block, inside = ip_network(peer.cidr or text), ip_network(text)
+        block, inside = parse_block(peer.cidr or text), parse_block(text)
         if block.version != inside.version or not inside.subnet_of(block):  # type: ignore[arg-type]  # same version
             yield doc.problem((*place, "except", index), f"{text} is not inside {block}", "leave it out")
 
@@ -229,6 +242,8 @@ def _repeated_rules(doc: PolicyDoc) -> Iterator[Problem]:
         for index, rule in enumerate(getattr(doc, field) or ())
         if rule.name is not None
     ]
+    if len(named) < 2:  # noqa: PLR2004 - to be the same
+        return
     for index, name in _repeated(name for _, name in named):
         yield doc.problem(named[index][0], f"another rule is named `{name}`", "give each rule its own name, or none")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from ipaddress import ip_address, ip_network
+from functools import lru_cache
 
 from intent.model import (
     Action,
@@ -58,6 +58,7 @@ from intent.schema.documents import (
 )
 from intent.schema.dump import AnyRule, rule_names
 from intent.schema.handling import MirrorDoc, QueueDoc
+from intent.schema.scalars import CACHED, parse_address, parse_block
 from intent.schema.services import parse_forwarded, parse_match, parse_named_port
 from topology.model import NamedPort
 
@@ -69,17 +70,17 @@ def network(doc: NetworkDoc) -> Network:
     return Network(
         name=doc.name,
         posture=Posture(doc.posture),
-        subnets=tuple(ip_network(text) for text in doc.subnets or ()),
+        subnets=tuple(parse_block(text) for text in doc.subnets or ()),
         dhcp_server=doc.dhcp_server,
         learn=frozenset(doc.learn or ()),
         learn_limit=doc.learn_limit,
-        gateways=tuple(sorted(map(ip_address, doc.gateways or ()), key=lambda a: a.version)),
+        gateways=tuple(sorted(map(parse_address, doc.gateways or ()), key=lambda a: a.version)),
         multicast=tuple(_multicast(each) for each in doc.multicast or ()),
     )
 
 
 def _multicast(doc: MulticastDoc) -> MulticastGroup:
-    return MulticastGroup(ip_address(doc.group), _selector(doc.members.labels, doc.members.expressions))
+    return MulticastGroup(parse_address(doc.group), _selector(doc.members.labels, doc.members.expressions))
 
 
 def group(doc: GroupDoc) -> Group:
@@ -94,10 +95,12 @@ def service(doc: ServiceDoc) -> Service:
 
 def endpoint(doc: EndpointDoc) -> EndpointIntent:
     """Return the endpoint a document declares."""
-    ports = (NamedPort(name, *parse_named_port(text)) for name, text in sorted(doc.ports.items()))
+    ports = [NamedPort(name, *parse_named_port(text)) for name, text in sorted(doc.ports.items())]
     addresses = None
     if doc.addresses is not None:
-        addresses = tuple(sorted(map(ip_address, doc.addresses), key=lambda a: (a.version, int(a))))
+        addresses = tuple(map(parse_address, doc.addresses))
+        if len(addresses) > 1:
+            addresses = tuple(sorted(addresses, key=lambda a: (a.version, int(a))))
     where = _binding(doc.binding)
     return EndpointIntent(doc.name, where, doc.network, dict(doc.labels), doc.mac, addresses, tuple(ports))
 
@@ -109,15 +112,16 @@ def router(doc: RouterDoc) -> Router:
 
 def uplink(doc: UplinkDoc) -> Uplink:
     """Return the uplink a document declares."""
-    return Uplink(doc.name, _binding(doc.binding), doc.next_hop, tuple(map(ip_address, doc.snat or ())), _forwards(doc))
+    snat = tuple(map(parse_address, doc.snat or ()))
+    return Uplink(doc.name, _binding(doc.binding), doc.next_hop, snat, _forwards(doc))
 
 
 def _forwards(doc: UplinkDoc) -> tuple[PortForward, ...]:
     found = []
     for forward in doc.forwards or ():
-        to = forward.to.endpoint if forward.to.address is None else ip_address(forward.to.address)
+        to = forward.to.endpoint if forward.to.address is None else parse_address(forward.to.address)
         held = parse_forwarded(forward.service)
-        found.append(PortForward(ip_address(forward.address), *held, to or "", forward.to_port))
+        found.append(PortForward(parse_address(forward.address), *held, to or "", forward.to_port))
     return tuple(found)
 
 
@@ -159,17 +163,16 @@ def policy(doc: PolicyDoc) -> Policy:
 
 def directions(doc: PolicyDoc) -> frozenset[Direction]:
     """Return the directions of a one-sided policy: those it says, else those it has rules for."""
+    if doc.subject is None:
+        return frozenset()
     if doc.directions is not None:
         return frozenset(Direction(text) for text in doc.directions)
     return frozenset(d for d in Direction if getattr(doc, d.value) is not None)
 
 
 def _rules(doc: PolicyDoc) -> tuple[Rule, ...]:
-    sides: list[tuple[Direction | None, Sequence[AnyRule]]] = [
-        (None, doc.rules or ()),
-        (Direction.INGRESS, doc.ingress or ()),
-        (Direction.EGRESS, doc.egress or ()),
-    ]
+    given = ((None, doc.rules), (Direction.INGRESS, doc.ingress), (Direction.EGRESS, doc.egress))
+    sides: list[tuple[Direction | None, Sequence[AnyRule]]] = [(side, rules) for side, rules in given if rules]
     taken = {rule.name for _, rules in sides for rule in rules if rule.name is not None}
     return tuple(
         _rule(name, rule, side)
@@ -197,12 +200,16 @@ def _peers(docs: Sequence[PeerDoc] | None) -> tuple[Peer, ...] | None:
 
 def _peer(doc: PeerDoc) -> Peer:
     if doc.group is not None:
-        return GroupPeer(doc.group)
+        return _group_peer(doc.group)
     if doc.cidr is not None:
-        return CidrPeer(ip_network(doc.cidr), tuple(ip_network(text) for text in doc.except_ or ()))
+        return CidrPeer(parse_block(doc.cidr), tuple(parse_block(text) for text in doc.except_ or ()))
     if doc.endpoint is not None:
         return EndpointPeer(doc.endpoint)
     return WorldPeer() if doc.world else SelectorPeer(_selector(doc.labels, doc.expressions))
+
+
+_group_peer = lru_cache(CACHED)(GroupPeer)
+"""Rules name the same groups again and again."""
 
 
 def _selector(labels: dict[str, str] | None, expressions: Sequence[ExpressionDoc] | None) -> Selector:

@@ -84,6 +84,9 @@ class PeerDoc(Part):
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
+        said = self.model_fields_set
+        if len(said) == 1 and (self.group or self.cidr):
+            return self  # what nearly all are, told at once
         forms = [form for form in _PEER_FORMS if getattr(self, form) is not None]
         if forms in ([], ["labels", "expressions"]) or len(forms) == 1:
             if not forms:
@@ -102,7 +105,7 @@ class ServiceReference(Part):
 
 
 def _form_of(item: object) -> str:
-    return "<name>" if isinstance(item, dict | ServiceReference) else "<match>"
+    return "<match>" if type(item) is str or not isinstance(item, dict | ServiceReference) else "<name>"
 
 
 ServiceItem = Annotated[
@@ -220,6 +223,9 @@ class ScheduleDoc(Part):
     windows: Few[WindowDoc]
 
 
+_ONE_SIDED = frozenset(("subject", "directions", "ingress", "egress"))
+
+
 class PolicyDoc(DocumentBase):
     """Who may talk to whom. Either `rules`, or `subject` with `ingress` and `egress`."""
 
@@ -246,6 +252,8 @@ class PolicyDoc(DocumentBase):
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
+        if self.rules is not None and self.model_fields_set.isdisjoint(_ONE_SIDED):
+            return self
         one_sided = [f for f in ("directions", "ingress", "egress") if getattr(self, f) is not None]
         if self.subject is None and one_sided:
             raise refusal(f"`{one_sided[0]}` goes with `subject`", "add `subject`, or write `rules`")

@@ -27,8 +27,8 @@ class HandledRule(Part):
 
     @model_validator(mode="after")
     def _allows(self) -> Self:
-        for field in ("queue", "mirror"):
-            if getattr(self, field) is not None and self.action != "allow":
+        for field in () if self.action == "allow" else ("queue", "mirror"):
+            if getattr(self, field) is not None:
                 raise refusal(f"`{field}` goes with `allow`: what is not allowed goes nowhere", f"leave `{field}` out")
         return self
 

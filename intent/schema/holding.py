@@ -14,13 +14,15 @@ Thing: TypeAlias = tuple[str | None, ...]
 
 def shared_things(plugged: Iterable[EndpointDoc | UplinkDoc | MirrorDoc]) -> Iterator[Problem]:
     """Yield a problem for each thing that two have."""
-    holders: dict[Thing, str] = {}
+    holders: dict[Thing, EndpointDoc | UplinkDoc | MirrorDoc] = {}
     for doc in plugged:
-        for place, thing, what in _things(doc):
-            if thing in holders:
-                message = f"{what} is already that of the {holders[thing]}"
+        for place, thing in _things(doc):
+            holder = holders.get(thing)
+            if holder is None:
+                holders[thing] = doc
+            else:
+                message = f"{_shown(thing)} is already that of the {holder.kind.lower()} `{holder.name}`"
                 yield doc.problem(place, message, "give each its own, once")
-            holders.setdefault(thing, f"{doc.kind.lower()} `{doc.name}`")
 
 
 class Holders:
@@ -59,16 +61,23 @@ def _key(document: Document | None) -> tuple[str, str]:
 
 def _all_things(document: Document | None) -> Iterator[Thing]:
     if isinstance(document, EndpointDoc | UplinkDoc | MirrorDoc):
-        yield from (thing for _, thing, _ in _things(document))
+        yield from (thing for _, thing in _things(document))
 
 
-def _things(doc: EndpointDoc | UplinkDoc | MirrorDoc) -> Iterator[tuple[Place, Thing, str]]:
+def _things(doc: EndpointDoc | UplinkDoc | MirrorDoc) -> Iterator[tuple[Place, Thing]]:
     binding = doc.binding
-    where = binding.iface_id or f"{binding.bridge}/{binding.interface}"
-    yield ("binding",), ("binding", binding.iface_id, binding.bridge, binding.interface), f"the binding {echo(where)}"
-    if isinstance(doc, UplinkDoc | MirrorDoc) or doc.network is None:
+    yield ("binding",), ("binding", binding.iface_id, binding.bridge, binding.interface)
+    if not isinstance(doc, EndpointDoc) or doc.network is None:
         return
     if doc.mac is not None:
-        yield ("mac",), ("mac", doc.network, doc.mac), doc.mac
+        yield ("mac",), ("mac", doc.network, doc.mac)
     for index, text in enumerate(doc.addresses or ()):
-        yield ("addresses", index), ("address", doc.network, text), text
+        yield ("addresses", index), ("address", doc.network, text)
+
+
+def _shown(thing: Thing) -> str:
+    what, *where = thing
+    if what != "binding":
+        return str(where[-1])
+    iface_id, bridge, interface = where
+    return f"the binding {echo(iface_id or f'{bridge}/{interface}')}"

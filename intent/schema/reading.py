@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeGuard
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
 from intent.schema.documents import KINDS, Document
 from intent.schema.loading import MAX_BYTES, Breathe, Raw, go_on, load
 from intent.schema.problems import MAX_PROBLEMS, DocumentError, Place, Problem, did_you_mean, echo, path_of
-from intent.schema.scalars import MAX_NAME
+from intent.schema.scalars import MAX_NAME, REASONS
 
 _BREATH = 20
 """Documents between two breaths: a few milliseconds for usual ones."""
@@ -102,11 +103,9 @@ def read_document(raw: Raw) -> Document:
     if model is None:
         raise DocumentError([_kind_problem(raw, kind)])
     try:
-        document = model.model_validate(value)
+        return model.model_validate(value).read_from(raw)
     except ValidationError as error:
         raise DocumentError(_problems(error, model, raw)) from None
-    document._origin = raw  # noqa: SLF001 (the reader is what sets it)
-    return document
 
 
 def _kind_problem(raw: Raw, kind: object) -> Problem:
@@ -169,6 +168,8 @@ _WORDS = {
 
 def _words(detail: Mapping[str, Any], place: Place, model: type[BaseModel]) -> tuple[str, str]:
     """Say in words what pydantic found: (message, remedy)."""
+    if detail["type"] == "string_pattern_mismatch":
+        detail = _reason(detail)
     kind, given, last = detail["type"], echo(detail.get("input")), place[-1] if place else ""
     if kind not in _WORDS:
         return f"{given}: {str(detail['msg'])[:1].lower()}{str(detail['msg'])[1:]}", "correct the value"
@@ -176,6 +177,15 @@ def _words(detail: Mapping[str, Any], place: Place, model: type[BaseModel]) -> t
     values = {"given": given, "last": last, "known": known} | detail.get("ctx", {})
     message, remedy = (template.format_map(values) for template in _WORDS[kind])
     return message, remedy
+
+
+def _reason(detail: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the check behind a pattern says of a string that does not match."""
+    try:
+        REASONS[detail["ctx"]["pattern"]](detail["input"])
+    except PydanticCustomError as error:
+        return {"type": error.type, "input": detail["input"], "ctx": error.context or {}}
+    return detail
 
 
 def _known_fields(place: Place, model: type[BaseModel]) -> str:

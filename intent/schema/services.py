@@ -1,10 +1,11 @@
 """The words for what opens a connection: `tcp/80`, `udp`, `icmp/8/0`, `proto/47`, `any`."""
 
 import re
+from functools import lru_cache
 
 from intent.model import PortName, PortRange, ServiceMatch
 from intent.schema.problems import did_you_mean, echo
-from intent.schema.scalars import refusal
+from intent.schema.scalars import CACHED, refusal
 from topology.packet import ICMP, ICMPV6, SCTP, TCP, UDP
 
 MAX_PORT = 65535
@@ -18,6 +19,7 @@ _NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 _EXAMPLES = "write it as `tcp/80`, `tcp/8000-8099`, `udp`, `icmp/8`, `proto/47` or `any`"
 
 
+@lru_cache(CACHED)
 def parse_match(text: str) -> ServiceMatch:
     """Read one match of a service.
 
@@ -51,6 +53,7 @@ def match_text(match: ServiceMatch) -> str:
     return "/".join(parts)
 
 
+@lru_cache(CACHED)
 def canonical_match(text: str) -> str:
     """Return the canonical words for a match; raises as `parse_match`."""
     return match_text(parse_match(text))
