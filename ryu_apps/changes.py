@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from intent.compiler import diff
+from intent.compiler import Delta, diff
 from intent.compiler.flow import Flow, FlowBody, FlowKey
 from ryu_apps import timers
 from ryu_apps.staging import Sorter
@@ -35,9 +35,22 @@ class Bundle:
         return len(self.foreign) + len(self.changes)
 
 
-def changes_between(actual: Held, desired: Held) -> tuple[Change, ...]:
-    """Return the least that turns `actual` into `desired`, deletions first."""
-    delta = diff(actual, desired)
+class Lead(NamedTuple):
+    """How one program came from another: whoever holds `before` need not look for what is different."""
+
+    before: Actual
+    after: Actual
+    delta: Delta
+    """What `diff` would say of the two."""
+
+
+def changes_between(actual: Held, desired: Held, lead: Lead | None = None) -> tuple[Change, ...]:
+    """Return the least that turns `actual` into `desired`, deletions first.
+
+    `lead` is of use if it tells of these very objects.
+    """
+    known = lead is not None and actual is lead.before and desired is lead.after
+    delta = lead.delta if lead is not None and known else diff(actual, desired)
     gone = [(Command.DELETE_STRICT, Flow(key, actual[key])) for key in delta.deletes]
     put = [(Command.ADD, flow) for flow in (*delta.adds, *delta.changes)]
     return (*gone, *put)

@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from intent.compiler.fabric import GroupSpec
 from intent.compiler.flow import FlowBody, FlowKey, Output
 from intent.compiler.tables import Table
+from ryu_apps.changes import Lead
 from ryu_apps.timers import Timed
 from topology.frozen import FrozenMap, differing
 
@@ -50,6 +51,8 @@ class Desired:
     """Flows speak of the Geneve option, so the switch must know where to keep it."""
     groups: Mapping[int, GroupSpec] = dataclasses.field(default_factory=dict)
     """Groups that the program uses, by number."""
+    lead: Lead | None = None
+    """How the program came from the one before it, where it did."""
 
     def groups_without(self, withheld: frozenset[int]) -> Mapping[int, GroupSpec]:
         """Return the groups that send nothing to the withheld ports."""

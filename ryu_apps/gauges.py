@@ -72,18 +72,19 @@ def grown(last: int, now: int) -> int:
 class Ring:
     """The newest moments, in a fixed piece of memory."""
 
-    __slots__ = ("_count", "_times", "_values")
+    __slots__ = ("_count", "_times", "_values", "newest_at")
 
     def __init__(self) -> None:
+        self.newest_at: float | None = None
         self._times = array("d", bytes(8 * KEPT_MOMENTS))
         self._values = array("Q", bytes(8 * KEPT_MOMENTS * WIDTH))
         self._count = 0
 
-    def put(self, at: float, totals: Sequence[int]) -> None:
+    def put(self, at: float, totals: array[int]) -> None:
         """Add a moment; the oldest goes."""
         place = self._count % KEPT_MOMENTS
-        self._times[place] = at
-        self._values[place * WIDTH : (place + 1) * WIDTH] = array("Q", [value & _MASK for value in totals])
+        self._times[place] = self.newest_at = at
+        self._values[place * WIDTH : (place + 1) * WIDTH] = totals
         self._count += 1
 
     def moments(self) -> Iterator[Moment]:
@@ -96,11 +97,13 @@ class Ring:
 class Gauge:
     """One endpoint."""
 
-    __slots__ = ("at", "device", "minutes", "reasons", "seconds", "seen_at", "since", "totals")
+    __slots__ = ("at", "device", "minutes", "reasons", "row", "seconds", "seen_at", "since", "totals")
 
     def __init__(self, since: float) -> None:
         self.since = self.at = self.seen_at = since
         self.totals = [0] * WIDTH
+        self.row: array[int] | None = None
+        """The totals as a ring has them, until they change."""
         self.reasons: dict[tuple[str, str], int] = {}
         self.device: Device | None = None
         self.seconds: Ring | None = None
@@ -118,10 +121,11 @@ class Gauge:
         self.at = at
         if self.seconds is None or self.minutes is None:
             return
-        self.seconds.put(at, self.totals)
-        newest = next(self.minutes.moments(), None)
-        if newest is None or at - newest.at >= 60.0:  # noqa: PLR2004 - a minute
-            self.minutes.put(at, self.totals)
+        if self.row is None:
+            self.row = array("Q", [value & _MASK for value in self.totals])
+        self.seconds.put(at, self.row)
+        if self.minutes.newest_at is None or at - self.minutes.newest_at >= 60.0:  # noqa: PLR2004 - a minute
+            self.minutes.put(at, self.row)
 
     def rates(self) -> tuple[float, ...]:
         """Return how fast each total grows, a second; zeros before there are two moments."""
@@ -156,18 +160,22 @@ class Gauges:
             gauge = self._gauge(owner.endpoint, at)
             key, counters = (dpid, owner.uid), tuple(port[1:])
             last = self._last.get(key)
+            gauge.seen_at = at
+            if counters == last and gauge.device == (owner.device, counters):
+                gauge.keep(at)  # nothing was counted: the usual case
+                continue
             if last is None and gauge.device is not None and gauge.device.goes_on(owner.device, counters):
                 last = gauge.device.counters  # it moved, and took them along
             for place, before, now in zip(PLACES, last or (0,) * len(counters), counters, strict=True):
                 gauge.totals[place] += grown(before, now)
-            self._last[key], gauge.device = counters, Device(owner.device, counters)
-            gauge.seen_at = at
+            self._last[key], gauge.device, gauge.row = counters, Device(owner.device, counters), None
             gauge.keep(at)
 
     def add(self, at: float, endpoint: str, figure: str, packets: int, why: str = "") -> None:
         """Add packets to a figure of an endpoint, and to the reason of a drop."""
         gauge = self._gauge(endpoint, at)
         gauge.totals[Figures._fields.index(figure)] += packets
+        gauge.row = None
         if why:
             gauge.blame(figure, why, packets)
 
@@ -236,6 +244,7 @@ class Gauges:
             gauge.seen_at = float(seen_at)
             for place, total in zip(places, totals, strict=True):
                 gauge.totals[place] = int(total)
+            gauge.row = None
             gauge.reasons = {(figure, why): int(n) for figure, why, n in reasons}
         for name, (mac, *counters) in kept.get("devices", {}).items():
             if name in found._gauges and len(counters) == len(PLACES):

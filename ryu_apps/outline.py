@@ -8,11 +8,10 @@ however many changes lie between.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import gc
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Self
 
 from intent.compiler import Delta, IdMap
@@ -21,6 +20,8 @@ from intent.compiler.fields import Slice
 from intent.compiler.flow import Flow, FlowBody, FlowKey, OutputReg, Program
 from intent.compiler.verdict import metered
 from intent.model import Intents
+from ryu_apps.changes import Lead
+from ryu_apps.collecting import uncollected
 from ryu_apps.reach import is_clause, output_slices, ports_of
 from topology.frozen import FrozenMap
 from topology.model import Inventory
@@ -39,6 +40,8 @@ class Outline:
     """Flows that end by themselves, by their end."""
     slices: frozenset[Slice]
     """Register slices that some flow outputs to."""
+    lead: Lead | None = dataclasses.field(default=None, compare=False)
+    """The change that led here, where one did."""
 
     @classmethod
     def of(cls, program: Program) -> Self:
@@ -52,9 +55,9 @@ class Outline:
         put = [*delta.adds, *delta.changes]
         gone = [Flow(key, self.program[key]) for key in (*delta.deletes, *(flow.key for flow in delta.changes))]
         program = self.program.but(dict(put), delta.deletes)
-        if any(_outputs_by_register(body) for _, body in (*gone, *put)):
-            return self.of(dict(program.items()))
-        return self._changed(program, gone, put)
+        anew = any(_outputs_by_register(body) for _, body in (*gone, *put))
+        found = self.of(dict(program.items())) if anew else self._changed(program, gone, put)
+        return dataclasses.replace(found, program=program, lead=Lead(self.program, program, delta))
 
     def _changed(
         self,
@@ -135,22 +138,3 @@ class Tracker:
             gc.collect()
             gc.freeze()
         return update.ids
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Let the garbage collector wait, and afterwards pass by what was made.
-
-    What is made here is long, stays, and is in no cycle once it goes; looking at it takes longer than making it.
-    What others made before is looked at first, so that none of their cycles is passed by.
-    """
-    was_enabled = gc.isenabled()
-    if was_enabled:
-        gc.collect(1)
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.freeze()
-            gc.enable()

@@ -22,9 +22,10 @@ from intent.compiler.fabric import wiring
 from intent.inventory import Built, Follower, Grants, Learned
 from intent.model import Intents, Router
 from intent.store.zones import offsets
+from ryu_apps.collecting import is_little, uncollected
 from ryu_apps.convergence import Desired
 from ryu_apps.memory import Draft, Memory
-from ryu_apps.outline import Outline, Tracker, uncollected
+from ryu_apps.outline import Outline, Tracker
 from ryu_apps.precedence import behind
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.whereabouts import Whereabouts
@@ -109,6 +110,7 @@ class Planner:
         self.fabric = NO_FABRIC
         """How switches are wired to each other, as of the newest plan."""
         self._epoch = 0
+        self._planned_site: Site | None = None
         self.planned_revision = 0
         """Newest revision that was compiled."""
         self.failed_revision = -1
@@ -219,7 +221,7 @@ class Planner:
         memory, site, links, now = self._memory, self._site, self._links, datetime.now(UTC)
         dpids = frozenset(b.dpid for b in self.bridges() if b.dpid is not None)
 
-        @uncollected()
+        @uncollected(little=site is self._planned_site and is_little(self.built_from, intents))
         def work() -> tuple[Work, Draft]:
             effective = self._effective(intents, now)
             built = self._follower.build(site, effective, memory.claims, learned, self.grants)
@@ -245,7 +247,7 @@ class Planner:
         before, self.built, self.built_from = self.built, done.built, intents
         self._want(done, before.inventory if before else None)
         self._reconciler.forget(self._reconciler.wanted_switches() - dpids)
-        self.planned_revision = intents.revision
+        self.planned_revision, self._planned_site = intents.revision, site
 
     def _wired(self, built: Built, fabric: Fabric) -> Built:
         """Return what was built with the fabric in it; the same as before where nothing changed."""
@@ -281,7 +283,16 @@ class Planner:
             option = end is not None and end.kind is TunnelKind.GENEVE
             program = outline.program
             wanted[dpid] = Desired(
-                self._epoch, revision, program, ports, of_port, meters, timed, option=option, groups=groups
+                self._epoch,
+                revision,
+                program,
+                ports,
+                of_port,
+                meters,
+                timed,
+                option=option,
+                groups=groups,
+                lead=outline.lead,
             )
         routers = done.intents.routers.values()
         waiting = behind(earlier, done.built.inventory, routers) if earlier else {}

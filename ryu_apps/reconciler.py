@@ -312,13 +312,13 @@ class Worker:
         program = desired.program_without(goal.withheld).but(gone=timers.over(desired.timed, now_s))
         program = sparing.without(program, self._left_out)
         actual = timers.settled(self._actual, program, desired.timed, now_s)
-        whole = Bundle(tuple(self._foreign.foreign), changes.changes_between(actual, program))
+        whole = Bundle(tuple(self._foreign.foreign), changes.changes_between(actual, program, desired.lead))
         try:
             self.session.ensure_meters(desired.meters)
             groups = desired.groups_without(goal.withheld)
             options.ensure(self.session, wanted=desired.option)
             self._groups.ensure(groups)
-            self._commit(changes.stages(whole, actual, program))
+            self._commit(changes.stages(whole, actual, program), whole, program)
             self.session.drop_meters(desired.meters)
             options.drop(self.session, wanted=desired.option)
             self._groups.drop(groups)
@@ -356,12 +356,15 @@ class Worker:
         self._reconciler.note(self._dpid, problem=problem, flows=len(self._actual))
         log.warning("%016x: %s", self._dpid, problem)
 
-    def _commit(self, parts: Iterable[Bundle]) -> None:
-        """Commit one after the other, and note each as it is confirmed; the next is sent before that."""
+    def _commit(self, parts: Iterable[Bundle], whole: Bundle, program: Actual) -> None:
+        """Commit one after the other, and note each as it is confirmed; the next is sent before that.
+
+        With the `whole` of them the switch holds the `program`.
+        """
         sent: collections.deque[Bundle] = collections.deque()
         for result in bundle.commit_all(self.session, _noted(parts, sent)):
             part = sent.popleft()
-            self._actual = changes.applied(self._actual, part.changes)
+            self._actual = program if part is whole else changes.applied(self._actual, part.changes)
             gone = set(part.foreign)
             self._foreign.foreign = [flow for flow in self._foreign.foreign if flow not in gone]
             self._reconciler.note(self._dpid, commit_s=result.seconds)

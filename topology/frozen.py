@@ -16,6 +16,7 @@ K = TypeVar("K")
 V_co = TypeVar("V_co", covariant=True)
 D = TypeVar("D")
 
+_NOTHING: Final = object()
 _MIN_BITS = 2
 _LEAST, _MOST = 8, 32
 """About how many entries a dict holds when a map is made, and how many before it is made anew with more dicts."""
@@ -100,10 +101,9 @@ class FrozenMap(Mapping[K, V_co]):
         if not self.size and put:
             return FrozenMap(put)
         draft = _Draft(self)
-        for key in gone:
-            draft.remove(key)
-        for key, value in (put or {}).items():
-            draft.put(key, value)
+        draft.remove(gone)
+        if put:
+            draft.put(put)
         return draft.done()
 
 
@@ -138,34 +138,44 @@ class _Draft:
         """Nodes that are copies already."""
         self._own_leaves: set[int] = set()
 
-    def _mine(self, found: int) -> dict[Any, Any]:
-        """Return the dict for a hash, to be changed."""
-        at, within = found & self._mask, found >> self._bits & self._mask
+    def _mine(self, at: int, within: int) -> dict[Any, Any]:
+        """Make the dict at a place one that may be changed, and return it."""
         if not self._own_nodes:
             self._nodes = self._nodes.copy()
         if at not in self._own_nodes:
             self._own_nodes.add(at)
             self._nodes[at] = self._nodes[at].copy()
-        node, leaf = self._nodes[at], within << self._bits | at
-        if leaf not in self._own_leaves:
-            self._own_leaves.add(leaf)
-            node[within] = node[within].copy()
-        return node[within]
+        node = self._nodes[at]
+        self._own_leaves.add(within << self._bits | at)
+        node[within] = leaf = node[within].copy()
+        return leaf
 
-    def remove(self, key: object) -> None:
-        found = hash(key)
-        if key in self._nodes[found & self._mask][found >> self._bits & self._mask]:
-            del self._mine(found)[key]
-            self._size -= 1
+    def remove(self, keys: Iterable[object]) -> None:
+        """Take keys out, those that are there."""
+        bits, mask, own = self._bits, self._mask, self._own_leaves
+        both = (1 << 2 * bits) - 1
+        for key in keys:
+            place = hash(key) & both
+            at, within = place & mask, place >> bits
+            leaf = self._nodes[at][within]
+            if key in leaf:
+                del (leaf if place in own else self._mine(at, within))[key]
+                self._size -= 1
 
-    def put(self, key: object, value: object) -> None:
-        found = hash(key)
-        leaf = self._nodes[found & self._mask][found >> self._bits & self._mask]
-        if key not in leaf:
-            self._size += 1
-        elif leaf[key] is value or leaf[key] == value:
-            return
-        self._mine(found)[key] = value
+    def put(self, entries: Mapping[Any, Any]) -> None:
+        """Put entries in, those that are not there."""
+        bits, mask, own = self._bits, self._mask, self._own_leaves
+        both = (1 << 2 * bits) - 1
+        for key, value in entries.items():
+            place = hash(key) & both
+            at, within = place & mask, place >> bits
+            leaf = self._nodes[at][within]
+            there = leaf.get(key, _NOTHING)
+            if there is _NOTHING:
+                self._size += 1
+            elif there is value or there == value:
+                continue
+            (leaf if place in own else self._mine(at, within))[key] = value
 
     def done(self) -> FrozenMap[Any, Any]:
         if not self._own_nodes:
@@ -191,10 +201,7 @@ def differing(before: Mapping[K, Any], after: Mapping[K, Any]) -> Iterator[K]:
 
 def _differing(before: Mapping[K, Any], after: Mapping[K, Any]) -> Iterator[K]:
     for key, value in before.items():
-        if key not in after:
-            yield key
-            continue
-        other = after[key]
+        other = after.get(key, _NOTHING)
         if other is not value and other != value:
             yield key
     yield from (key for key in after if key not in before)

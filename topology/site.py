@@ -85,11 +85,8 @@ class Host:
     """By row UUID."""
     bridges: Mapping[str, BridgeRow] = dataclasses.field(default_factory=dict, compare=False)
     """Those of the rows that are bridges, so that nobody has to look for them."""
-
-    @property
-    def root(self) -> RootRow | None:
-        """The Open_vSwitch row, if the database has one."""
-        return next((row for row in self.rows.values() if isinstance(row, RootRow)), None)
+    root: RootRow | None = dataclasses.field(default=None, compare=False)
+    """The Open_vSwitch row, if the database has one; kept for the same reason."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -168,7 +165,8 @@ def _apply(host: Host, told: Mapping[str, Row], gone: Collection[str]) -> Host:
         return host
     bridges = {uid: row for uid, row in host.bridges.items() if uid not in told and uid in rows}
     bridges |= {uid: row for uid, row in told.items() if isinstance(row, BridgeRow)}
-    return dataclasses.replace(host, rows=rows, bridges=bridges)
+    root = next((row for row in told.values() if isinstance(row, RootRow)), host.root)
+    return dataclasses.replace(host, rows=rows, bridges=bridges, root=root if root and root.uid in rows else None)
 
 
 def _join_bridge(owner: str, host: Host, row: BridgeRow) -> SiteBridge:

@@ -12,6 +12,7 @@ from intent.compiler.engine import Engine, IdChange
 from intent.compiler.ids import Space
 from intent.compiler.verdict import meters
 from ryu_apps import journal as module
+from ryu_apps.changes import changes_between
 from ryu_apps.memory import Memory
 from ryu_apps.outline import Outline
 from ryu_apps.reach import flows_by_port
@@ -105,6 +106,8 @@ def test_an_outline_that_follows_deltas_is_that_of_the_program(seed):
             before, kept = outline, dict(outline.program.items())
             outline = outline.after(update.deltas[DPID])
             assert before.program == kept, "others may still be reading it"
+            told = changes_between(before.program, outline.program, outline.lead)
+            assert told == changes_between(before.program, outline.program), "as if both were looked through"
         assert outline == Outline.of(engine.program(DPID))
         assert {port: set(keys) for port, keys in outline.of_port.items()} == flows_by_port(outline.program)
         assert outline.timed == timed(outline.program)

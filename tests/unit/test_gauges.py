@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from array import array
 from collections import Counter
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def test_the_past_is_a_fixed_number_of_moments_in_order() -> None:
     ring = Ring()
     assert list(ring.moments()) == []
     for second in range(200):
-        ring.put(second, [second] * len(Figures._fields))
+        ring.put(second, array("Q", [second] * len(Figures._fields)))
     moments = list(ring.moments())
     assert len(moments) == KEPT_MOMENTS
     assert [m.at for m in moments] == list(range(199, 199 - KEPT_MOMENTS, -1))

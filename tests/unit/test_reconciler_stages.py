@@ -8,10 +8,10 @@ import pytest
 
 from benchmarks.core import built, policy_of
 from benchmarks.workloads import draw_policy, w
-from intent.compiler import IdMap, allocate, compile_program
+from intent.compiler import Delta, IdMap, allocate, compile_program
 from intent.compiler.fields import CONJ_ID, CT_MARK, IN_PORT, REG, Slice
 from intent.compiler.flow import Conjunction, FlowBody, FlowKey, Goto, Load, Move, Output, OutputReg, exact, match_of
-from ryu_apps.changes import Bundle, changes_between, stages
+from ryu_apps.changes import Bundle, Lead, changes_between, stages
 from ryu_apps.convergence import Goal, Progress, Step, Withheld
 from ryu_apps.reach import Reach, flows_by_port
 from ryu_apps.wire import ForeignFlow
@@ -42,6 +42,15 @@ def test_foreign_flows_go_before_a_staged_change():
     parts = list(stages(Bundle(foreign, changes_between({}, new)), {}, new, 2))
     assert [len(part.foreign) for part in parts[:2]] == [2, 1]
     assert not any(part.foreign for part in parts[2:])
+
+
+def test_how_a_program_came_is_believed_only_of_these_very_objects():
+    held = FrozenMap({key(1): FlowBody((), 0)})
+    wanted = held.but({key(2): FlowBody((), 0)})
+    lie = Lead(held, wanted, Delta())
+    assert changes_between(held, wanted, lie) == ()
+    for actual, desired in ((FrozenMap(dict(held)), wanted), (held, FrozenMap(dict(wanted)))):
+        assert len(changes_between(actual, desired, lie)) == 1, "a switch that was read anew is looked through"
 
 
 @pytest.mark.parametrize(
