@@ -86,8 +86,8 @@ class Shop:
     def measure(self, title: str) -> Phase:
         """Measure every cell and put what the semantics say beside it."""
         started = time.monotonic()
-        measured = measuring.matrix(self.agents, cells(self.world, PROBES))
-        return Phase(title, measuring.compare(Judge(self.world), measured), time.monotonic() - started)
+        compared = measuring.judged(self.agents, Judge(self.world), cells(self.world, PROBES))
+        return Phase(title, compared, time.monotonic() - started)
 
     def _plugged(self) -> set[str]:
         items = self.host.controller.rest.call("GET", "/v1/live/endpoints")["items"]

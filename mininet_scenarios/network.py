@@ -14,7 +14,7 @@ from mininet_scenarios.expectation import World, initial
 from mininet_scenarios.nodes import RingfenceSwitch, ScenarioTopo
 from mininet_scenarios.private_ovs import Daemon, PrivateOvs
 from mininet_scenarios.scenario import Scenario, Step
-from mininet_scenarios.settling import settle
+from mininet_scenarios.settling import await_verdicts, settle
 from mininet_scenarios.standing import Standing
 
 DEAD_S = 2.0
@@ -131,8 +131,7 @@ class ScenarioNetwork(Ground):
             RestError: not in time; the message says what is missing.
         """
         settle(self.controller, self.world, self._flows)
-        # The datapath may go on with older verdicts until its revalidators have seen the change.
-        self.ovs.appctl("revalidator/wait")
+        await_verdicts(self._switches())
 
     def _flows(self) -> str:
         return "\n".join(sorted(self.ovs.ofctl("--no-stats", "dump-flows", self.scenario.bridge).splitlines()[1:]))

@@ -1,17 +1,22 @@
 """Transfers by iperf3 between workloads: is each held to the rate of its queue, and its copy where it should be?
 
 What a transfer may reach follows from the semantics: the queue of the rule that allows its connection. It is measured
-in both directions, as replies are in the same queue. A mirror's port counts what it gets.
+in both directions, as replies are in the same queue. Those that queues hold run at once: none takes of another's rate.
+A mirror's port counts what it gets of each.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+from intent.meaning.rulings import Handling
 from mininet_scenarios import shell
 from mininet_scenarios.expectation import Cell, Judge
 from mininet_scenarios.scenario import Probe, Transfer
@@ -27,7 +32,7 @@ TOLERANCE = 0.15
 UNHELD = 2.0
 """Without a queue a transfer is this many times as fast as the fastest queue, at least."""
 COPIES = 50
-"""Packets that a transfer has at least; other traffic to a mirror has none."""
+"""Packets that a transfer has at least."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class Rated:
     mirror: str | None
     """The mirror whose port should have got a copy."""
     copied: int
-    """Packets that the ports of all mirrors got meanwhile."""
+    """Packets of it that the ports of all mirrors got."""
 
     @property
     def as_intended(self) -> bool:
@@ -53,6 +58,15 @@ class Rated:
         return copied and (held if self.queue else self.measured > self.allowed)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """A transfer, and what follows from the semantics for it now."""
+
+    transfer: Transfer
+    addresses: tuple[str, str]
+    handling: Handling
+
+
 def run(network: AnyNetwork, title: str, say: Callable[[str], None]) -> Iterator[Rated]:
     """Yield each transfer of a scenario, in both directions, at this instant.
 
@@ -60,46 +74,59 @@ def run(network: AnyNetwork, title: str, say: Callable[[str], None]) -> Iterator
         CommandError: one cannot be made though it should, or iperf3 is missing.
         ScenarioError: the scenario has one host, or the semantics leave several queues open.
     """
-    for transfer in network.scenario.transfers:
-        if not isinstance(network, SiteNetwork):
-            raise ScenarioError(f"{network.scenario.name}.transfers: give it `hosts`")
-        for reverse in (False, True):
-            say(f"measuring {transfer} {'back' if reverse else 'there'}")
-            yield _rated(network, title, transfer, reverse=reverse)
+    if not network.scenario.transfers:
+        return
+    if not isinstance(network, SiteNetwork):
+        raise ScenarioError(f"{network.scenario.name}.transfers: give it `hosts`")
+    judge = Judge(network.world)
+    wanted = [_wanted(network, judge, transfer) for transfer in network.scenario.transfers]
+    held = [one for one in wanted if one.handling.queue]
+    # One that nothing holds takes all that the machine has.
+    together = [held, *([one] for one in wanted if not one.handling.queue)]
+    for several, reverse in itertools.product(filter(None, together), (False, True)):
+        way = "back" if reverse else "there"
+        say(f"measuring {', '.join(str(one.transfer) for one in several)} {way}")
+        yield from _rated(network, f"{title}: {{}} {way}", several, reverse=reverse)
 
 
-def _rated(network: SiteNetwork, title: str, transfer: Transfer, *, reverse: bool) -> Rated:
-    world = network.world
-    ends = (world.workloads[name] for name in (transfer.client, transfer.server))
+def _wanted(network: SiteNetwork, judge: Judge, transfer: Transfer) -> Wanted:
+    ends = (network.world.workloads[name] for name in (transfer.client, transfer.server))
     client, server = (workload.addresses[0] for workload in ends)
-    judge, probe = Judge(world), Probe("tcp", transfer.port)
+    probe = Probe("tcp", transfer.port)
     verdict = judge.verdict(judge.frame(Cell(transfer.client, transfer.server, client, server, probe)))
     if verdict.judgement is None or len(verdict.judgement.handlings) != 1:
         raise ScenarioError(f"{network.scenario.name}.transfers: {transfer} is not allowed by one rule")
-    (handling,) = verdict.judgement.handlings
-    rates = {name: queue.max_rate for name, queue in world.intents().queues.items()}
+    return Wanted(transfer, (client, server), next(iter(verdict.judgement.handlings)))
+
+
+def _rated(network: SiteNetwork, title: str, several: Sequence[Wanted], *, reverse: bool) -> Iterator[Rated]:
+    rates = {name: queue.max_rate for name, queue in network.world.intents().queues.items()}
     time.sleep(QUIET_S)
-    before = _copies(network)
-    measured = _transfer(network, transfer, server, reverse=reverse)
-    return Rated(
-        title=f"{title}: {transfer} {'back' if reverse else 'there'}",
-        queue=handling.queue,
-        allowed=rates[handling.queue] if handling.queue else int(UNHELD * max(rates.values(), default=0)),
-        measured=measured,
-        mirror=handling.mirror,
-        copied=_copies(network) - before,
-    )
+    _copies(network)
+    with ThreadPoolExecutor(len(several)) as pool:
+        found = list(pool.map(lambda one: _transfer(network, one.transfer, one.addresses[1], reverse=reverse), several))
+    copies = _copies(network)
+    for one, measured in zip(several, found, strict=True):
+        queue = one.handling.queue
+        yield Rated(
+            title=title.format(one.transfer),
+            queue=queue,
+            allowed=rates[queue] if queue else int(UNHELD * max(rates.values(), default=0)),
+            measured=measured,
+            mirror=one.handling.mirror,
+            copied=copies[frozenset(one.addresses), one.transfer.port],
+        )
 
 
-def _copies(network: SiteNetwork) -> int:
-    """Return the packets that the ports of mirrors have got."""
+def _copies(network: SiteNetwork) -> Counter[tuple[frozenset[str], int]]:
+    """Return the packets that mirrors have got since the last time, by their ends and the server's port."""
     bound = {mirror.binding.interface for mirror in network.world.intents().mirrors.values()}
-    return sum(_received(network, name) for name in network.places if name in bound)
-
-
-def _received(network: SiteNetwork, name: str) -> int:
-    where = shell.Surroundings(netns=network.places[name])
-    return int(shell.run(["cat", "/sys/class/net/eth0/statistics/rx_packets"], where=where))
+    found: Counter[tuple[frozenset[str], int]] = Counter()
+    for name in network.agents.keys() & bound:
+        for _, source, destination, a, b, count in network.agents[name].ask("arrivals"):
+            for port in {a, b}:
+                found[frozenset({source, destination}), port] += count
+    return found
 
 
 def _transfer(network: SiteNetwork, transfer: Transfer, address: str, *, reverse: bool) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from mininet_scenarios.controller import Controller
 from mininet_scenarios.expectation import World
+from mininet_scenarios.private_ovs import PrivateOvs
 from mininet_scenarios.rest import RestError
 
 SETTLE_TIMEOUT_S = 20.0
@@ -30,6 +32,14 @@ def settle(controller: Controller, world: World, flows: Callable[[], str]) -> No
         problem, now = unsettled(controller, world), flows()
         if now != before:
             before, quiet_since = now, time.monotonic()
+
+
+def await_verdicts(switches: Iterable[PrivateOvs]) -> None:
+    """Return when nothing goes on with older verdicts than the tables': the revalidators of all have gone round."""
+    several = list(switches)
+    # At rest a round begins twice a second, in each switch at a time of its own.
+    with ThreadPoolExecutor(len(several)) as pool:
+        list(pool.map(lambda ovs: ovs.appctl("revalidator/wait"), several))
 
 
 def unsettled(controller: Controller, world: World) -> str | None:

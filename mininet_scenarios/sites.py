@@ -19,7 +19,7 @@ from mininet_scenarios.private_ovs import Daemon, PrivateOvs
 from mininet_scenarios.rest import RestError
 from mininet_scenarios.routes import ANYWHERE, Routes, strangers
 from mininet_scenarios.scenario import Scenario, Step
-from mininet_scenarios.settling import settle
+from mininet_scenarios.settling import await_verdicts, settle
 from mininet_scenarios.site_host import CONTROLLER, SiteHost
 from mininet_scenarios.standing import Standing
 
@@ -202,9 +202,7 @@ class SiteNetwork(Standing):
             time.sleep(STALE_S)  # nobody can say when a host that is out of reach has nothing more to learn
         else:
             settle(self.controller, self.world, self._flows)
-        # The datapath may go on with older verdicts until its revalidators have seen the change.
-        for host in self.hosts.values():
-            host.ovs.appctl("revalidator/wait")
+        await_verdicts(self._switches())
 
     def _flows(self) -> str:
         return "\n".join(line for host in self.hosts.values() for line in host.flows())
