@@ -25,7 +25,7 @@ from topology.frozen import differing
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Delta:
-    """What to send, each part sorted by key so that the bytes are the same whatever came before."""
+    """What to send. Each part is in order if it is from `diff`: the bytes are then the same whatever came before."""
 
     deletes: tuple[FlowKey, ...] = ()
     adds: tuple[Flow, ...] = ()

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from intent.compiler.fields import WORLD_BIT
 from intent.model import (
@@ -43,8 +43,7 @@ class CompileError(Exception):
     """The intents cannot be lowered; nothing was changed. The message names the place and the remedy."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """All that policy can tell about one address of an endpoint."""
 
     network: str

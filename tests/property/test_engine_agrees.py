@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from intent.clockwork import effective
 from intent.compiler import Delta, IdMap, allocate, compile_program, diff
 from intent.compiler import ids as id_maps
+from intent.compiler.delta import in_order
 from intent.compiler.engine import Changes, Engine, Update
 from intent.compiler.flow import Program
 from intent.model import Intents
@@ -57,8 +58,14 @@ class Follower:
             desired = compile_program(intents, inventory, dpid, self.ids)
             assert self.engine.program(dpid) == desired
             if dpid not in update.whole:
-                assert update.deltas.get(dpid, Delta()) == diff(self.programs[dpid], desired)
+                assert _in_order(update.deltas.get(dpid, Delta())) == diff(self.programs[dpid], desired)
             self.programs[dpid] = desired
+
+
+def _in_order(delta: Delta) -> Delta:
+    parts = ({flow.key: flow for flow in flows} for flows in (delta.adds, delta.changes))
+    adds, changes = (tuple(part[key] for key in in_order(part)) for part in parts)
+    return Delta(tuple(in_order(delta.deletes)), adds, changes)
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SLICE))

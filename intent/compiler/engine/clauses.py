@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 from intent.compiler import cookie
-from intent.compiler.delta import Delta, in_order
+from intent.compiler.delta import Delta
 from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Match, Program, make
 from intent.compiler.resolve import CompileError
 
@@ -146,13 +146,13 @@ class Flows:
             self._touched[key] = program.get(key)
         program[key] = body
 
-    def renew(self, keys: Iterable[FlowKey], bodies: Iterable[FlowBody]) -> None:
-        """Let flows that have one owner, and are there, do something else."""
-        program, touched = self.program, self._touched
+    def renew(self, keys: Iterable[FlowKey], before: Iterable[FlowBody], after: Iterable[FlowBody]) -> None:
+        """Let flows that are there, and have one owner, do something else."""
+        program, touch = self.program, self._touched.setdefault
         self.wake()
-        for key, body in zip(keys, bodies, strict=True):
+        for key, was, body in zip(keys, before, after, strict=True):
             if not self._is_new:
-                touched.setdefault(key, program[key])
+                touch(key, was)
             program[key] = body
 
     def wake(self) -> None:
@@ -280,11 +280,11 @@ class Flows:
             self.program[key] = make(FlowBody, (after, cookie.CLAUSE, 0, ends))
 
     def delta(self) -> Delta:
-        """Return what changed since the last time."""
+        """Return what changed since the last time, in no order: what is sent is a `diff`, which has one."""
         deletes, adds, changes = [], [], []
         program, touched = self.program, self._touched
-        for key in in_order(touched):
-            before, after = touched[key], program.get(key)
+        for key, before in touched.items():
+            after = program.get(key)
             if after is None:
                 if before is not None:
                     deletes.append(key)

@@ -27,7 +27,7 @@ class Update:
 
     ids: IdChange
     deltas: Mapping[int, Delta]
-    """By datapath id: the switches whose program changed."""
+    """By datapath id: the switches whose program changed; their parts are in no order."""
     whole: frozenset[int] = frozenset()
     """Switches whose program was made from nothing: compare with what they hold."""
 

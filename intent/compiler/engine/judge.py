@@ -68,8 +68,10 @@ class Judge:
         clients: set[Places] = set()
         servers: set[Places] = set()
         for cast in party.casts:
-            clients.update([unit.places for unit in cast.clients if unit in placed])
-            servers.update([unit.places for unit in cast.servers if unit in placed])
+            if cast.clients:
+                clients.update([unit.places for unit in cast.clients if unit in placed])
+            if cast.servers:
+                servers.update([unit.places for unit in cast.servers if unit in placed])
         for pattern, found in ((party.as_client, clients), (party.as_server, servers)):
             if found:
                 self._flows.silence(pattern, {place for places in found for place in places})

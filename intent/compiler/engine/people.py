@@ -108,8 +108,10 @@ class _Leaves:
     """The leaves in force, each filed under something that whom it describes must have."""
 
     def __init__(self) -> None:
-        self._by_word: dict[Word, dict[Leaf, None]] = {}
-        self._by_prefix: dict[IPNetwork, dict[Leaf, None]] = {}
+        self._by_word: dict[Word, dict[Leaf, bool]] = {}
+        """Each with whether it describes all who have the word."""
+        self._by_prefix: dict[IPNetwork, dict[Leaf, bool]] = {}
+        """Likewise of all inside the prefix."""
         self._prefixes = Prefixes()
         self._others: dict[Leaf, None] = {}
         self._filed: dict[Leaf, list[Word]] = {}
@@ -138,22 +140,28 @@ class _Leaves:
         if isinstance(leaf, CidrPeer):
             if leaf.cidr not in self._by_prefix:
                 self._prefixes.add(leaf.cidr)
-            self._by_prefix.setdefault(leaf.cidr, {})[leaf] = None
+            self._by_prefix.setdefault(leaf.cidr, {})[leaf] = is_plain(leaf)
             return
         self._filed[leaf] = least = _least(needed_words(leaf), self._by_word)
         for word in least:
-            self._by_word.setdefault(word, {})[leaf] = None
+            self._by_word.setdefault(word, {})[leaf] = is_plain(leaf)
         if not least:
             self._others[leaf] = None
 
     def of(self, identity: Identity) -> Iterator[Leaf]:
-        """Return the leaves that describe an identity."""
+        """Yield the leaves that describe an identity."""
         if not self.casts:
-            return iter(())
-        files = [self._others, *(self._by_word.get(word, {}) for word in words(identity))]
+            return
+        files = [found for word in words(identity) if (found := self._by_word.get(word))]
         if identity.atom is not None:
-            files += (self._by_prefix[prefix] for prefix in self._prefixes.holding(identity.atom))
-        return (leaf for file in files for leaf in file if describes(leaf, identity))
+            files += [self._by_prefix[prefix] for prefix in self._prefixes.holding(identity.atom)]
+        for file in files:
+            for leaf, plain in file.items():
+                if plain or describes(leaf, identity):
+                    yield leaf
+        for leaf in self._others:
+            if describes(leaf, identity):
+                yield leaf
 
 
 def needed_words(leaf: SelectorPeer | EndpointPeer | WorldPeer) -> list[list[Word]]:
@@ -164,6 +172,17 @@ def needed_words(leaf: SelectorPeer | EndpointPeer | WorldPeer) -> list[list[Wor
         return [[(NAME_LABEL, leaf.name)]]
     named = (r for r in leaf.selector.requirements if r.operator is Operator.IN)
     return [[(r.key, value) for value in sorted(r.values)] for r in named]
+
+
+def is_plain(leaf: Leaf) -> bool:
+    """Whether any one of `needed_words`, or an address inside, is all that it takes to be described."""
+    match leaf:
+        case SelectorPeer(selector):
+            return len(selector.requirements) == 1
+        case CidrPeer():
+            return not leaf.exceptions
+        case _:
+            return True
 
 
 def _least(choices: list[list[Word]], index: Mapping[Word, Sized]) -> list[Word]:
@@ -297,6 +316,8 @@ class People:
         least = _least(needed_words(leaf), self._by_word)
         if not least:
             return [p for p in self.parties.values() if describes(leaf, p.identity)]
+        if is_plain(leaf):
+            return [p for word in least for p in self._by_word.get(word, ())]
         return [p for word in least for p in self._by_word.get(word, ()) if describes(leaf, p.identity)]
 
     def split(self, cast: Cast, wanted: WantedPorts, plan: RulePlan) -> Split:

@@ -128,7 +128,8 @@ class Ports:
         first, program = 0, self._flows.program
         for address, party in zip(plug.endpoint.addresses, plug.parties, strict=True):
             named = keys[first : first + endpoints.NAMED]
-            self._flows.renew(named, endpoints.renamed([program[key] for key in named], party.number))
+            before = [program[key] for key in named]
+            self._flows.renew(named, before, endpoints.renamed(before, party.number))
             first += endpoints.OF_ADDRESS[address.version]
         return True
 

@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from intent.compiler.flow import make
 from intent.compiler.resolve import Identity, Vocabulary
 from intent.model import IPNetwork
 from topology.model import NAME_LABEL, Endpoint, IPAddress, NamedPort
@@ -146,4 +147,4 @@ class Words:
         if endpoint.ports:
             ports = tuple(sorted(p for p in endpoint.ports if p.name in self._port_names))
         longest = self._prefixes.longest
-        return [Identity(endpoint.network, labels, ports, longest(a)) for a in endpoint.addresses]
+        return [make(Identity, (endpoint.network, labels, ports, longest(a))) for a in endpoint.addresses]
