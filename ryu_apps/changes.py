@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from intent.compiler import Delta, diff
 from intent.compiler.flow import Flow, FlowBody, FlowKey
-from ryu_apps import timers
+from ryu_apps import timers, turning
 from ryu_apps.staging import Sorter
 from ryu_apps.timers import Actual, Held
 from ryu_apps.wire import Command, ForeignFlow
@@ -18,6 +18,8 @@ MAX_MESSAGES = 10_000
 """Messages in one bundle: more stall the userspace datapath (22 ms for each 20,000 flows)."""
 STAGED_MESSAGES = 2_500
 """Messages in each bundle of a larger change: packets wait less, and the next is sent while one is committed."""
+SERVING_MESSAGES = 1_000
+"""As many if the switch forwards: a commit takes 1.3 µs a flow, and encoding and revalidators want the core, too."""
 
 Change: TypeAlias = tuple[Command, Flow]
 """ADD (or replace, keeping counters) or DELETE_STRICT."""
@@ -80,22 +82,28 @@ def stages(whole: Bundle, actual: Held, desired: Held, limit: int = MAX_MESSAGES
 
     Up to `limit` messages are one bundle. More: foreign flows go first (they could send packets
     anywhere); then what no packet can tell from nothing, at most `STAGED_MESSAGES` in a bundle; then the flip,
-    in one bundle whatever its size; then, cut again, deletions of what makes no difference any more (`staging`).
-    The first may be sent before the others are decided.
+    in one bundle; then, cut again, deletions of what makes no difference any more (`staging`). Where packets would
+    wait, bundles are smaller, and a flip of more than `limit` turns by a bit (`turning`). The first may be sent before
+    the others are decided.
     """
     if len(whole) <= limit:
         if len(whole):
             yield whole
         return
-    limit = min(limit, STAGED_MESSAGES)
-    for at in range(0, len(whole.foreign), limit):
-        yield Bundle(foreign=whole.foreign[at : at + limit])
+    serving = turning.serves(actual)
+    piece = min(limit, SERVING_MESSAGES if serving else STAGED_MESSAGES)
+    for at in range(0, len(whole.foreign), piece):
+        yield Bundle(foreign=whole.foreign[at : at + piece])
     sorter = Sorter(actual, desired)
-    yield from _cut(sorter.early(whole.changes), limit)
+    yield from _cut(sorter.early(whole.changes), piece)
     flip, late = sorter.flip_and_late()
+    turned = turning.turn(flip, actual, desired, piece) if serving and len(flip) > limit else None
+    if turned is None:
+        turned = turning.Turn((), flip, ())
+    yield from _cut(turned.before, piece)
     if flip:
-        yield Bundle(changes=tuple(flip))
-    yield from _cut(late, limit)
+        yield Bundle(changes=tuple(turned.instant))
+    yield from _cut((*turned.after, *late), piece)
 
 
 def _cut(changes: Iterable[Change], limit: int) -> Iterator[Bundle]:

@@ -20,6 +20,8 @@ from ryu_apps.wire import Command
 Change = tuple[Command, Flow]
 PIECE = 2_500
 """Changes that are looked at before the first of them are sent."""
+FEW = 100
+"""Deletions that all go in the flip: finding out which of them could wait takes longer, it looks at everything."""
 _Place = tuple[int, int]
 """Table and id of a conjunction: it is satisfied, or not, in each table by itself."""
 
@@ -125,7 +127,9 @@ class Sorter:
 
     def flip_and_late(self) -> tuple[list[Change], list[Change]]:
         """Return the flip, and what may go after it; when all that goes early was asked for."""
-        if self._deletions:
+        if len(self._deletions) <= FEW:
+            self._flip += self._deletions
+        else:
             later = Reach(self._desired)
             for change in self._deletions:
                 key, body = change[1]

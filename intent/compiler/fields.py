@@ -240,6 +240,10 @@ EDGE = Slice(REG[15], 0, 24)
 """Number of the switch that it goes to."""
 HANDLED = Slice(REG[10], 18, 1)
 """1: the rule that allows it names a queue or a mirror."""
+ENTERED = Slice(REG[10], 30, 1)
+"""1: TURNED holds for this way through the tables. Only while a large change is under way; no program has it."""
+TURNED = Slice(REG[10], 31, 1)
+"""1: the large change under way has taken effect. No program has it, only what leads from one to the other."""
 QUEUE = Slice(REG[5], 16, 8)
 """Number of the queue it leaves by, 0 for none."""
 MIRROR = Slice(REG[5], 24, 8)

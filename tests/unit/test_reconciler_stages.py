@@ -14,6 +14,7 @@ from intent.compiler.flow import Conjunction, FlowBody, FlowKey, Goto, Load, Mov
 from ryu_apps.changes import Bundle, Lead, changes_between, stages
 from ryu_apps.convergence import Goal, Progress, Step, Withheld
 from ryu_apps.reach import Reach, flows_by_port
+from ryu_apps.staging import Sorter
 from ryu_apps.wire import ForeignFlow
 from tests.property.strategies import random_case
 from topology.frozen import FrozenMap
@@ -108,11 +109,13 @@ def test_most_of_new_and_old_conjunctions_stays_out_of_the_flip():
         core.put_policy(policy_of(draw_policy(f"new{number}", 60, chance, 300)))
     new = dict(core.program)
     for here, there in ((old, new), (new, old)):
-        whole = Bundle(changes=changes_between(here, there))
+        whole = changes_between(here, there)
         assert len(whole) > 1500
-        parts = list(stages(whole, here, there, 200))
-        assert max(map(len, parts)) < len(whole) // 3
-        assert sum(map(len, parts)) < len(whole) * 1.2, "little is sent twice"
+        sorter = Sorter(here, there)
+        early = list(sorter.early(whole))
+        flip, late = sorter.flip_and_late()
+        assert len(flip) < len(whole) // 3
+        assert len(early) + len(flip) + len(late) < len(whole) * 1.2, "little is sent twice"
 
 
 def test_slices_that_overlap_leave_doubt():
