@@ -43,11 +43,11 @@ class Lead(NamedTuple):
     before: Actual
     after: Actual
     delta: Delta
-    """What `diff` would say of the two."""
+    """What `diff` would say of the two, but for the order."""
 
 
 def changes_between(actual: Held, desired: Held, lead: Lead | None = None) -> tuple[Change, ...]:
-    """Return the least that turns `actual` into `desired`, deletions first.
+    """Return the least that turns `actual` into `desired`, deletions first; in no other order if `lead` is known.
 
     `lead` is of use if it tells of these very objects.
     """

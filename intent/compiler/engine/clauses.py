@@ -280,7 +280,7 @@ class Flows:
             self.program[key] = make(FlowBody, (after, cookie.CLAUSE, 0, ends))
 
     def delta(self) -> Delta:
-        """Return what changed since the last time, in no order: what is sent is a `diff`, which has one."""
+        """Return what changed since the last time, in no order: a switch needs none, and all of it is one instant."""
         deletes, adds, changes = [], [], []
         program, touched = self.program, self._touched
         for key, before in touched.items():

@@ -25,6 +25,7 @@ Word: TypeAlias = tuple[str, str]
 WORLD: Word = ("ringfence/world", "")
 _Key = TypeVar("_Key")
 _Item = TypeVar("_Item")
+_Value = TypeVar("_Value")
 PortKey: TypeAlias = tuple[int, int]
 """Protocol and number."""
 WantedPorts: TypeAlias = frozenset[tuple[int | None, str]]
@@ -190,7 +191,7 @@ def _least(choices: list[list[Word]], index: Mapping[Word, Sized]) -> list[Word]
     return min(choices, key=lambda words: sum(len(index[w]) for w in words if w in index), default=[])
 
 
-def _drop(index: dict[_Key, dict[_Item, None]], key: _Key, item: _Item) -> bool:
+def _drop(index: dict[_Key, dict[_Item, _Value]], key: _Key, item: _Item) -> bool:
     """Take an item out of an index; return whether it was the last of its key."""
     found = index[key]
     del found[item]
