@@ -8,7 +8,7 @@ its identity is that of the longest prefix which policy names, looked up in the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, ip_network
 
 from intent.compiler import beyond
@@ -41,7 +41,7 @@ from intent.compiler.terms import (
 )
 from intent.compiler.translation import Door, last_hop, way_in, way_out
 from intent.model import Intents, IPNetwork, Network
-from topology.model import Endpoint, IPAddress, UplinkPort
+from topology.model import Endpoint, IPAddress, Translation, UplinkPort
 from topology.packet import ICMP, ICMPV6, UDP
 
 ECHO_REQUEST = {4: 8, 6: 128}
@@ -92,16 +92,24 @@ class Ways:
     """By network."""
     uplinks: Mapping[int, tuple[UplinkPort, ...]] = dataclasses.field(default_factory=dict)
     """By datapath id: those that some router names."""
+    served: Mapping[str, tuple[Domain, ...]] = dataclasses.field(default_factory=dict)
+    """By uplink, plugged in or not: the domains that name it, sorted by router."""
+    circles: Mapping[str, Domain] = dataclasses.field(default_factory=dict)
+    """By key."""
 
-    def behind(self, port: UplinkPort) -> list[Domain]:
+    def behind(self, port: UplinkPort) -> tuple[Domain, ...]:
         """Return the domains that an uplink serves, each once."""
-        found = {d.router: d for d in self.domains.values() if d.uplink == port.name}
-        return [found[name] for name in sorted(found)]
+        return self.served.get(port.name, ())
 
     def circle(self, network: str) -> str:
         """Return the name of a network's routing domain: of its router, or its own."""
         domain = self.domains.get(network)
         return network if domain is None else domain.key
+
+    def members(self, circle: str) -> tuple[str, ...]:
+        """Return the networks of a routing domain: of a network alone, that network."""
+        domain = self.circles.get(circle)
+        return (circle,) if domain is None else tuple(leg.name for leg in domain.legs)
 
     def is_part(self, dpid: int, networks: Collection[str], circle: str) -> bool:
         """Whether a switch with endpoints in these networks has anything in a routing domain."""
@@ -127,8 +135,7 @@ class Ways:
     @property
     def keys(self) -> list[str]:
         """Return what needs a number of the space of networks, each once."""
-        routers = {domain.key for domain in self.domains.values()}
-        return sorted({*routers, *map(uplink_key, self.ports)})
+        return sorted({*self.circles, *map(uplink_key, self.ports)})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -146,18 +153,28 @@ def ways(intents: Intents, uplinks: tuple[UplinkPort, ...]) -> Ways:
     domains: dict[str, Domain] = {}
     for _, router in sorted(intents.routers.items()):
         found = [intents.networks[name] for name in router.networks if name in intents.networks]
-        domain = Domain(router.name, mac(router.mac), router.uplink, tuple(map(_leg, found)))
+        domain = Domain(router.name, mac(router.mac), router.uplink, tuple(map(leg_of, found)))
         for network in found:
             domains.setdefault(network.name, domain)
-    wanted = {domain.uplink for domain in domains.values()}
+    circles = {domain.key: domain for domain in domains.values()}
+    served: dict[str, tuple[Domain, ...]] = {}
+    for domain in sorted(circles.values(), key=lambda d: d.router):
+        if domain.uplink is not None:
+            served[domain.uplink] = (*served.get(domain.uplink, ()), domain)
+    return Ways(domains, by_switch(uplinks, served), served, circles)
+
+
+def by_switch(uplinks: Iterable[UplinkPort], served: Container[str]) -> dict[int, tuple[UplinkPort, ...]]:
+    """Return by datapath id the uplinks that some domain names."""
     ports: dict[int, tuple[UplinkPort, ...]] = {}
     for port in uplinks:
-        if port.name in wanted:
+        if port.name in served:
             ports[port.location.dpid] = (*ports.get(port.location.dpid, ()), port)
-    return Ways(domains, ports)
+    return ports
 
 
-def _leg(network: Network) -> Leg:
+def leg_of(network: Network) -> Leg:
+    """Return what routing reads of a network."""
     return Leg(network.name, network.subnets, network.gateways)
 
 
@@ -289,6 +306,12 @@ def port_flows(ways: Ways, port: UplinkPort, number: Callable[[str, str], int]) 
     for domain in ways.behind(port):
         networks = {leg.name: number("network", leg.name) for leg in domain.legs}
         yield from way_flows(domain, port, Numbers(number("network", domain.key), uplink, attachment, networks))
+
+
+def bare(port: UplinkPort) -> UplinkPort:
+    """Return an uplink without its single forwards: it has the flows that do not depend on them."""
+    said = port.translation
+    return dataclasses.replace(port, translation=Translation(said.sources, (), said.addresses))
 
 
 def uplink_flows(port: UplinkPort, uplink: int, attachment: int) -> Iterator[Flow]:

@@ -65,10 +65,11 @@ def way_in(door: Door) -> Iterator[Flow]:
             yield flow(table, Priority.BY_STATE_4, (from_world, family, _IN), (TRACK,), door.origin)
             yield flow(table, Priority.LAST, (family,), *guard(Guard.TRANSLATION))
     for forward in door.port.translation.forwards:
-        yield from _forward(door, forward)
+        yield from forward_flows(door, forward)
 
 
-def _forward(door: Door, forward: Forward) -> Iterator[Flow]:
+def forward_flows(door: Door, forward: Forward) -> Iterator[Flow]:
+    """Yield what leads a part of an address to an endpoint; depends on nothing but the door's numbers."""
     from_world = is_(f.SRC_ATT, door.attachment)
     terms = (from_world, ETHERTYPE[forward.to.version], _OPENS, protocol(forward.protocol))
     port_field = DST_PORT[forward.protocol]

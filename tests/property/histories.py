@@ -16,11 +16,12 @@ def make_history(choice: Choice, features: Features, steps: int) -> list[Case]:
     targets = [make_case(choice, features) for _ in range(3)]
     history = [targets[0]]
     while len(history) <= steps:
-        history.append(_step(choice, history[-1], choice.pick(targets)))
+        history.append(step_of(choice, history[-1], choice.pick(targets)))
     return history
 
 
-def _step(choice: Choice, case: Case, target: Case) -> Case:
+def step_of(choice: Choice, case: Case, target: Case) -> Case:
+    """Return what becomes of a case that drifts towards another."""
     kinds = (*_STEPS, "endpoint", "policy", "change", "leap")
     kind = choice.pick(kinds)
     if kind == "leap":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Collection
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -35,7 +36,8 @@ DPIDS = (DPID, OTHER_DPID)
 class Follower:
     """An engine, and beside it the compiler from scratch with the same history."""
 
-    def __init__(self) -> None:
+    def __init__(self, dpids: Collection[int] = DPIDS) -> None:
+        self.dpids = dpids
         self.engine = Engine(IdMap())
         self.ids = IdMap()
         self.programs: dict[int, Program] = {}
@@ -44,7 +46,7 @@ class Follower:
     def follow(self, case: Case) -> None:
         intents = effective(case.intents, NOW, OFFSETS)
         self.now_s += STEP_S
-        self.check(self.engine.update(intents, case.inventory, DPIDS, self.now_s), intents, case.inventory)
+        self.check(self.engine.update(intents, case.inventory, self.dpids, self.now_s), intents, case.inventory)
 
     def change(self, changes: Changes, intents: Intents, inventory: Inventory) -> None:
         self.now_s += 1
@@ -53,8 +55,10 @@ class Follower:
     def check(self, update: Update, intents: Intents, inventory: Inventory) -> None:
         self.ids = allocate(intents, inventory, self.ids, self.now_s)
         assert self.engine.ids() == self.ids
-        assert self.engine.dpids == set(DPIDS)
-        for dpid in DPIDS:
+        assert self.engine.dpids == set(self.dpids)
+        assert update.whole == set(self.dpids) - self.programs.keys(), "nothing is made from nothing but what is new"
+        self.programs = {dpid: held for dpid, held in self.programs.items() if dpid in self.dpids}
+        for dpid in self.dpids:
             desired = compile_program(intents, inventory, dpid, self.ids)
             assert self.engine.program(dpid) == desired
             if dpid not in update.whole:
@@ -138,4 +142,4 @@ def test_an_engine_that_begins_with_persisted_numbers_goes_on_as_if_it_had_never
     follower = Follower()
     for case in history:
         follower.follow(case)
-        follower.engine = Engine(IdMap.from_json(follower.engine.ids().to_json()))
+        follower.engine, follower.programs = Engine(IdMap.from_json(follower.engine.ids().to_json())), {}

@@ -44,8 +44,12 @@ class Audiences:
         """Networks that somebody came to or left: perhaps the first on a switch, or the last."""
         self._observing = False
 
-    def leave(self, changes: Changes, names: Iterable[str]) -> None:
-        """Note what a change concerns; `names` are the endpoints that come, go, or go by another identity."""
+    def leave(self, changes: Changes, names: Iterable[str], rerouted: Iterable[str]) -> None:
+        """Note what a change concerns.
+
+        `names` are the endpoints that come, go, or go by another identity, `rerouted` the networks that another
+        router joins to others.
+        """
         for name, network in changes.networks.items():
             groups = network.multicast if network is not None else ()
             if self._groups.pop(name, ()) != groups:
@@ -54,6 +58,7 @@ class Audiences:
                 self._groups[name] = groups
         if not self._groups:
             return
+        self._stale.update((name, None) for name in rerouted if name in self._groups)
         if changes.tunnels or changes.fabric is not None or any(s.is_new for s in self._switches.values()):
             self._stale.update(dict.fromkeys(self._groups))
         for name in names:

@@ -104,7 +104,6 @@ class Engine:
     def _change(self, wanted: Changes, seen: tuple[Intents, Inventory] | None, now_s: float) -> Update:
         changes = self._inputs.apply(wanted)
         self._inputs.seen = seen
-        self._leave_old_ways(changes)
         if self._state is not None:
             return self._turn(self._state, changes, now_s)
         with _no_collector():
@@ -118,13 +117,6 @@ class Engine:
             self._undo(state)
             raise
         return self._finish(state, done)
-
-    def _leave_old_ways(self, changes: Changes) -> None:
-        """Begin anew when routers or uplinks change: that is rare, and concerns all flows of all they join."""
-        touched = changes.routers or changes.networks or changes.uplinks is not None
-        if self._state is not None and touched and self._inputs.ways() != self._state.ways:
-            self._ids = self._state.ledger.id_map()
-            self._state = None
 
     def _undo(self, state: State) -> None:
         state.ledger.undo()

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from intent.compiler.fabric import Toward
-from intent.compiler.routing import Ways, ways
 from intent.compiler.tunnels import Path
 from intent.model import DEFAULT_TIERS, Group, Intents, Mode, Network, Policy, Queue, Router, Service, Tier
 from topology.fabric import NO_FABRIC, Fabric
@@ -78,10 +77,6 @@ class Inputs:
 
     def _intents(self, tiers: tuple[Tier, ...]) -> Intents:
         return Intents(self.networks, self.groups, self.services, self.policies, {}, tiers, routers=self.routers)
-
-    def ways(self) -> Ways:
-        """Return the ways between networks and to the world."""
-        return ways(self.intents, self.uplinks)
 
     def apply(self, wanted: Changes) -> Changes:
         """Make changes true; return those that were none yet."""

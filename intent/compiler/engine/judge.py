@@ -9,9 +9,10 @@ from typing import TypeAlias
 from intent.compiler.engine.blocks import Block
 from intent.compiler.engine.clauses import Flows, Pattern, Place, Solo
 from intent.compiler.engine.people import Cast, Party
+from intent.compiler.engine.postures import Postures
 from intent.compiler.engine.rules import Isolation, Layout, Spot, Unit, Way, pass_flow
 from intent.compiler.flow import FlowKey
-from intent.compiler.policy import Posed, after_tier, entry_flows, isolation_flow, miss_flows, posture_flow
+from intent.compiler.policy import Posed, after_tier, entry_flows, isolation_flow, miss_flows
 from intent.compiler.terms import goto
 from intent.model import Action, Direction
 
@@ -33,11 +34,7 @@ class Judge:
         """The tiers that somebody decides in, and how many do."""
         self._passes: dict[Way, dict[Unit, Spot]] = defaultdict(dict)
         self._isolated: dict[Party, list[tuple[Way, int, FlowKey]]] = {}
-        self._networks: dict[str, int] = {}
-        self._postures: dict[str | Party, tuple[FlowKey, ...]] = {}
-        """Of networks, or of each party of a network in a router."""
-        self._unposted: dict[Party, None] = {}
-        """Parties that may have none."""
+        self._postures = Postures(flows)
         self._misses: dict[Way, tuple[FlowKey, ...]] = {}
         self._open_ways: set[Way] = set()
         self._waiting: dict[Unit, None] = {}
@@ -50,9 +47,7 @@ class Judge:
         """Take out a party that is there no more, while its casts still know it."""
         self.free(party)
         del self.present[party]
-        self._unposted.pop(party, None)
-        self._flows.disclaim(self._postures.pop(party, ()))
-        self._count_network(party.identity.network, -1)
+        self._postures.bury(party)
         self._silence(party)
         for cast in party.casts:
             local = self._locals.get(cast)
@@ -79,8 +74,8 @@ class Judge:
     def bear(self, party: Party) -> None:
         """Take in a party, with its number."""
         self._flows.wake()
-        self.present[party] = self._unposted[party] = None
-        self._count_network(party.identity.network, 1)
+        self.present[party] = None
+        self._postures.bear(party)
         placed, waiting = self._placed, self._waiting
         clients: dict[Places, list[Solo]] = {}
         servers: dict[Places, list[Solo]] = {}
@@ -96,16 +91,6 @@ class Judge:
                         said.setdefault(unit.places, []).append(clause)
         self._flows.say(party.as_client, clients)
         self._flows.say(party.as_server, servers)
-
-    def _count_network(self, network: str, change: int) -> None:
-        if not network:
-            return  # it is world
-        count = self._networks.get(network, 0) + change
-        if count:
-            self._networks[network] = count
-        else:
-            del self._networks[network]
-            self._flows.disclaim(self._postures.pop(network, ()))
 
     def _edit(self, unit: Unit, where: Collection[Pattern], member: Solo, *, there: bool) -> None:
         for place in unit.places:
@@ -223,11 +208,10 @@ class Judge:
         self.remove(self._placed)
         for party in list(self._isolated):
             self.free(party)
-        for keys in (self._entries, *self._misses.values(), *self._postures.values()):
+        for keys in (self._entries, *self._misses.values()):
             self._flows.disclaim(keys)
         self._misses.clear()
-        self._postures.clear()
-        self._unposted.update(self.present)
+        self._postures.close()
         self._open_ways.clear()
         self._waiting.clear()
         self._entries = ()
@@ -288,24 +272,8 @@ class Judge:
 
     def unpost(self, networks: Iterable[str]) -> None:
         """Take the postures of networks out that changed."""
-        changed = set(networks)
-        for whose in list(self._postures) if changed else ():
-            if (whose if isinstance(whose, str) else whose.identity.network) in changed:
-                self._flows.disclaim(self._postures.pop(whose))
-                if isinstance(whose, Party):
-                    self._unposted[whose] = None
+        self._postures.close(networks)
 
     def post(self, posture_of: Callable[[str], Posed], routed: Container[str]) -> None:
         """Put the postures that are not there: of all present networks, or of all parties of those in a router."""
-        for network in self._networks:
-            if network not in self._postures and network not in routed:
-                self._postures[network] = self._posture(posture_of(network), None)
-        for party in self._unposted:
-            network = party.identity.network
-            if network in routed and party not in self._postures:
-                self._postures[party] = self._posture(posture_of(network), party.number)
-        self._unposted.clear()
-
-    def _posture(self, posed: Posed, identity: int | None) -> tuple[FlowKey, ...]:
-        ways = ((v, d) for v in self._layout.verdicts for d in Direction)
-        return self._flows.claim(posture_flow(v, d, posed, identity) for v, d in ways)
+        self._postures.post(posture_of, routed, self._layout.verdicts)

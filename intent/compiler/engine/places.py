@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from intent.compiler import routing
 from intent.compiler.compile import attachment_key
 from intent.compiler.engine.audiences import Audiences
+from intent.compiler.engine.circles import Circles
 from intent.compiler.engine.inputs import Changes, Inputs
 from intent.compiler.engine.ledger import Ledger
 from intent.compiler.engine.offers import Offers
 from intent.compiler.engine.people import Party, People
 from intent.compiler.engine.plugs import Plug
 from intent.compiler.engine.roster import Roster
+from intent.compiler.engine.routes import Detour
 from intent.compiler.engine.sights import Sights
 from intent.compiler.engine.switch import Switch
 from intent.compiler.engine.words import Words
@@ -20,7 +22,7 @@ from intent.compiler.fabric import wiring
 from intent.compiler.flow import Flow
 from intent.compiler.handling import Care, Tended
 from intent.compiler.resolve import Identity
-from intent.compiler.routing import Via, leg_flows
+from intent.compiler.routing import Via, Ways, leg_flows
 from topology.fabric import NO_FABRIC, Fabric
 from topology.model import Endpoint
 
@@ -32,9 +34,8 @@ class Places:
         self, inputs: Inputs, ledger: Ledger, people: People, words: Words, switches: Mapping[int, Switch]
     ) -> None:
         self._inputs = inputs
-        self._ways = ways = inputs.ways()
-        self._networks = {domain.key: [leg.name for leg in domain.legs] for domain in ways.domains.values()}
-        """Of the routing domains that are more than a network alone."""
+        self._detour = Detour(Ways(), Ways())
+        """Of this turn."""
         self._ledger = ledger
         self._people = people
         self._words = words
@@ -46,9 +47,8 @@ class Places:
         """Parties of which an address came to a switch, or went."""
         self.moved: dict[int, None] = {}
         """Switches that got their first endpoint of a network, or lost their last."""
-        self._circles: dict[str, dict[int, None]] = {}
-        """By routing domain: the switches with an endpoint or an uplink there; some may be gone."""
         self._sights = Sights(inputs, switches, self._touch)
+        self.circles = Circles(switches, self._roster, self._sights)
         self._joining: dict[tuple[int, str], None] = {}
         """Networks that a switch got its first endpoint of."""
         self._fabric = NO_FABRIC
@@ -61,17 +61,20 @@ class Places:
 
     # -- what was -------------------------------------------------------------------------------
 
-    def leave(self, changes: Changes) -> None:
+    def leave(self, changes: Changes, detour: Detour) -> None:
         """Take endpoints that go or change out of the switches; count all in their identities."""
+        self._detour = detour
         names = [*changes.endpoints, *sorted(self._roster.concerned(self._words.take_new()) - changes.endpoints.keys())]
-        self._audiences.leave(changes, names)
+        self._audiences.leave(changes, names, detour.networks)
         for name in names:
             self._sort_out(self._roster.plugs.get(name), self._inputs.endpoints.get(name))
         self._offers.leave(changes, [*self._gone, *self._come])
+        self._move(names)
         for plug in self._gone:
             self._unplug(plug)
         self._fall_silent()
-        self._dig(dict.fromkeys((*changes.tunnels, *self._rewired(changes))))
+        self._turn_off()
+        self.circles.dig(dict.fromkeys((*changes.tunnels, *self._rewired(changes))))
         for plug in self._come:
             self._roster.add(plug)
             for key in plug.attachments:
@@ -89,17 +92,6 @@ class Places:
 
     def _touch(self, dpid: int, party: Party) -> None:
         self.touched[dpid, party] = None
-
-    def _dig(self, ends: Iterable[int]) -> None:
-        """Let switches with another tunnel end know everybody anew, and the others know who is plugged in there."""
-        self._sights.dig(ends)
-        for dpid in ends:
-            own = self._switches.get(dpid)
-            for circle in sorted(own.ports.circles) if own is not None else ():
-                self._anew(own, self._of_circle(circle))
-            for plug in self._roster.switches.get(dpid, {}).values():
-                for viewer in self._viewers(plug):
-                    self._anew(viewer, (plug,))
 
     def _rewired(self, changes: Changes) -> list[int]:
         """Wire the switches anew; return those that wires lead elsewhere from than before."""
@@ -124,17 +116,11 @@ class Places:
                 ports.unplug(plug.endpoint.name)
                 self._staying[plug] = None
 
-    def _anew(self, viewer: Switch | None, plugs: Iterable[Plug]) -> None:
-        if viewer is not None:
-            for plug in plugs:
-                self._sights.blind(viewer, plug.endpoint.name)
-                self._sights.find(viewer, (plug,))
-
     def _new_switches(self) -> Iterator[Switch]:
         return (switch for switch in self._switches.values() if switch.is_new)
 
     def _sort_out(self, plug: Plug | None, endpoint: Endpoint | None) -> None:
-        if plug is not None and endpoint is not None and _is_same_plug(plug.endpoint, endpoint):
+        if plug is not None and endpoint is not None and self._is_in_place(plug, endpoint):
             self._rename(plug, endpoint)
             return
         if plug is not None:
@@ -142,6 +128,19 @@ class Places:
         if endpoint is not None:
             keys = tuple(attachment_key(endpoint, address) for address in endpoint.addresses)
             self._come.append(Plug(endpoint, keys))
+
+    def _is_in_place(self, plug: Plug, endpoint: Endpoint) -> bool:
+        """Whether an endpoint is plugged in, and reached, as it was."""
+        return _is_same_plug(plug.endpoint, endpoint) and endpoint.network not in self._detour.networks
+
+    def _move(self, named: Iterable[str]) -> None:
+        """Plug everybody in anew who is reached otherwise; those that are named are looked at already."""
+        seen = set(named) if self._detour.networks else set()
+        for network in self._detour.networks:
+            for plug in self.circles.of_network(network):
+                if plug.endpoint.name not in seen:
+                    self._gone.append(plug)
+                    self._come.append(Plug(plug.endpoint, plug.attachments))
 
     def _rename(self, plug: Plug, endpoint: Endpoint) -> None:
         """Follow an endpoint that only its labels or named ports, or what is read of it, make another."""
@@ -152,13 +151,13 @@ class Places:
         self.unrefer(before, endpoint.location.dpid)
         if plug.parties != before:
             self._staying[plug] = None
-            for viewer in self._viewers(plug):
+            for viewer in self.circles.viewers(plug):
                 if self._sights.blind(viewer, endpoint.name):
                     self._sights.find(viewer, (plug,))
 
     def _unplug(self, plug: Plug) -> None:
         name, location = plug.endpoint.name, plug.endpoint.location
-        for switch in self._viewers(plug):
+        for switch in self.circles.viewers(plug):
             self._sights.lose(switch, (plug,))
         own = self._switches.get(location.dpid)
         if own is not None:
@@ -169,57 +168,45 @@ class Places:
             self._ledger.pools["attachment"].release(key)
         self.unrefer(plug.parties, location.dpid)
 
-    def _viewers(self, plug: Plug) -> list[Switch]:
-        circle = self._ways.circle(plug.endpoint.network)
-        switches = (self._switches.get(dpid) for dpid in self._circles.get(circle, ()))
-        return [switch for switch in switches if switch is not None and circle in switch.ports.circles]
-
     def _fall_silent(self) -> None:
         """A switch that loses the last endpoint of a network answers for nobody there."""
         come = {_corner(plug) for plug in self._come}
         for network, dpid in dict.fromkeys(_corner(plug) for plug in self._gone):
             switch = self._switches.get(dpid)
-            if switch is None or (network, dpid) in come or dpid in self._roster.places.get(network, {}):
+            stays = (network, dpid) in come or dpid in self._roster.places.get(network, {})
+            if switch is None or (stays and network not in self._detour.networks):
                 continue
             if network in switch.ports.answering:
                 switch.ports.answering.discard(network)
                 switch.ports.part(network)
                 self.moved[dpid] = None
-                self._turn_away(switch, network)
+                self.circles.turn_away(switch, network)
 
-    def _turn_away(self, switch: Switch, network: str) -> None:
-        """Let a switch know its routing domain no more, or only what is left of it."""
-        ports, circle = switch.ports, self._ways.circle(network)
-        if self._ways.is_part(ports.dpid, ports.answering, circle):
-            self._anew(switch, self._of_network(network))
-        else:
-            ports.circles.discard(circle)
-            self._circles[circle].pop(ports.dpid, None)
-            self._sights.lose(switch, self._of_circle(circle))
-
-    def _of_network(self, network: str) -> Iterable[Plug]:
-        return (plug for plugs in self._roster.places.get(network, {}).values() for plug in plugs.values())
-
-    def _of_circle(self, circle: str) -> Iterable[Plug]:
-        return (plug for network in self._networks.get(circle, (circle,)) for plug in self._of_network(network))
-
-    def _joined_to(self, dpid: int, network: str) -> Iterator[Plug]:
-        """Yield who is in a network on switches that a way leads to: most pairs of switches may have none."""
-        for there, plugs in self._roster.places.get(network, {}).items():
-            if self._sights.is_joined(dpid, there):
-                yield from plugs.values()
+    def _turn_off(self) -> None:
+        """Take the new ways: who routed is plugged out by now."""
+        detour = self._detour
+        for network in detour.legs:
+            for dpid in self._roster.places.get(network, {}):
+                switch = self._switches.get(dpid)
+                if switch is not None and network in switch.ports.answering:
+                    switch.ports.part(network)
+                    self._joining[dpid, network] = None
+        for dpid in detour.ports:
+            found = self._switches.get(dpid)
+            if found is not None:
+                found.ports.rest(port.location.ofport for port in detour.before.uplinks.get(dpid, ()))
+        self.circles.turn_off(detour)
 
     def _look_around(self) -> None:
         """Show newcomers to those who know their routing domain, and all others to whoever begins to."""
         for plug in self._come:
-            for switch in self._viewers(plug):
+            for switch in self.circles.viewers(plug):
                 self._sights.find(switch, (plug,))
         new = [switch.ports.dpid for switch in self._new_switches()]
         self._sights.dig(new)
         self.moved.update(dict.fromkeys(new))
-        for dpid in new:
-            for domain in self._ways.on_switch(dpid, ()):
-                self._turn_to(self._switches[dpid], domain.key)
+        for dpid in (*new, *self._detour.ports):
+            self.circles.turn_to_uplinks(dpid)
         corners = [_corner(plug) for plug in self._come]
         corners += (_corner(plug) for dpid in new for plug in self._roster.switches.get(dpid, {}).values())
         for network, dpid in dict.fromkeys(corners):
@@ -227,18 +214,7 @@ class Places:
             if found is not None and network not in found.ports.answering:
                 found.ports.answering.add(network)
                 self.moved[dpid] = self._joining[dpid, network] = None
-                circle = self._ways.circle(network)
-                if circle in found.ports.circles:
-                    self._anew(found, self._joined_to(dpid, network))
-                else:
-                    self._turn_to(found, circle)
-
-    def _turn_to(self, switch: Switch, circle: str) -> None:
-        """Let a switch know a routing domain that it is part of from now on."""
-        switch.ports.circles.add(circle)
-        self._circles.setdefault(circle, {})[switch.ports.dpid] = None
-        for network in self._networks.get(circle, (circle,)):
-            self._anew(switch, self._joined_to(switch.ports.dpid, network))
+                self.circles.turn_to(found, network)
 
     # -- identities -----------------------------------------------------------------------------
 
@@ -306,13 +282,13 @@ class Places:
         return others
 
     def _leg_flows(self, network: str) -> Iterator[Flow]:
-        leg, domain = self._ways.leg(network), self._ways.domains.get(network)
+        leg, domain = self.circles.ways.leg(network), self.circles.ways.domains.get(network)
         if leg is not None and domain is not None:
             number = self._ledger.number
             yield from leg_flows(domain, leg, number("network", domain.key), number("network", network))
 
     def _via(self, network: str) -> Via | None:
-        domain = self._ways.domains.get(network)
+        domain = self.circles.ways.domains.get(network)
         return None if domain is None else Via(self._ledger.number("network", domain.key), domain.mac)
 
     def _tend(self, care: Care) -> None:
@@ -329,10 +305,14 @@ class Places:
             found = self._switches.get(plug.endpoint.location.dpid)
             if found is not None:
                 found.ports.tend((Tended(plug.endpoint.location.ofport),), care)
+        for dpid in self._detour.ports:
+            found = self._switches.get(dpid)
+            if found is not None:
+                found.ports.tend(self._uplinks(dpid), care)
 
     def _uplinks(self, dpid: int) -> Iterator[Tended]:
         number = self._ledger.number
-        for port in self._ways.uplinks.get(dpid, ()):
+        for port in self.circles.ways.uplinks.get(dpid, ()):
             yield routing.tended(port, number)
 
 

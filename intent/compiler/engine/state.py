@@ -18,6 +18,7 @@ from intent.compiler.engine.ledger import Ledger
 from intent.compiler.engine.people import Party, People
 from intent.compiler.engine.places import Places
 from intent.compiler.engine.policies import Policies
+from intent.compiler.engine.routes import Detour, Routes
 from intent.compiler.engine.rules import Layout, Unit
 from intent.compiler.engine.switch import Switch, fixed_flows
 from intent.compiler.engine.ways import WaysOut
@@ -40,6 +41,7 @@ class Turn:
     """It was another: all policy tables are made anew."""
     fixed: bool
     """The flows that every switch holds may change."""
+    detour: Detour
 
 
 class State:
@@ -47,8 +49,7 @@ class State:
 
     def __init__(self, inputs: Inputs, ids: IdMap) -> None:
         self._inputs = inputs
-        self.ways = inputs.ways()
-        """For all the life of this state."""
+        self._routes = Routes()
         self.ledger = Ledger(ids)
         self._people = People()
         self._policies = Policies(self.ledger, self._people)
@@ -56,7 +57,7 @@ class State:
         self.switches: dict[int, Switch] = {}
         self._busy: dict[int, None] = {}
         self._places = Places(inputs, self.ledger, self._people, self._policies.words, self.switches)
-        self._ways = WaysOut(inputs, self.ledger, self.switches, self._places)
+        self._ways = WaysOut(inputs, self.ledger, self.switches, self._places, self._policies.words)
         self._networks: set[str] = set()
         self._fixed = fixed_flows(self._policies, self._layout)
         self.ledger.want_tiers(tier.name for tier in inputs.intents.tiers)
@@ -115,7 +116,8 @@ class State:
         layout = policies.layout(intents)
         anew, turned = layout != self._layout, before != (policies.rejecting, policies.handling)
         self._layout = layout
-        return Turn(changes, layout, anew, observed or anew or turned)
+        detour = self._routes.follow(self._inputs, changes)
+        return Turn(changes, layout, anew, observed or anew or turned, detour)
 
     def _note_definitions(self, changes: Changes) -> None:
         if self.switches.keys() != self._inputs.dpids:
@@ -137,14 +139,15 @@ class State:
 
     def _go(self, turn: Turn) -> list[tuple[Switch, Party]]:
         """Take out what goes, and change the model; return who is to be taken in where."""
-        policies, people = self._policies, self._people
-        for judge in self._judges if turn.anew or turn.changes.networks else ():
+        policies, people, detour = self._policies, self._people, turn.detour
+        posed = (*turn.changes.networks, *detour.flipped)
+        for judge in self._judges if turn.anew or posed else ():
             if turn.anew:
                 judge.close()
-            judge.unpost(turn.changes.networks)
-        self._ways.leave(self._policies.words.new.prefixes)
-        self._places.leave(turn.changes)
-        self._ways.follow(turn.changes)
+            judge.unpost(posed)
+        self._ways.leave(detour, self._new())
+        self._places.leave(turn.changes, detour)
+        self._ways.follow(turn.changes, detour)
         arrivals = self._follow()
         policies.drop_parts(self._judges)
         policies.enter(self._inputs.intents)
@@ -187,8 +190,8 @@ class State:
                 if dpid in self.switches:
                     self.switches[dpid].judge.isolate(party)
         for switch in self.busy():
-            switch.judge.post(self._posture, self.ways.domains)
-        self._ways.arrive()
+            switch.judge.post(self._posture, self._routes.ways.domains)
+        self._ways.arrive(self._new())
         self._handle(turn.layout)
 
     def _handle(self, layout: Layout) -> None:

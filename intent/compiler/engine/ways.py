@@ -5,15 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 
-from intent.compiler import beyond, distant, routing
+from intent.compiler import beyond, distant
 from intent.compiler.distant import Exit
+from intent.compiler.engine.doors import Doors
 from intent.compiler.engine.inputs import Changes, Inputs
 from intent.compiler.engine.ledger import Ledger
 from intent.compiler.engine.people import Party
 from intent.compiler.engine.places import Places
+from intent.compiler.engine.routes import Detour
 from intent.compiler.engine.switch import Switch
+from intent.compiler.engine.words import Words
 from intent.compiler.flow import Flow, FlowKey
 from intent.compiler.resolve import world
+from intent.compiler.routing import Ways
 from intent.model import IPNetwork
 
 Atom = IPNetwork | None
@@ -22,44 +26,59 @@ Atom = IPNetwork | None
 class WaysOut:
     """World is where an uplink is, or can be reached: there is one party for each prefix in force."""
 
-    def __init__(self, inputs: Inputs, ledger: Ledger, switches: Mapping[int, Switch], places: Places) -> None:
+    def __init__(
+        self, inputs: Inputs, ledger: Ledger, switches: Mapping[int, Switch], places: Places, words: Words
+    ) -> None:
         self._inputs = inputs
-        self._ways = inputs.ways()
+        self._ways = Ways()
         self._ledger = ledger
         self._switches = switches
         self._places = places
+        self._words = words
+        self._doors = Doors(ledger, switches)
         self._parties: dict[Atom, Party] = {}
         self._fresh: dict[Atom, None] = {}
         self._flows: dict[tuple[int, Atom], tuple[FlowKey, ...]] = {}
-        self._homes = dict.fromkeys(self._ways.uplinks)
+        self._homes: dict[int, None] = {}
         """The switches that know the world."""
         self._exits: dict[int, tuple[Exit, ...]] = {}
         """By switch: the uplinks of others."""
         self._held: dict[int, tuple[FlowKey, ...]] = {}
         """By switch: the flows between its endpoints and uplinks of others, and the other way round."""
+        self._away: frozenset[int] = frozenset()
         self._moved: dict[int, None] = {}
         self._arrived: dict[int, None] = {}
-        for key in self._ways.keys:
-            ledger.pools["network"].want(key)
-        for port in self._ways.ports:
-            ledger.pools["attachment"].want(routing.attachment_key(port))
+        """Switches that learned of the world, or begin anew."""
 
     # -- the model ------------------------------------------------------------------------------
 
-    def leave(self, turned: Iterable[IPNetwork]) -> None:
-        """Take out prefixes that policy names no more, note those that it names now; `turned` are both."""
-        if not self._ways.uplinks:
-            return
-        for atom in (*turned, *(() if None in self._parties else (None,))):
+    def leave(self, detour: Detour, new: Iterable[Switch]) -> None:
+        """Take out uplinks and prefixes that are not there any more, or not as they were; note those that come."""
+        networks = self._ledger.pools["network"]
+        for key, (was, now) in detour.domains.items():
+            if was is None or now is None:
+                (networks.release if now is None else networks.want)(key)
+        self._doors.leave(detour)
+        self._ways = detour.after
+        for dpid in detour.ports:
+            if dpid in self._ways.uplinks and dpid not in self._homes:
+                self._settle(dpid)
+        for atom in self._turned(detour):
             party = self._parties.pop(atom, None)
             if party is None:
                 self._come(atom)
             else:
                 self._go(atom, party)
-        for dpid in self._homes:
-            switch = self._switches.get(dpid)
-            if switch is not None and switch.is_new:
-                self._places.touched.update(((dpid, party), None) for party in self._parties.values())
+        for switch in new:
+            if switch.ports.dpid in self._homes:
+                self._arrived[switch.ports.dpid] = None
+                self._places.touched.update(((switch.ports.dpid, party), None) for party in self._parties.values())
+
+    def _turned(self, detour: Detour) -> list[Atom]:
+        """Return the prefixes that come and those that go: without uplinks there are none."""
+        if not detour.after.uplinks:
+            return list(self._parties)
+        return list(self._words.new.prefixes) if None in self._parties else [None, *self._words.prefixes()]
 
     def _come(self, atom: Atom) -> None:
         for dpid in self._homes:
@@ -71,25 +90,52 @@ class WaysOut:
             self._places.unrefer((party,), dpid)
             self._disclaim(dpid, self._flows.pop((dpid, atom), ()))
 
+    def _settle(self, dpid: int) -> None:
+        """Let a switch know the world."""
+        self._homes[dpid] = self._arrived[dpid] = None
+        for atom in self._parties:
+            self._places.refer(world(atom), dpid)
+
+    def _forsake(self, dpid: int) -> None:
+        """Let a switch know the world no more."""
+        del self._homes[dpid]
+        self._arrived.pop(dpid, None)
+        self._places.unrefer(self._parties.values(), dpid)
+        for atom in self._parties:
+            self._disclaim(dpid, self._flows.pop((dpid, atom), ()))
+
     def _disclaim(self, dpid: int, keys: Iterable[FlowKey]) -> None:
         switch = self._switches.get(dpid)
         if switch is not None and not switch.is_new:
             switch.flows.disclaim(keys)
 
-    def follow(self, changes: Changes) -> None:
+    def follow(self, changes: Changes, detour: Detour) -> None:
         """Find out who reaches the uplinks of others now; places are as they are to be."""
         moved, self._places.moved = self._places.moved, {}
-        if not self._ways.uplinks:
+        if not self._ways.uplinks and not self._homes and not self._exits:
+            self._away = self._inputs.away
             return
-        if changes.tunnels or changes.fabric is not None or changes.away is not None:
-            moved = dict.fromkeys(self._switches)
+        moved.update(self._concerned(changes, detour))
         for dpid in (*moved, *(self._exits.keys() - self._switches.keys())):
             switch = self._switches.get(dpid)
             networks = sorted(switch.ports.answering) if switch is not None else ()
             path = functools.partial(self._inputs.path, dpid)
             found = tuple(distant.exits(self._ways, dpid, networks, path, self._inputs.away))
-            if found or dpid in self._exits or dpid in self._ways.uplinks:
+            if found or dpid in self._homes or dpid in self._held:
                 self._turn(dpid, found)
+
+    def _concerned(self, changes: Changes, detour: Detour) -> dict[int, None]:
+        """Return the switches that may reach other uplinks than before, or reach them otherwise."""
+        if changes.fabric is not None:
+            return dict.fromkeys(self._switches)
+        away = self._away ^ self._inputs.away
+        self._away = self._inputs.away
+        names = {p.name for dpid in (*changes.tunnels, *away) for p in self._ways.uplinks.get(dpid, ())}
+        names |= detour.uplinks
+        domains = [domain for name in sorted(names) for domain in self._ways.served.get(name, ())]
+        domains += (now for _, now in detour.domains.values() if now is not None)
+        found = dict.fromkeys((*changes.tunnels, *detour.ports))
+        return found | {dpid: None for domain in domains for dpid in self._places.circles.around(domain.key)}
 
     def _turn(self, dpid: int, found: tuple[Exit, ...]) -> None:
         """Note the uplinks of others that a switch reaches; with the first it learns of the world."""
@@ -99,37 +145,31 @@ class WaysOut:
             self._exits[dpid] = found
         knows = bool(found) or dpid in self._ways.uplinks
         if knows and dpid not in self._homes:
-            self._homes[dpid] = self._arrived[dpid] = None
-            for atom in self._parties:
-                self._places.refer(world(atom), dpid)
+            self._settle(dpid)
         elif not knows and dpid in self._homes:
-            del self._homes[dpid]
-            self._arrived.pop(dpid, None)
-            self._places.unrefer(self._parties.values(), dpid)
-            for atom in self._parties:
-                self._disclaim(dpid, self._flows.pop((dpid, atom), ()))
+            self._forsake(dpid)
 
     # -- the flows ------------------------------------------------------------------------------
 
-    def arrive(self) -> None:
-        """Put in what comes, with its numbers."""
-        number = self._ledger.number
+    def arrive(self, new: Iterable[Switch]) -> None:
+        """Put in what comes, with its numbers; all of it on new switches."""
         for dpid in self._moved:
-            keys = self._held.pop(dpid, ())
-            self._disclaim(dpid, keys)
-            if dpid in self._switches:
+            self._disclaim(dpid, self._held.pop(dpid, ()))
+        self._doors.arrive(self._ways, new)
+        for dpid in self._moved:
+            if dpid in self._switches and dpid in self._homes:
                 self._held[dpid] = self._switches[dpid].flows.claim(self._distant_flows(dpid))
-        for dpid in self._homes:
-            switch = self._switches.get(dpid)
-            if switch is None:
-                continue
-            if switch.is_new:
-                for port in self._ways.uplinks.get(dpid, ()):
-                    switch.flows.claim(routing.port_flows(self._ways, port, number))
-            for atom in self._parties if switch.is_new or dpid in self._arrived else self._fresh:
-                flows = beyond.prefix_flows(atom, number("identity", world(atom).key))
-                self._flows[dpid, atom] = switch.flows.claim(flows)
+        for dpid in self._homes if self._fresh else self._arrived:
+            self._put_prefixes(dpid, self._parties if dpid in self._arrived else self._fresh)
         self._fresh, self._moved, self._arrived = {}, {}, {}
+
+    def _put_prefixes(self, dpid: int, atoms: Iterable[Atom]) -> None:
+        switch = self._switches.get(dpid)
+        if switch is None:
+            return
+        for atom in atoms:
+            flows = beyond.prefix_flows(atom, self._ledger.number("identity", world(atom).key))
+            self._flows[dpid, atom] = switch.flows.claim(flows)
 
     def _distant_flows(self, dpid: int) -> Iterator[Flow]:
         number = self._ledger.number

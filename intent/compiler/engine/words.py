@@ -28,6 +28,9 @@ class Prefixes:
     def __contains__(self, prefix: IPNetwork) -> bool:
         return _bits(prefix) in self._levels.get((prefix.version, prefix.prefixlen), {})
 
+    def __iter__(self) -> Iterator[IPNetwork]:
+        return (prefix for level in self._levels.values() for prefix in level.values())
+
     def add(self, prefix: IPNetwork) -> None:
         """Add a prefix that is not there."""
         level = (prefix.version, prefix.prefixlen)
@@ -131,6 +134,10 @@ class Words:
                 del self._counts[kind, word]
             if not before or not after:
                 yield word
+
+    def prefixes(self) -> Iterator[IPNetwork]:
+        """Yield all prefixes in force."""
+        return iter(self._prefixes)
 
     def take_new(self) -> NewWords:
         """Return what began or ceased to be read since the last time."""
