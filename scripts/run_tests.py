@@ -160,6 +160,15 @@ def chosen(names: Sequence[str]) -> list[Stage]:
     return [stage for stage in STAGES if not names or stage.name in names]
 
 
+def keep_bytecode() -> None:
+    """Let a run's hundreds of processes compile each module once, also where none may write beside the sources.
+
+    Otherwise every controller that a test starts compiles all of itself anew: more than a second.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / ".pytest_cache" / "bytecode"))
+
+
 def interrupt(_number: int, _frame: object) -> None:
     """Treat SIGTERM as Ctrl-C, so that the stage cleans up."""
     raise KeyboardInterrupt
@@ -172,6 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stages = chosen(parser.parse_args(arguments).stages)
     signal.signal(signal.SIGTERM, interrupt)
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    keep_bytecode()
     for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # so that tests see the same with and without make above
         os.environ.pop(name, None)
     results = []

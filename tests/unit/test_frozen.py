@@ -9,11 +9,11 @@ import pytest
 from topology.frozen import FrozenMap, differing, frozen
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_successors_are_what_a_dict_would_be_and_predecessors_stay(seed):
     chance = random.Random(seed)
     held, plain = FrozenMap(), {}
-    for _ in range(400):
+    for _ in range(300):
         before, plain_before = held, dict(plain)
         put = {chance.randrange(600): chance.randrange(4) for _ in range(chance.choice((0, 1, 1, 30)))}
         gone = [chance.randrange(600) for _ in range(chance.randrange(3))]

@@ -48,6 +48,14 @@ def test_a_failed_stage_is_exit_1_and_the_later_ones_still_run(stages, capfd):
     assert "tests: 1/2 stages passed" in out
 
 
+def test_modules_are_compiled_once_also_where_no_bytecode_is_to_be_written(stages, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    asked = "import sys; raise SystemExit(sys.dont_write_bytecode or not sys.pycache_prefix)"
+    stages(runner.Stage("one", ((sys.executable, "-c", asked),), 60))
+    assert runner.main([]) == 0
+
+
 def test_a_stage_stops_at_its_first_failure(capfd):
     assert runner.run_stage(stage("one", 2, 7)).code == 2
 
