@@ -16,7 +16,7 @@ from intent.inventory.drafts import Candidate
 from intent.inventory.grants import ALL, Grants
 from intent.inventory.parts import Parts, Source
 from intent.inventory.tally import Ordered
-from intent.inventory.uplinks import translated
+from intent.inventory.uplinks import Translations
 from intent.inventory.values import Built, ClaimKey, Claims, Learned
 from intent.model import Intents
 from topology.frozen import FrozenMap, differing, frozen
@@ -50,8 +50,8 @@ class Follower:
             self._court = None
             return build(site, intents, claims, learned, grants)
         court = self._court
-        if court is None or not court.goes_on(intents, claims, grants):
-            court = _Court(intents, grants)
+        if court is None or not court.goes_on(claims, grants):
+            court = _Court(grants)
         self._court = None  # should this fail, the next one begins anew
         built = court.turn(site, intents, claims, learned)
         self._court = court
@@ -61,10 +61,10 @@ class Follower:
 class _Court:
     """All candidates, what each wants, and how it was settled."""
 
-    def __init__(self, intents: Intents, grants: Grants) -> None:
+    def __init__(self, grants: Grants) -> None:
         self._grants = grants
-        self._others = _others(intents)
-        self._parts = Parts(intents, grants)
+        self._parts = Parts(grants)
+        self._translations = Translations()
         self._candidates: dict[Source, Candidate] = {}
         self._ties: dict[Source, tuple[Tie, ...]] = {}
         self._tied: dict[Tie, dict[Source, None]] = {}
@@ -78,9 +78,9 @@ class _Court:
         self._unaddressed: Ordered[UnaddressedPort] = Ordered(_name)
         self._built: Built | None = None
 
-    def goes_on(self, intents: Intents, claims: Claims, grants: Grants) -> bool:
-        """Whether this history is the one that `claims` tell of, and only what is followed may have changed."""
-        return grants == self._grants and claims is self._claims and _others(intents) == self._others
+    def goes_on(self, claims: Claims, grants: Grants) -> bool:
+        """Whether this history is the one that `claims` tell of."""
+        return grants == self._grants and claims is self._claims
 
     def turn(self, site: Site, intents: Intents, claims: Claims, learned: Learned) -> Built:
         """Follow to this site, these intents and these learned addresses."""
@@ -176,9 +176,7 @@ class _Court:
 
     def _say(self, intents: Intents) -> Built:
         parts, last = self._parts, self._built
-        uplinks = translated(parts.uplinks, intents, self._endpoints)
-        if last is not None and uplinks == last.inventory.uplinks:
-            uplinks = last.inventory.uplinks
+        uplinks = self._translations.follow(parts.uplinks, intents, self._endpoints)
         inventory = Inventory(
             self._endpoints, self._unaddressed.value(), parts.reports.value(), uplinks, mirrors=parts.mirrors
         )
@@ -192,13 +190,6 @@ def _is_same(one: Inventory, other: Inventory) -> bool:
     """Whether two inventories are made of the same objects."""
     names = ("endpoints", "unaddressed", "reports", "uplinks", "mirrors")
     return all(getattr(one, name) is getattr(other, name) for name in names)
-
-
-def _others(intents: Intents) -> Intents:
-    """Return what of the intents is not followed: when it changes, everything is looked at anew."""
-    return dataclasses.replace(
-        intents, networks={}, groups={}, services={}, policies={}, endpoints={}, tiers=(), revision=0, queues={}
-    )
 
 
 def _name(port: UnaddressedPort) -> str:

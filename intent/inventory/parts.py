@@ -22,7 +22,7 @@ from intent.inventory.mirrors import Mirrors
 from intent.inventory.tally import Counted, Ordered
 from intent.inventory.uplinks import Uplinks
 from intent.inventory.values import ClaimKey
-from intent.model import EndpointIntent, Intents
+from intent.model import Binding, EndpointIntent, Intents
 from topology.frozen import differing
 from topology.joined import Joined, RowId
 from topology.model import MirrorPort, Report, UplinkPort
@@ -53,11 +53,11 @@ _NO_INTENTS = Intents()
 class Parts:
     """All that is said. For one thread at a time."""
 
-    def __init__(self, intents: Intents, grants: Grants) -> None:
-        """Begin with nothing; the uplinks and mirrors are those of these intents for good."""
+    def __init__(self, grants: Grants) -> None:
+        """Begin with nothing."""
         self._grants = grants
-        self._uplinks = Uplinks(intents)
-        self._mirrors = Mirrors(intents)
+        self._uplinks = Uplinks(_NO_INTENTS)
+        self._mirrors = Mirrors(_NO_INTENTS)
         self._leading: dict[RowId, SiteInterface] = {}
         """The interfaces that are uplinks, or mirrors'."""
         self._of_uplinks: dict[str, Gathered] = {}
@@ -82,7 +82,10 @@ class Parts:
         was, now = self._intents, intents
         named = {n: (was.endpoints.get(n), now.endpoints.get(n)) for n in differing(was.endpoints, now.endpoints)}
         networks = differing(was.networks, now.networks)
+        bound = _bound(was, now)
         self._intents = intents
+        if bound:
+            self._uplinks, self._mirrors = Uplinks(intents), Mirrors(intents)
         for old, new in named.values():
             self._bind(old, new)
         changes = self._joined.follow(site)
@@ -92,12 +95,13 @@ class Parts:
                 report_refused(told, place[0], refused)
             _replace(self, self._of_refused, place, told)
         words = {word for pair in named.values() for document in pair if document for word in _words_of(document)}
-        words |= {("network", name) for name in networks}
+        words |= {("network", name) for name in networks} | {word for binding in bound for word in _places_of(binding)}
         dirty = dict.fromkeys(changes.interfaces) | {p: None for w in words for p in self._by_word.get(w, ())}
         leading = self._leading.copy()
+        dirty.update(dict.fromkeys(leading if bound else ()))
         for place in dirty:
             self._consider(place)
-        if leading != self._leading or was is _NO_INTENTS:
+        if bound or leading != self._leading or was is _NO_INTENTS:
             self._lead()
         for name in {**named, **dict.fromkeys(self._plugged.turned())}:
             self._say_of(name)
@@ -198,11 +202,23 @@ def _replace(parts: Parts, where: dict[K, Gathered], key: K, new: Gathered) -> N
 def _words_of(document: EndpointIntent) -> Iterator[Word]:
     """Yield what a row may name that is bound by a document, or whose name it takes."""
     yield "name", document.name
-    binding = document.binding
+    yield from _places_of(document.binding)
+
+
+def _places_of(binding: Binding) -> Iterator[Word]:
+    """Yield what a row may name that is bound."""
     if binding.iface_id is not None:
         yield "name", binding.iface_id
     elif binding.bridge is not None and binding.interface is not None:
         yield "place", binding.bridge, binding.interface
+
+
+def _bound(was: Intents, now: Intents) -> list[Binding]:
+    """Return what binds the uplinks and mirrors that are not what they were, or did."""
+    pairs = [(was.uplinks.get(n), now.uplinks.get(n)) for n in differing(was.uplinks, now.uplinks)]
+    found = [document.binding for pair in pairs for document in pair if document is not None]
+    taps = [(was.mirrors.get(n), now.mirrors.get(n)) for n in differing(was.mirrors, now.mirrors)]
+    return found + [document.binding for pair in taps for document in pair if document is not None]
 
 
 def _whole(report: Report) -> Report:

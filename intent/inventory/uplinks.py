@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from intent.inventory.bound import Bound, where
 from intent.inventory.checks import mac_problem
-from intent.model import Intents, PortForward, Uplink
+from intent.model import Intents, PortForward, Router, Uplink
+from topology.frozen import differing
 from topology.model import Endpoint, Forward, Location, Report, Translation, UplinkPort
 from topology.site import SiteInterface
 
+D = TypeVar("D", Uplink, Router)
 INTERNAL = "internal"
 """Type of an interface whose other end is the host."""
 
@@ -36,6 +39,42 @@ def translated(
         else:
             found.append(port)
     return tuple(found)
+
+
+class Translations:
+    """Says what `translated` says, and looks again only when something that it reads has changed."""
+
+    def __init__(self) -> None:
+        self._value: tuple[UplinkPort, ...] | None = None
+        self._ports: tuple[UplinkPort, ...] = ()
+        self._intents = Intents()
+        self._endpoints: Mapping[str, Endpoint] = {}
+        self._named: frozenset[str] = frozenset()
+        """The endpoints that forwards name, there or not."""
+
+    def follow(
+        self, ports: tuple[UplinkPort, ...], intents: Intents, endpoints: Mapping[str, Endpoint]
+    ) -> tuple[UplinkPort, ...]:
+        """Return uplinks with what they make of addresses; the same object as long as they are equal."""
+        last, is_as_it_was = self._value, self._is_as_it_was(ports, intents, endpoints)
+        self._ports, self._intents, self._endpoints = ports, intents, endpoints
+        if last is not None and is_as_it_was:
+            return last
+        self._named = frozenset(f.to for u in intents.uplinks.values() for f in u.forwards if isinstance(f.to, str))
+        made = translated(ports, intents, endpoints)
+        self._value = last if last is not None and last == made else made
+        return self._value
+
+    def _is_as_it_was(self, ports: tuple[UplinkPort, ...], intents: Intents, endpoints: Mapping[str, Endpoint]) -> bool:
+        was = self._intents
+        if ports is not self._ports or _differ(was.uplinks, intents.uplinks) or _differ(was.routers, intents.routers):
+            return False
+        changed: Iterator[str] = differing(self._endpoints, endpoints)
+        return not self._named or self._named.isdisjoint(changed)
+
+
+def _differ(before: Mapping[str, D], after: Mapping[str, D]) -> bool:
+    return any(True for _ in differing(before, after))
 
 
 def _forward(wish: PortForward, endpoints: Mapping[str, Endpoint], behind: Collection[str]) -> Forward | None:

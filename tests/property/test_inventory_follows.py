@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from intent.inventory import Follower, Grants, Sighting, build, learn
-from intent.model import Binding, EndpointIntent, Intents, Mirror, Network, Uplink
+from intent.model import Binding, EndpointIntent, Intents, Mirror, Network, PortForward, Router, Uplink
 from tests.unit.site_kit import bridge, interface, uid
 from topology.events import HostLost, HostResynced, PortRow, RefusedRow, RowsChanged
 from topology.joined import Joined, without_error
@@ -75,6 +75,39 @@ def random_document(chance):
     )
 
 
+def rerouted(chance, intents):
+    """An uplink that comes, goes, moves or translates otherwise, or a router that joins other networks to it."""
+    draw = chance.random()
+    if draw < 0.3:
+        router = Router(
+            "r", chance.choice((("shop",), ("shop", "bank"))), "02:52:00:00:00:01", chance.choice(("up", None))
+        )
+        return dataclasses.replace(intents, routers={} if draw < 0.1 else {"r": router})
+    binding = Binding(None, "br", f"v{chance.choice(NUMBERS)}")
+    if chance.random() < 0.3:
+        binding = Binding(iface_id=f"e{chance.choice(NUMBERS)}")
+    uplink = intents.uplinks.get("up")
+    if uplink is None or chance.random() < 0.3:
+        uplink = Uplink("up", binding, "02:00:00:00:00:77")
+    elif chance.random() < 0.2:
+        return dataclasses.replace(intents, uplinks={})
+    shown = ip_address("203.0.113.1")
+    ends = (f"{chance.choice('ed')}{chance.choice(NUMBERS)}", ip_address(f"10.0.0.{chance.choice(NUMBERS)}"))
+    forwards = tuple(
+        PortForward(shown, 6, 80 + n, 80 + n, chance.choice(ends)) for n in range(chance.choice((0, 1, 2)))
+    )
+    uplink = dataclasses.replace(uplink, forwards=forwards, snat=(shown,) if chance.random() < 0.5 else ())
+    return dataclasses.replace(intents, uplinks={"up": uplink})
+
+
+def with_a_way_out(intents):
+    """An uplink that is plugged in most of the time, with a port for everybody."""
+    forwards = tuple(PortForward(ip_address("203.0.113.1"), 6, n, n, f"e{n}") for n in NUMBERS)
+    uplink = Uplink("up", Binding(None, "br", "v8"), "02:00:00:00:00:77", forwards=forwards)
+    router = Router("r", ("shop", "bank"), "02:52:00:00:00:01", "up")
+    return dataclasses.replace(intents, uplinks={"up": uplink}, routers={"r": router})
+
+
 def changed(chance, intents):
     if chance.random() < 0.3:
         name = chance.choice(("shop", "bank"))
@@ -84,9 +117,8 @@ def changed(chance, intents):
         if chance.random() < 0.2:
             del networks[name]
         return dataclasses.replace(intents, networks=networks)
-    if chance.random() < 0.15:
-        uplink = Uplink("up", Binding(None, "br", f"v{chance.choice(NUMBERS)}"), "02:00:00:00:00:77")
-        return dataclasses.replace(intents, uplinks={} if intents.uplinks else {"up": uplink})
+    if chance.random() < 0.25:
+        return rerouted(chance, intents)
     if chance.random() < 0.1:
         mirror = Mirror("tap", Binding(None, "br", f"v{chance.choice(NUMBERS)}"))
         return dataclasses.replace(intents, mirrors={} if intents.mirrors else {"tap": mirror})
@@ -126,6 +158,8 @@ def beginning():
 def test_what_follows_is_what_is_built_of_everything(seed):
     chance = random.Random(seed)
     site, intents = beginning()
+    if seed % 2:
+        intents = with_a_way_out(intents)
     follower, joined = Follower(), Joined()
     claims, learned = {}, {}
     built = build(site, intents, claims, learned, GRANTS)
