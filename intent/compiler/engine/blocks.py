@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
-from intent.compiler.engine.clauses import Flows, Place, Solo, both, joint
+from intent.compiler.engine.clauses import Pattern, Place, Solo, both, joint
 from intent.compiler.engine.people import Cast, Party
 from intent.compiler.engine.rules import Spot, Unit, Way
 from intent.compiler.flow import FlowBody, FlowKey, Match, Program, make
@@ -19,6 +19,7 @@ from intent.model import Action
 
 Clauses: TypeAlias = dict[Place, FlowBody]
 """What flows say whose match is a party, whichever."""
+_Fixed: TypeAlias = dict[Place, dict[Pattern, list[Solo]]]
 
 
 class Block:
@@ -31,19 +32,29 @@ class Block:
         self.passes: dict[Way, dict[Unit, Spot]] = {}
         """Their decisions depend on the switch: those in `flows` say nothing yet."""
         self._sides = _Side(), _Side()
-        flows = Flows()
+        self.flows: Program = {}
+        fixed: _Fixed = {}
         for unit in self.units:
-            self._add(unit, flows)
-        flows.settle({})
-        self.flows: Program = flows.program
+            self._add(unit, fixed)
+        for side in self._sides:
+            side.rank()
+        for (table, priority), patterns in fixed.items():
+            for each, said in patterns.items():
+                self.flows[make(FlowKey, (table, priority, each.match))] = joint(said)
 
-    def _add(self, unit: Unit, flows: Flows) -> None:
+    def _add(self, unit: Unit, fixed: _Fixed) -> None:
         for spot in unit.spots:
             way = spot.lane, spot.direction
             place = spot.table, unit.priority
-            flows.put(spot.decision)
+            key, body = spot.decision
+            self.flows[key] = body
             for where, said in unit.fixed:
-                flows.edits(*place).add(where, said)
+                patterns = fixed.setdefault(place, {})
+                for each in where:
+                    if each in patterns:
+                        patterns[each].append(said)
+                    else:
+                        patterns[each] = [said]
             self.used[way, spot.tier] += 1
             if unit.plan.rule.action is Action.PASS:
                 self.passes.setdefault(way, {})[unit] = spot
@@ -64,34 +75,54 @@ class _Side:
 
     def __init__(self) -> None:
         self._members: dict[Cast, dict[Place, list[Solo]]] = {}
-        self._clauses: dict[tuple[Cast, ...], Clauses] = {}
-        """By whom a party is among."""
+        self._ranked: list[Cast] = []
+        """Those of most parties first: so what parties have in common is at the beginning, and worked out once."""
+        self._ranks: dict[Cast, int] = {}
+        self._clauses: dict[tuple[int, ...], Clauses] = {}
+        """By the ranks of whom a party is among."""
 
     def add(self, cast: Cast, place: Place, clause: Solo) -> None:
         """Let a cast have a clause."""
         self._members.setdefault(cast, {}).setdefault(place, []).append(clause)
 
+    def rank(self) -> None:
+        """Begin to say, with all casts there."""
+        self._ranked = sorted(self._members, key=lambda cast: -len(cast.members))
+        self._ranks = {cast: rank for rank, cast in enumerate(self._ranked)}
+
     def say(self, program: Program, casts: Iterable[Cast], match: Match) -> None:
         """Put the clauses of a party that is in some casts."""
-        members = self._members
-        spoken = tuple([cast for cast in casts if cast in members])
+        ranks = self._ranks
+        spoken = tuple(sorted([ranks[cast] for cast in casts if cast in ranks]))
         clauses = self._clauses.get(spoken)
         if clauses is None:
-            clauses = self._clauses[spoken] = self._of(spoken)
+            clauses = self._of(spoken)
         for (table, priority), body in clauses.items():
             program[make(FlowKey, (table, priority, match))] = body
 
-    def _of(self, casts: tuple[Cast, ...]) -> Clauses:
-        if len(casts) == 1:
-            return {place: joint(found) for place, found in self._members[casts[0]].items()}
-        clauses: Clauses = {}
-        for cast in casts:
-            alone = self._clauses.get((cast,))
-            if alone is None:
-                alone = self._clauses[cast,] = self._of((cast,))
-            for place, body in alone.items():
-                clauses[place] = both(clauses[place], body) if place in clauses else body
-        return clauses
+    def _of(self, ranks: tuple[int, ...]) -> Clauses:
+        found = self._clauses.get(ranks)
+        if found is None:
+            found = self._clauses[ranks] = self._alone(ranks[0]) if len(ranks) == 1 else self._joint(ranks)
+        return found
+
+    def _alone(self, rank: int) -> Clauses:
+        return {place: joint(said) for place, said in self._members[self._ranked[rank]].items()}
+
+    def _joint(self, ranks: tuple[int, ...]) -> Clauses:
+        """Join what all but the last say, which others may be among too, or the first few of very many."""
+        if not ranks:
+            return {}
+        cut = min(len(ranks) - 1, _SHARED)
+        bodies: dict[Place, tuple[FlowBody, ...]] = {}
+        for some in (ranks[:cut], *((rank,) for rank in ranks[cut:])):
+            for place, body in self._of(some).items():
+                bodies[place] = (*bodies[place], body) if place in bodies else (body,)
+        return {place: both(*said) if len(said) > 1 else said[0] for place, said in bodies.items()}
+
+
+_SHARED = 8
+"""Casts that parties are taken to have in common, at most: what is kept must not grow with their square."""
 
 
 def common(wanted: Collection[Mapping[Unit, None]]) -> Block:

@@ -10,7 +10,7 @@ import dataclasses
 import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple, TypeAlias
 
 from intent.compiler import cookie
@@ -60,6 +60,9 @@ class Solo(NamedTuple):
         return self.body.expires_at if self.body else 0
 
 
+_AT: Callable[[Solo], Code] = itemgetter(0)
+
+
 def clause(member: Conjunction, expires_at: int) -> Solo:
     """Return the edit that adds a conjunction."""
     return Solo(code(member), member, FlowBody((member,), cookie.CLAUSE, 0, expires_at))
@@ -70,16 +73,18 @@ def joint(clauses: list[Solo]) -> FlowBody:
     first = clauses[0]
     if len(clauses) == 1 and first.body is not None:
         return first.body
-    members = tuple([each.member for each in sorted(clauses) if each.member is not None])
+    clauses = sorted(clauses, key=_AT)
+    members = tuple([each.member for each in clauses if each.member is not None])
     return make(FlowBody, (members, cookie.CLAUSE, 0, first.expires_at))
 
 
-def both(one: FlowBody, other: FlowBody) -> FlowBody:
-    """Return what a flow says that says what two do, which have no clause in common."""
-    mine: tuple[Conjunction, ...] = one.actions  # type: ignore[assignment] # it is a clause's
-    theirs: tuple[Conjunction, ...] = other.actions  # type: ignore[assignment] # and so is this
-    members = sorted(mine + theirs, key=code)
-    return make(FlowBody, (tuple(members), cookie.CLAUSE, 0, one.expires_at))
+def both(*bodies: FlowBody) -> FlowBody:
+    """Return what a flow says that says what some do, which have no clause in common."""
+    members: list[Conjunction] = []
+    for body in bodies:
+        members += body.actions  # type: ignore[arg-type] # it is a clause's
+    members.sort(key=code)
+    return make(FlowBody, (tuple(members), cookie.CLAUSE, 0, bodies[0].expires_at))
 
 
 Place: TypeAlias = tuple[int, int]
