@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from benchmarks.workloads import Document, World, text
 from intent.compiler import Delta, IdMap, compile_program
 from intent.compiler.engine import Changes, Engine, Update
-from intent.compiler.flow import Flow, Program
+from intent.compiler.flow import Flow, Program, make
 from intent.model import Intents, Policy
 from intent.schema import parse_documents
 from intent.schema.convert import policy as meaning_of_policy
@@ -48,7 +48,7 @@ class Core:
         self._endpoints = dict(inventory.endpoints)
         update = self._engine.update(intents, inventory, (self._dpid,), NOW_S)
         if self._dpid in update.whole:
-            return Delta(adds=tuple(Flow(key, body) for key, body in self.program.items()))
+            return Delta(adds=tuple([make(Flow, entry) for entry in self.program.items()]))
         return self._delta(update)
 
     def put_endpoints(self, endpoints: Sequence[Endpoint]) -> Delta:

@@ -33,10 +33,8 @@ from intent.compiler.routing import Via, hop_flows
 from intent.compiler.tables import Priority, Table
 from intent.compiler.terms import (
     ARP,
-    ETHERTYPE,
     IPV4,
     IPV6,
-    dst_address,
     flow,
     goto,
     is_,
@@ -110,26 +108,31 @@ def _out(ofport: int) -> Load:
 
 def address_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers) -> Iterator[Flow]:
     """Yield the flows of one address of a local endpoint (all but its port's neighbour guard)."""
-    hardware = mac(endpoint.mac)
+    hardware, number = mac(endpoint.mac), int(address)
     port = endpoint.location.ofport
-    attachment = numbers.attachment
-    family = ETHERTYPE[address.version]
+    attachment, identity = numbers.attachment, numbers.identity
     origin = _ORIGIN | attachment
-    here = (exact(f.IN_PORT, port), exact(f.ETH_SRC, hardware))
+    in_port, eth_src = make(Term, (f.IN_PORT, port, _PORT)), make(Term, (f.ETH_SRC, hardware, _MAC))
+    family, source, destination, ones = _OF_VERSION[address.version]
     network, enter = numbers.place
-    identify = (_from(numbers.identity), Load(f.SRC_ATT, attachment), enter, _TO_GUARD)
-    yield _flow(_SOURCE, (*here, family, src_address(address)), identify, origin)
-    locate = (_to(numbers.identity), Load(f.DST_ATT, attachment), _out(port), _TO_ORIENT)
-    yield _flow(_DESTINATION, (network, exact(f.ETH_DST, hardware), family, dst_address(address)), locate, origin)
-    yield _flow(_SAME, numbers.same, _same(numbers.identity), origin)
-    if isinstance(address, IPv4Address):
-        asks = (*here, ARP, _ASKS, exact(f.ARP_SPA, int(address)), exact(f.ARP_SHA, hardware))
+    identify = _from(identity), Load(f.SRC_ATT, attachment), enter, _TO_GUARD
+    yield _flow(_SOURCE, (in_port, eth_src, family, make(Term, (source, number, ones))), identify, origin)
+    locate = _to(identity), Load(f.DST_ATT, attachment), _out(port), _TO_ORIENT
+    there = network, make(Term, (f.ETH_DST, hardware, _MAC)), family, make(Term, (destination, number, ones))
+    yield _flow(_DESTINATION, there, locate, origin)
+    yield _flow(_SAME, numbers.same, _same(identity), origin)
+    if family is IPV4:
+        says = make(Term, (f.ARP_SPA, number, ones)), make(Term, (f.ARP_SHA, hardware, _MAC))
+        asks = in_port, eth_src, ARP, _ASKS, *says
         yield _flow(_SOURCE, asks, (_in_network(numbers.network), _TO_NEIGHBOUR), origin)
     if numbers.via is not None:
-        yield from hop_flows(endpoint, address, numbers.via, (numbers.identity, attachment))
-    yield answer_flow(endpoint, address, numbers.network)
+        yield from hop_flows(endpoint, address, numbers.via, (identity, attachment))
+    yield answer_flow(endpoint, address, numbers.network, hardware)
 
 
+_PORT, _MAC = f.IN_PORT.ones, f.ETH_SRC.ones
+_OF_VERSION = {4: (IPV4, f.IPV4_SRC, f.IPV4_DST, f.IPV4_SRC.ones), 6: (IPV6, f.IPV6_SRC, f.IPV6_DST, f.IPV6_SRC.ones)}
+"""EtherType, source, destination, and the mask of a whole address."""
 NAMED = 3
 """The first flows of an address: those that say which identity it goes by."""
 OF_ADDRESS = {4: 5, 6: 4}
@@ -156,12 +159,14 @@ _TO_GUARD, _TO_ORIENT, _TO_NEIGHBOUR = Goto(int(Table.GUARD)), Goto(int(Table.OR
 
 def _flow(place: tuple[int, int], match: Match, actions: Actions, origin: int = PIPELINE) -> Flow:
     """Return a flow whose match is canonical as it is written: there are some for each endpoint of all."""
-    return make(Flow, (make(FlowKey, (*place, match)), make(FlowBody, (actions, origin, 0, 0))))
+    table, priority = place
+    return make(Flow, (make(FlowKey, (table, priority, match)), make(FlowBody, (actions, origin, 0, 0))))
 
 
-def answer_flow(endpoint: Endpoint, address: IPAddress, network: int) -> Flow:
-    """Return the flow that completes the answer to "who has this address?" in a network."""
-    hardware = mac(endpoint.mac)
+def answer_flow(endpoint: Endpoint, address: IPAddress, network: int, hardware: int | None = None) -> Flow:
+    """Return the flow that completes the answer to "who has this address?" in a network; `hardware` is its MAC."""
+    if hardware is None:
+        hardware = mac(endpoint.mac)
     where = is_(f.NETWORK, network)
     if isinstance(address, IPv4Address):
         asked = (where, ARP, exact(f.ARP_SPA, int(address)))

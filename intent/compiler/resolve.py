@@ -143,61 +143,65 @@ class Vocabulary:
         return Identity(endpoint.network, labels, ports, self.atom(address))
 
 
-class _Reader:
+class Reader:
     """Walks rules and collects what they read; each group and service once."""
 
     def __init__(self, intents: Intents) -> None:
         self._intents = intents
-        self._seen: set[tuple[str, str]] = set()
+        self.groups: set[str] = set()
+        """Those that are named, by rules or by others that are."""
+        self.services: set[str] = set()
         self.label_keys: set[str] = set()
         self.endpoint_names: set[str] = set()
         self.port_names: set[str] = set()
         self.prefixes: set[IPNetwork] = set()
 
-    def selector(self, selector: Selector) -> None:
-        self.label_keys.update(r.key for r in selector.requirements)
+    def read(self, policy: Policy) -> None:
+        """Take in what a policy reads."""
+        if policy.subject is not None:
+            self._selector(policy.subject)
+        for rule in policy.rules:
+            self._peers(rule.from_ or ())
+            self._peers(rule.to or ())
+            self._services(rule.services or ())
 
-    def peers(self, peers: Iterable[Peer]) -> None:
+    def vocabulary(self) -> Vocabulary:
+        """Return what was read of endpoints."""
+        keys = frozenset(self.label_keys - {NETWORK_LABEL})
+        return Vocabulary(keys, frozenset(self.endpoint_names), frozenset(self.port_names), frozenset(self.prefixes))
+
+    def _selector(self, selector: Selector) -> None:
+        self.label_keys.update([r.key for r in selector.requirements])
+
+    def _peers(self, peers: Iterable[Peer]) -> None:
         for peer in peers:
-            match peer:
-                case SelectorPeer(selector):
-                    self.selector(selector)
-                case CidrPeer(cidr, exceptions):
-                    self.prefixes.update((cidr, *exceptions))
-                case EndpointPeer(name):
-                    self.endpoint_names.add(name)
-                case GroupPeer(name) if self._first("group", name):
-                    self.peers(self._intents.groups[name].members)
-                case _:
-                    pass
+            if isinstance(peer, GroupPeer):
+                if peer.name not in self.groups:
+                    self.groups.add(peer.name)
+                    self._peers(self._intents.groups[peer.name].members)
+            elif isinstance(peer, SelectorPeer):
+                self._selector(peer.selector)
+            elif isinstance(peer, CidrPeer):
+                self.prefixes.update((peer.cidr, *peer.exceptions))
+            elif isinstance(peer, EndpointPeer):
+                self.endpoint_names.add(peer.name)
 
-    def services(self, services: Iterable[ServiceMatch | ServiceName]) -> None:
+    def _services(self, services: Iterable[ServiceMatch | ServiceName]) -> None:
         for service in services:
-            match service:
-                case ServiceMatch(port=PortName(name)):
-                    self.port_names.add(name)
-                case ServiceName(name) if self._first("service", name):
-                    self.services(self._intents.services[name].matches)
-                case _:
-                    pass
-
-    def _first(self, kind: str, name: str) -> bool:
-        seen = (kind, name) in self._seen
-        self._seen.add((kind, name))
-        return not seen
+            if isinstance(service, ServiceMatch):
+                if isinstance(service.port, PortName):
+                    self.port_names.add(service.port.name)
+            elif service.name not in self.services:
+                self.services.add(service.name)
+                self._services(self._intents.services[service.name].matches)
 
 
 def vocabulary(intents: Intents) -> Vocabulary:
     """Return what the policies read, those in `off` too: switch them off before."""
-    reader = _Reader(intents)
+    reader = Reader(intents)
     for policy in intents.policies.values():
-        if policy.subject is not None:
-            reader.selector(policy.subject)
-        for rule in policy.rules:
-            reader.peers((*(rule.from_ or ()), *(rule.to or ())))
-            reader.services(rule.services or ())
-    keys = frozenset(reader.label_keys - {NETWORK_LABEL})
-    return Vocabulary(keys, frozenset(reader.endpoint_names), frozenset(reader.port_names), frozenset(reader.prefixes))
+        reader.read(policy)
+    return reader.vocabulary()
 
 
 def selects(selector: Selector, identity: Identity) -> bool:

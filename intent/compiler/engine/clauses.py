@@ -65,7 +65,7 @@ _AT: Callable[[Solo], Code] = itemgetter(0)
 
 def clause(member: Conjunction, expires_at: int) -> Solo:
     """Return the edit that adds a conjunction."""
-    return Solo(code(member), member, FlowBody((member,), cookie.CLAUSE, 0, expires_at))
+    return make(Solo, ((member.id, member.clause), member, make(FlowBody, ((member,), cookie.CLAUSE, 0, expires_at))))
 
 
 def joint(clauses: list[Solo]) -> FlowBody:

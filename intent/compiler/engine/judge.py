@@ -40,6 +40,7 @@ class Judge:
         self._waiting: dict[Unit, None] = {}
         """Units that may have to be placed."""
         self._entries: tuple[FlowKey, ...] = ()
+        self._is_new = True
 
     # -- parties --------------------------------------------------------------------------------
 
@@ -76,6 +77,8 @@ class Judge:
         self._flows.wake()
         self.present[party] = None
         self._postures.bear(party)
+        if self._is_new:
+            return  # `meet` looks at all at once
         placed, waiting = self._placed, self._waiting
         clients: dict[Places, list[Solo]] = {}
         servers: dict[Places, list[Solo]] = {}
@@ -227,13 +230,21 @@ class Judge:
 
     def meet(self) -> dict[Unit, None]:
         """Return the units that a new switch has to place; from now on no other waits."""
+        self._is_new = False
         present = self._locals = {}
         for party in self.present:
             for cast in party.casts:
-                present.setdefault(cast, {})[party] = None
+                if cast in present:
+                    present[cast][party] = None
+                else:
+                    present[cast] = {party: None}
+        waiting = self._waiting
+        for cast in present:
+            waiting |= cast.clients
+            waiting |= cast.servers
         self._waiting = {
             unit: None
-            for unit in self._waiting
+            for unit in waiting
             if unit.live
             and unit.services != ()
             and (unit.clients is None or unit.clients in present)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
@@ -10,7 +11,7 @@ from intent.compiler.endpoints import Numbers
 from intent.compiler.engine.clauses import Flows
 from intent.compiler.engine.people import Party
 from intent.compiler.fabric import Toward
-from intent.compiler.flow import Flow, FlowBody, FlowKey
+from intent.compiler.flow import Flow, FlowBody, FlowKey, make
 from intent.compiler.handling import Care, Tended
 from intent.compiler.routing import Via
 from intent.compiler.tunnels import Path, remote_flows, tunnel_flow
@@ -22,6 +23,9 @@ MemberKey: TypeAlias = str | UnaddressedPort
 """Of an endpoint its name."""
 SERVER: MemberKey = ""
 """No endpoint has this name."""
+
+
+_NOBODY = Numbers(0, 0, 0)
 
 
 def member_key(member: Member) -> MemberKey:
@@ -56,7 +60,7 @@ class Plug:
 
     def flows(self, attachments: Mapping[str, int]) -> Iterator[Flow]:
         """Yield the flows on its own switch."""
-        endpoint, numbers = self.endpoint, Numbers(0, 0, 0)
+        endpoint, numbers = self.endpoint, _NOBODY
         for address, numbers in self._numbered(attachments):
             yield from endpoints.address_flows(endpoint, address, numbers)
         if endpoints.has_ipv6(endpoint):
@@ -81,7 +85,7 @@ class Plug:
 
     def _numbered(self, attachments: Mapping[str, int]) -> Iterator[tuple[IPAddress, Numbers]]:
         for address, party, key in zip(self.endpoint.addresses, self.parties, self.attachments, strict=True):
-            yield address, Numbers(self.network, party.number, attachments[key], self.via)
+            yield address, make(Numbers, (self.network, party.number, attachments[key], self.via))
 
 
 class Ports:
@@ -117,8 +121,10 @@ class Ports:
 
     def plug(self, plug: Plug, attachments: Mapping[str, int]) -> None:
         """Put the flows of a local endpoint."""
-        besides = plug.flows_wired(attachments) if self.wired else ()
-        self._held[plug.endpoint.name] = self._flows.claim((*plug.flows(attachments), *besides))
+        flows: Iterable[Flow] = plug.flows(attachments)
+        if self.wired:
+            flows = itertools.chain(flows, plug.flows_wired(attachments))
+        self._held[plug.endpoint.name] = self._flows.claim(flows)
 
     def rename(self, plug: Plug) -> bool:
         """Let a local endpoint go by other identities; return whether that is all that its flows have to follow."""

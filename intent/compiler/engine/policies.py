@@ -9,7 +9,7 @@ from typing import TypeVar
 from intent.compiler.engine.judge import Judge
 from intent.compiler.engine.ledger import Ledger
 from intent.compiler.engine.people import Cast, Party, People
-from intent.compiler.engine.rules import Layout, PolicyPlan, RulePlan, Unit
+from intent.compiler.engine.rules import Casting, Layout, PolicyPlan, RulePlan, Unit
 from intent.compiler.engine.words import Words
 from intent.compiler.handling import handles
 from intent.compiler.ids import Band, IdMap
@@ -138,8 +138,9 @@ class Policies:
     def enter(self, intents: Intents) -> None:
         """Take casts for what came, give back those of what went, and make units for new named ports."""
         people = self._people
+        casting = Casting(people, intents)
         for plan in self._new:
-            plan.enter(people, intents)
+            plan.enter(casting)
             self._fresh.update((unit, None) for rule in plan.rules for unit in rule.units.values())
         for rule, ports in people.born_parts.items():
             if self._holds(rule):

@@ -7,8 +7,8 @@ go; only whether anybody could ever meet them changes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property, lru_cache
 from typing import NamedTuple, TypeAlias
 
 from intent.compiler import fields as f
@@ -16,11 +16,11 @@ from intent.compiler.cookie import Kind
 from intent.compiler.engine.clauses import Pattern, Place, Solo, clause, pattern
 from intent.compiler.engine.ledger import Ledger
 from intent.compiler.engine.people import Cast, Leaf, People, PortKey, Split, WantedPorts
-from intent.compiler.flow import Actions, Conjunction, Flow, FlowBody, FlowKey, exact, match_of
+from intent.compiler.flow import Actions, Conjunction, Flow, FlowBody, FlowKey, exact, make, match_of
 from intent.compiler.handling import marks
 from intent.compiler.ids import band_key
 from intent.compiler.policy import RULE_SIDES, expires_at, origin_of, rule_key
-from intent.compiler.resolve import Vocabulary, flatten, vocabulary
+from intent.compiler.resolve import Reader, flatten
 from intent.compiler.services import service_alternatives
 from intent.compiler.tables import Lane
 from intent.compiler.terms import is_
@@ -41,7 +41,6 @@ from intent.model import (
     Selector,
     SelectorPeer,
     ServiceMatch,
-    ServiceName,
     Tier,
     WorldPeer,
 )
@@ -58,14 +57,19 @@ class Isolation(NamedTuple):
     direction: Direction
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class Layout:
     """What the whole policy part of every switch depends on."""
 
     tiers: tuple[Tier, ...]
     observing: bool
 
-    @property
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The place of each tier."""
+        return {tier.name: place for place, tier in enumerate(self.tiers)}
+
+    @cached_property
     def verdicts(self) -> tuple[Verdicts, ...]:
         """The lanes in use."""
         enforced = Verdicts(Lane.ENFORCED, self.observing)
@@ -128,7 +132,8 @@ class Unit:
         """Make the clauses; there are at least two."""
         sides = [self.clients is not None, self.servers is not None]
         whole = sum(sides) + (self.services is not None)
-        members = [clause(Conjunction(number, n, max(whole, 2)), self.plan.expires_at) for n in range(1, 4)]
+        of, ends = max(whole, 2), self.plan.expires_at
+        members = [clause(Conjunction(number, n, of), ends) for n in range(1, of + 1)]
         self.number = number
         self.members = (members[0] if sides[0] else None, members[sum(sides) - 1] if sides[1] else None)
         self.fixed = [] if self.services is None else [(self.services, members[sum(sides)])]
@@ -145,17 +150,17 @@ class Unit:
         seat = ledger.seat(plan.policy.band, plan.key)
         self.number_clauses(ledger.number("conjunction", self.key))
         self.priority = ledger.band(policy.tier, policy.order).priority(action, seat, self.number)
-        tier = [t.name for t in layout.tiers].index(policy.tier)
+        tier = layout.places[policy.tier]
         wanted = marks(plan.rule, ledger.number)
-        spots = []
+        met, spots = (exact(f.CONJ_ID, self.number),), []
         for verdicts in layout.verdicts if policy.mode is Mode.ENFORCE else layout.verdicts[1:]:
             for direction in plan.directions:
                 table = verdicts.lane.tier(direction, tier)
                 origin = origin_of(verdicts.lane, Kind.RULE, number, direction)
                 actions = () if action is Action.PASS else verdicts.of(action, direction, origin, wanted)
-                key = FlowKey(table, self.priority, (exact(f.CONJ_ID, self.number),))
-                decision = Flow(key, FlowBody(actions, origin, 0, plan.expires_at))
-                spots.append(Spot(verdicts.lane, direction, tier, table, decision))
+                key = make(FlowKey, (table, self.priority, met))
+                decision = make(Flow, (key, make(FlowBody, (actions, origin, 0, plan.expires_at))))
+                spots.append(make(Spot, (verdicts.lane, direction, tier, table, decision)))
         self.spots = tuple(spots)
         self.places = tuple([(spot.table, self.priority) for spot in spots])
 
@@ -180,12 +185,12 @@ class RulePlan:
         self.units: dict[PortKey | None, Unit] = {}
         """By the number of a named port; None for the part without."""
 
-    def enter(self, people: People, intents: Intents) -> None:
+    def enter(self, casting: Casting) -> None:
         """Take the casts; then make the units."""
-        policy, rule = self.policy.policy, self.rule
+        people, policy, rule = casting.people, self.policy.policy, self.rule
         subject = None if policy.subject is None else people.cast((SelectorPeer(policy.subject),))
-        clients = None if rule.from_ is None else people.cast(leaves(intents, rule.from_))
-        servers = None if rule.to is None else people.cast(leaves(intents, rule.to))
+        clients = None if rule.from_ is None else casting.cast(rule.from_)
+        servers = None if rule.to is None else casting.cast(rule.to)
         if rule.direction is Direction.EGRESS:
             clients, subject = subject, clients
         elif rule.direction is Direction.INGRESS:
@@ -193,7 +198,7 @@ class RulePlan:
         if subject is not None:
             people.release(subject)  # what a one-sided rule does not use
         self.clients, self.servers = clients, servers
-        self._make_units(people, intents)
+        self._make_units(people, casting.intents)
 
     def _make_units(self, people: People, intents: Intents) -> None:
         if self.rule.services is None:
@@ -250,8 +255,10 @@ class PolicyPlan:
         self.policy = policy
         self.band = band_key(policy.tier, policy.order)
         self.rules = [RulePlan(self, rule) for rule in policy.rules]
-        self.reads: Vocabulary = vocabulary(dataclasses.replace(intents, policies={policy.name: policy}))
-        self.groups, self.services = _names_read(policy, intents)
+        reader = Reader(intents)
+        reader.read(policy)
+        self.reads = reader.vocabulary()
+        self.groups, self.services = reader.groups, reader.services
         self.subject: Cast | None = None
 
     @property
@@ -262,14 +269,14 @@ class PolicyPlan:
                 yield Isolation(Lane.ENFORCED, self.policy.tier, direction)
             yield Isolation(Lane.CANDIDATE, self.policy.tier, direction)
 
-    def enter(self, people: People, intents: Intents) -> None:
+    def enter(self, casting: Casting) -> None:
         """Take the casts of everybody it names."""
         if self.policy.subject is not None:
-            self.subject = people.cast((SelectorPeer(self.policy.subject),))
+            self.subject = casting.people.cast((SelectorPeer(self.policy.subject),))
             for isolation in self.isolations:
                 self.subject.isolations[isolation] = self.subject.isolations.get(isolation, 0) + 1
         for rule in self.rules:
-            rule.enter(people, intents)
+            rule.enter(casting)
 
     def leave(self, people: People) -> None:
         """Give them back. Its rules know it, so it forgets them: nothing in a cycle is left for the collector."""
@@ -282,6 +289,26 @@ class PolicyPlan:
                 if not self.subject.isolations[isolation]:
                     del self.subject.isolations[isolation]
             people.release(self.subject)
+
+
+class Casting:
+    """Gives rules their casts, all by the same intents: rules name the same peers again and again."""
+
+    def __init__(self, people: People, intents: Intents) -> None:
+        self.people = people
+        self.intents = intents
+        self._known: dict[tuple[int, ...], Cast] = {}
+        """By the peers, as the objects that they are: the intents hold them."""
+
+    def cast(self, peers: tuple[Peer, ...]) -> Cast:
+        """Return the cast of whom peers describe, one user more."""
+        known = tuple(map(id, peers))
+        cast = self._known.get(known)
+        if cast is None or not cast.refs:  # none, or given back since
+            cast = self._known[known] = self.people.cast(leaves(self.intents, peers))
+        else:
+            cast.refs += 1
+        return cast
 
 
 def leaves(intents: Intents, peers: Iterable[Peer]) -> Iterator[Leaf]:
@@ -303,25 +330,6 @@ def patterns(services: tuple[ServiceMatch, ...]) -> tuple[Pattern, ...]:
 @lru_cache(maxsize=65536)
 def _patterns(service: ServiceMatch) -> tuple[Pattern, ...]:
     return tuple(pattern(match_of(terms)) for terms in service_alternatives(service))
-
-
-def _names_read(policy: Policy, intents: Intents) -> tuple[set[str], set[str]]:
-    """Return the groups and the services that a policy names, and those that they name."""
-    groups: set[str] = set()
-    services: set[str] = set()
-    peers = [p for rule in policy.rules for p in (*(rule.from_ or ()), *(rule.to or ()))]
-    while peers:
-        peer = peers.pop()
-        if isinstance(peer, GroupPeer) and peer.name not in groups:
-            groups.add(peer.name)
-            peers.extend(intents.groups[peer.name].members)
-    wanted = [s for rule in policy.rules for s in rule.services or ()]
-    while wanted:
-        service = wanted.pop()
-        if isinstance(service, ServiceName) and service.name not in services:
-            services.add(service.name)
-            wanted.extend(intents.services[service.name].matches)
-    return groups, services
 
 
 def pass_flow(spot: Spot, actions: Actions) -> Flow:
