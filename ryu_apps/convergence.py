@@ -53,6 +53,8 @@ class Desired:
     """Groups that the program uses, by number."""
     lead: Lead | None = None
     """How the program came from the one before it, where it did."""
+    made: Mapping[FlowKey, FlowBody] = dataclasses.field(default_factory=dict)
+    """The program in the order in which it was compiled, if it was compiled as a whole; else empty."""
 
     def groups_without(self, withheld: frozenset[int]) -> Mapping[int, GroupSpec]:
         """Return the groups that send nothing to the withheld ports."""

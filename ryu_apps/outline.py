@@ -17,7 +17,7 @@ from typing import Self
 from intent.compiler import Delta, IdMap
 from intent.compiler.engine import Engine, IdChange
 from intent.compiler.fields import Slice
-from intent.compiler.flow import Flow, FlowBody, FlowKey, OutputReg, Program
+from intent.compiler.flow import Flow, FlowBody, FlowKey, Meter, OutputReg, Program
 from intent.compiler.verdict import metered
 from intent.model import Intents
 from ryu_apps.changes import Lead
@@ -42,13 +42,27 @@ class Outline:
     """Register slices that some flow outputs to."""
     lead: Lead | None = dataclasses.field(default=None, compare=False)
     """The change that led here, where one did."""
+    made: Mapping[FlowKey, FlowBody] = dataclasses.field(default_factory=dict, compare=False)
+    """The whole program in the order in which it was compiled, by which it is gone through in half the time; empty
+    after changes."""
 
     @classmethod
     def of(cls, program: Program) -> Self:
         """Return the outline of a program, which it copies."""
         slices = frozenset(output_slices(program.values()))
-        empty = cls(FrozenMap(), FrozenMap(), {}, FrozenMap(), slices)
-        return empty._changed(FrozenMap(program), (), program.items())
+        ports: dict[int, list[FlowKey]] = {}
+        timed: dict[int, list[FlowKey]] = {}
+        metering = Counter[tuple[int, int]]()
+        made = dict(program)
+        for key, body in made.items():
+            for ofport in ports_of(key, body, slices):
+                ports.setdefault(ofport, []).append(key)
+            if type(body[0][0] if body[0] else None) is Meter and (limited := metered(body)):
+                metering[limited] += 1
+            if body[3]:  # expires_at
+                timed.setdefault(body[3], []).append(key)
+        grouped = [FrozenMap({n: frozenset(keys) for n, keys in found.items()}) for found in (ports, timed)]
+        return cls(FrozenMap(made), grouped[0], metering, grouped[1], slices, made=made)
 
     def after(self, delta: Delta) -> Self:
         """Return the outline that a change leads to."""
@@ -57,7 +71,7 @@ class Outline:
         program = self.program.but(dict(put), delta.deletes)
         anew = any(_outputs_by_register(body) for _, body in (*gone, *put))
         found = self.of(dict(program.items())) if anew else self._changed(program, gone, put)
-        return dataclasses.replace(found, program=program, lead=Lead(self.program, program, delta))
+        return dataclasses.replace(found, program=program, lead=Lead(self.program, program, delta), made={})
 
     def _changed(
         self,
@@ -75,7 +89,8 @@ class Outline:
                     metering[limited] += 1 if there else -1
                 if body.expires_at:
                     timed.note(body.expires_at, key, there=there)
-        return dataclasses.replace(self, program=program, of_port=ports.done(), metering=+metering, timed=timed.done())
+        groups = ports.done(), +metering, timed.done()
+        return type(self)(program, *groups, self.slices)
 
     @property
     def meters(self) -> dict[int, int]:

@@ -281,19 +281,8 @@ class Planner:
             of_port, meters, timed = outline.of_port, outline.meters, outline.timed
             end = done.built.inventory.tunnels.get(dpid)
             option = end is not None and end.kind is TunnelKind.GENEVE
-            program = outline.program
-            wanted[dpid] = Desired(
-                self._epoch,
-                revision,
-                program,
-                ports,
-                of_port,
-                meters,
-                timed,
-                option=option,
-                groups=groups,
-                lead=outline.lead,
-            )
+            known_by = self._epoch, revision, outline.program, ports, of_port, meters, timed
+            wanted[dpid] = Desired(*known_by, option=option, groups=groups, lead=outline.lead, made=outline.made)
         routers = done.intents.routers.values()
         waiting = behind(earlier, done.built.inventory, routers) if earlier else {}
         self._reconciler.want_all(wanted, waiting)

@@ -270,18 +270,19 @@ class Worker:
         goal = Goal(desired.epoch, self._withheld.follow(desired.ports, ports) | held) if desired else None
         step, wait_s = self._progress.next_step(goal, time.monotonic())
         if step is Step.READ and desired:
-            self._read(self._actual if self._progress.known else desired.program)
+            known = self._progress.known
+            self._read(self._actual if known else desired.program, None if known else desired.made)
         elif step is Step.WRITE and desired and goal:
             self._write(desired, goal)
         else:
             self._woken.wait(wait_s if held_s is None or wait_s is None else min(wait_s, held_s))
             self._woken.clear()
 
-    def _read(self, expected: Actual) -> None:
+    def _read(self, expected: Actual, made: Mapping[FlowKey, FlowBody] | None = None) -> None:
         """Read the tables. After the first time, what differs from what we wrote was done by others."""
-        dump = self.session.dump(expected)
+        dump = self.session.dump(expected, made)
         self._groups.doubt()
-        self._reconciler.counters.take(self._dpid, dump.flows)
+        self._reconciler.counters.take(self._dpid, dump.flows, dump.counts)
         self._strangers.look(self._dpid, self._reconciler.counters)
         actual = dump.held(time.time())
         if self._progress.known:

@@ -72,18 +72,18 @@ class Dump:
     """What a switch holds, beside a program that it was expected to hold."""
 
     flows: list[wire.FlowStats]
-    """All that could be ours."""
+    """All that could be ours, but those that were recognized."""
     foreign: list[wire.ForeignFlow]
     program: FrozenMap[FlowKey, FlowBody] = dataclasses.field(default_factory=FrozenMap)
     """What was expected."""
     missing: list[FlowKey] = dataclasses.field(default_factory=list)
     """Flows of the program that were not recognized: they are not there, or had to be decoded."""
+    counts: Mapping[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    """Packets and bytes of those that were recognized, together, by cookie."""
 
     def held(self, now_s: float) -> FrozenMap[FlowKey, FlowBody]:
         """Return the flows as a program; it shares with the expected one all that is the same."""
-        decoded = {
-            s.flow.key: timers.from_wire(s.flow.body, s.remaining_s, now_s) for s in self.flows if not s.expected
-        }
+        decoded = {s.flow.key: timers.from_wire(s.flow.body, s.remaining_s, now_s) for s in self.flows}
         return self.program.but(decoded, [key for key in self.missing if key not in decoded])
 
 
@@ -302,10 +302,13 @@ class Session:
         xid = self.exchange.take_xids()
         self.link.write(wire.packet_out(xid, CONTROLLER, actions, frame))
 
-    def dump(self, program: FrozenMap[FlowKey, FlowBody] | None = None) -> Dump:
+    def dump(
+        self, program: FrozenMap[FlowKey, FlowBody] | None = None, made: Mapping[FlowKey, FlowBody] | None = None
+    ) -> Dump:
         """Read every flow of every table, and doubt the meters: who deletes one deletes the flows that use it.
 
         The flows that the switch probably holds, `program`, are told by their bytes, which is many times faster.
+        `made` is the same in the order in which it was compiled, where that is known: neighbours in memory.
 
         Raises:
             SessionError: it does not answer, or with an error.
@@ -315,19 +318,19 @@ class Session:
         xid = self.exchange.take_xids()
         with Conversation(self.exchange, xid) as talk:
             talk.say(wire.flow_stats_request(xid))
-            expected = self._expected(dump.program)
+            expected = self._expected(made or dump.program)
             for body in bodies(talk, wire.Multipart.FLOW, "flow dump"):
-                for flow in wire.decode_flow_stats(body, expected):
+                for flow in wire.decode_unexpected(body, expected):
                     if isinstance(flow, wire.ForeignFlow):
                         dump.foreign.append(flow)
                     else:
                         dump.flows.append(flow)
                 time.sleep(0)  # other switches and echoes come first
-        dump.missing = expected.missing()
+        dump.missing, dump.counts = expected.missing(), expected.counts
         return dump
 
     @staticmethod
-    def _expected(program: FrozenMap[FlowKey, FlowBody]) -> wire.Expected:
+    def _expected(program: Mapping[FlowKey, FlowBody]) -> wire.Expected:
         """Think of what the switch may say, while it says it and others are served."""
         expected, flows = wire.Expected(), iter(program.items())
         while piece := list(itertools.islice(flows, PIECE)):

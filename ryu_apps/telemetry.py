@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ryu_apps.wire import FlowStats
+
+NOTHING: Mapping[int, tuple[int, int]] = MappingProxyType({})
 
 
 class Count(NamedTuple):
@@ -25,9 +28,9 @@ class Counters:
         self._before: dict[int, dict[int, int]] = {}
         """Packets as of the verification before the newest, where there were any."""
 
-    def take(self, dpid: int, flows: Iterable[FlowStats]) -> None:
-        """Replace a switch's counters by those of a dump."""
-        sums: dict[int, Count] = {}
+    def take(self, dpid: int, flows: Iterable[FlowStats], known: Mapping[int, tuple[int, int]] = NOTHING) -> None:
+        """Replace a switch's counters by those of a dump: of flows, and of more of which the sums are `known`."""
+        sums = {cookie: Count(*both) for cookie, both in known.items()}
         for stats in flows:
             cookie = stats.flow.body.cookie
             before = sums.get(cookie)

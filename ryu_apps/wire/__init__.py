@@ -81,6 +81,7 @@ from ryu_apps.wire.stats import (
     decode_flow_stats,
     decode_port_stats,
     decode_table_stats,
+    decode_unexpected,
 )
 
 __all__ = [
@@ -135,6 +136,7 @@ __all__ = [
     "decode_ports",
     "decode_role_reply",
     "decode_table_stats",
+    "decode_unexpected",
     "echo_reply",
     "echo_request",
     "encode_delete_all",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from intent.compiler.flow import Flow, FlowBody, FlowKey
 from ryu_apps.wire.errors import ForeignError, WireError
-from ryu_apps.wire.expected import Expected
+from ryu_apps.wire.expected import Expected, entry_size
 from ryu_apps.wire.instructions import decode_instructions
 from ryu_apps.wire.oxm import decode_match, decode_terms, match_extent
 
@@ -20,7 +20,6 @@ _ENTRY = struct.Struct("!HBxIIHHHHH2xQQQ")
 _FLOW_REMOVED = struct.Struct("!QHBBIIHHQQ")
 _AGGREGATE = struct.Struct("!QQI4x")
 _TABLE = struct.Struct("!B3xIQQ")
-_MIN_ENTRY = _ENTRY.size + 8
 _NS = 1e-9
 
 
@@ -34,8 +33,6 @@ class FlowStats(NamedTuple):
     """Since it was added, or added again."""
     flags: int
     """OFPFF_*."""
-    expected: bool = False
-    """It was recognized: `flow` is the very object that was expected."""
 
     @property
     def remaining_s(self) -> float | None:
@@ -113,28 +110,27 @@ class PortStats(NamedTuple):
     tx_dropped: int
 
 
-def decode_flow_stats(body: bytes, expected: Expected | None = None) -> Iterator[FlowStats | ForeignFlow]:
+def decode_flow_stats(body: bytes) -> Iterator[FlowStats | ForeignFlow]:
     """Yield the flows of one flow-stats reply; `body` is what follows its multipart header.
-
-    Those that are `expected` come with its objects, and are not decoded.
 
     Raises:
         WireError: broken framing.
     """
     at, end = 0, len(body)
     while at < end:
-        if end - at < _MIN_ENTRY:
-            raise WireError(f"flow stats: {end - at} bytes at {at} hold no entry")
-        head = _ENTRY.unpack_from(body, at)
-        size = head[0]
-        if size < _MIN_ENTRY or size & 7 or at + size > end:
-            raise WireError(f"flow stats: entry of {size} bytes at {at} of {end}")
-        flow = expected.take(body, at, size) if expected else None
-        if flow is None:
-            yield _entry(body, at, head)
-        else:
-            yield FlowStats(flow, head[10], head[11], head[2] + head[3] * _NS, head[7], expected=True)
+        size = entry_size(body, at)
+        yield _entry(body, at)
         at += size
+
+
+def decode_unexpected(body: bytes, expected: Expected) -> Iterator[FlowStats | ForeignFlow]:
+    """Yield the flows of one flow-stats reply that are not `expected`; those that are count as found there.
+
+    Raises:
+        WireError: broken framing.
+    """
+    for at, _ in expected.recognize(body):
+        yield _entry(body, at)
 
 
 def decode_dump(bodies: Iterable[bytes]) -> list[FlowStats | ForeignFlow]:
@@ -156,7 +152,8 @@ def decode_dump(bodies: Iterable[bytes]) -> list[FlowStats | ForeignFlow]:
             gc.enable()
 
 
-def _entry(body: bytes, at: int, head: tuple[int, ...]) -> FlowStats | ForeignFlow:
+def _entry(body: bytes, at: int) -> FlowStats | ForeignFlow:
+    head = _ENTRY.unpack_from(body, at)
     size, table, seconds, nanoseconds, priority, idle, hard, flags, importance, cookie, packets, octets = head
     if idle or importance:
         return _foreign(body, at, head, "it has an idle timeout or an importance, ours have none")

@@ -308,19 +308,50 @@ def test_messages_that_do_not_fit_are_refused() -> None:
         wire.packet_out(1, 1, (Goto(1),), b"")
 
 
-def test_an_expected_flow_is_recognized_once_with_its_own_objects_and_its_counters() -> None:
+def test_an_expected_flow_is_recognized_once_and_its_counters_are_kept() -> None:
     ours = flow((exact(f.REG[1], 5), exact(f.CONJ_ID, 9)), (Output(7), Goto(9)))
     expected = wire.Expected([ours])
     said = _as_dumped(ours)
-    first, second = wire.decode_flow_stats(said * 2, expected)
-    assert isinstance(first, wire.FlowStats)
+    (second,) = wire.decode_unexpected(said * 2, expected)
     assert isinstance(second, wire.FlowStats)
-    assert (first.expected, first.packets, first.bytes, first.age_s) == (True, 7, 700, 3.5)
-    assert first.flow.key is ours.key
-    assert first.flow.body is ours.body
-    assert not second.expected, "a second of the kind is decoded"
-    assert second.flow == ours
+    assert second.flow == ours, "a second of the kind is decoded"
+    assert expected.counts == {ours.body.cookie: (7, 700)}, "it is not counted as the expected one"
     assert expected.missing() == []
+
+
+def test_many_flows_are_recognized_whatever_their_sizes_and_strangers_among_them_are_told() -> None:
+    flows = [flow((exact(f.REG[1], n),), (Output(n + 1), Goto(9))) for n in range(60)]
+    flows += [flow((exact(f.REG[1], n), exact(f.REG[2], 1)), (Output(n + 1), Goto(9))) for n in range(60)]
+    chance = random.Random(7)
+    for turn in range(20):
+        said = flows.copy() if turn else flows[:60] * 2
+        chance.shuffle(said)
+        ours, strange = said[turn:], said[:turn]
+        dumped = [*ours, *strange]
+        chance.shuffle(dumped)
+        expected = wire.Expected(dict(ours).items())
+        found = list(wire.decode_unexpected(b"".join(map(_as_dumped, dumped)), expected))
+        assert len(found) == turn or not turn
+        assert {one.flow for one in found} <= {*strange, *flows[:60]}
+        assert expected.missing() == []
+        assert expected.counts == {flows[0].body.cookie: (7 * len(dict(ours)), 700 * len(dict(ours)))}
+
+
+def test_a_reply_of_expected_flows_that_is_bent_or_cut_ends_in_a_wire_error_or_in_other_flows() -> None:
+    chance, kinds = random.Random(5), set()
+    flows = [flow((exact(f.REG[1], n),), (Output(n + 1),)) for n in range(8)]
+    good = b"".join(map(_as_dumped, flows))
+    for _ in range(2000):
+        bent, expected = bytearray(good), wire.Expected(flows)
+        bent[chance.randrange(len(bent))] = chance.choice((0, 1, 8, 0x7F, 0xFF, chance.randrange(256)))
+        del bent[chance.choice((len(bent), chance.randrange(len(bent)))) :]
+        try:
+            found = list(wire.decode_unexpected(bytes(bent), expected))
+            kinds |= {type(one).__name__ for one in found}
+            assert len(found) <= len(expected.missing())
+        except WireError:
+            kinds.add("error")
+    assert kinds >= {"FlowStats", "error"}
 
 
 @pytest.mark.parametrize("at", [2, 13, 15, 17, 21, 31, 56, -4])
@@ -329,8 +360,8 @@ def test_a_flow_that_differs_in_any_byte_that_counts_is_not_the_expected_one(at:
     bent = bytearray(_as_dumped(ours))
     bent[at] ^= 1
     expected = wire.Expected([ours])
-    (found,) = wire.decode_flow_stats(bytes(bent), expected)
-    assert isinstance(found, ForeignFlow) or (not found.expected and found.flow != ours)
+    (found,) = wire.decode_unexpected(bytes(bent), expected)
+    assert isinstance(found, ForeignFlow) or found.flow != ours
     assert expected.missing() == [ours.key]
 
 
