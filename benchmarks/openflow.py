@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks.links import committed_s, cut, session_with
+from benchmarks.links import QUEUE_BYTES, committed_s, cut, session_with
 from intent.compiler import Delta
 from intent.compiler.flow import Flow, FlowBody, Program
 from ryu_apps import wire
@@ -18,6 +19,7 @@ HEADER = 8
 BUNDLE = 1
 OPENED, COMMITTED, BARRIER, ASKED, FIRST = 2, 3, 4, 5, 10
 TIMEOUT_S = 120
+PIECE_BYTES = 1 << 16
 
 
 class Channel:
@@ -27,6 +29,7 @@ class Channel:
         self.management = management
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(TIMEOUT_S)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, QUEUE_BYTES)
         self._socket.connect(str(management))
         self._stream = self._socket.makefile("rb")
         self.send(wire.hello(1))
@@ -85,9 +88,21 @@ class Channel:
     def apply(self, changes: Sequence[tuple[Command, Flow]]) -> None:
         """Commit changes in one atomic bundle; return at the reply to a barrier sent behind it."""
         if changes:
-            self.send(bundle_bytes(changes) + wire.barrier_request(BARRIER))
+            waiting = bytearray()
+            for part in itertools.chain(_bundle_parts(changes), (wire.barrier_request(BARRIER),)):
+                waiting += part
+                if len(waiting) >= PIECE_BYTES:  # the switch reads these while the next are encoded
+                    self.send(bytes(waiting))
+                    waiting.clear()
+            self.send(bytes(waiting))
             self.expect(Kind.BUNDLE_CONTROL, COMMITTED)
             self.expect(Kind.BARRIER_REPLY, BARRIER)
+
+    def replay_to_barrier(self, bundle: bytes) -> None:
+        """Send a finished bundle; return at the reply to a barrier sent behind it."""
+        self.send(bundle + wire.barrier_request(BARRIER))
+        self.expect(Kind.BUNDLE_CONTROL, COMMITTED)
+        self.expect(Kind.BARRIER_REPLY, BARRIER)
 
     def commit(self, changes: Sequence[tuple[Command, Flow]], limit: int | None = None) -> None:
         """Encode changes and commit them, in one atomic bundle or in several of at most `limit`."""
@@ -117,10 +132,13 @@ class Channel:
 
 def bundle_bytes(changes: Sequence[tuple[Command, Flow]]) -> bytes:
     """Return one whole atomic bundle: open, messages, commit."""
-    parts: list[bytes | bytearray] = [wire.bundle_control(OPENED, BUNDLE, BundleStep.OPEN_REQUEST)]
-    parts += wire.bundle_flow_mods(BUNDLE, FIRST, changes, wire.ATOMIC_ORDERED)
-    parts.append(wire.bundle_control(COMMITTED, BUNDLE, BundleStep.COMMIT_REQUEST))
-    return b"".join(parts)
+    return b"".join(_bundle_parts(changes))
+
+
+def _bundle_parts(changes: Sequence[tuple[Command, Flow]]) -> Iterator[bytes | bytearray]:
+    yield wire.bundle_control(OPENED, BUNDLE, BundleStep.OPEN_REQUEST)
+    yield from wire.bundle_flow_mods(BUNDLE, FIRST, changes, wire.ATOMIC_ORDERED)
+    yield wire.bundle_control(COMMITTED, BUNDLE, BundleStep.COMMIT_REQUEST)
 
 
 def additions(program: Program) -> list[tuple[Command, Flow]]:
@@ -130,8 +148,11 @@ def additions(program: Program) -> list[tuple[Command, Flow]]:
 
 def modifications(delta: Delta) -> list[tuple[Command, Flow]]:
     """Return what a delta sends."""
-    gone = [(Command.DELETE_STRICT, Flow(key, FlowBody((), 0))) for key in delta.deletes]
+    gone = [(Command.DELETE_STRICT, Flow(key, _NOTHING)) for key in delta.deletes]
     return gone + [(Command.ADD, flow) for flow in (*delta.adds, *delta.changes)]
+
+
+_NOTHING = FlowBody((), 0)
 
 
 def timed(channel: Channel, changes: Sequence[tuple[Command, Flow]], actual: Program | None = None) -> float:

@@ -142,10 +142,11 @@ OF_ADDRESS = {4: 5, 6: 4}
 def renamed(named: Sequence[FlowBody], identity: int) -> tuple[FlowBody, ...]:
     """Return what the first flows of an address do once it goes by another identity, which alone differs."""
     source, destination, same = named
+    origin = same.cookie
     return (
-        make(FlowBody, ((_from(identity), *source.actions[1:]), source.cookie, 0, 0)),
-        make(FlowBody, ((_to(identity), *destination.actions[1:]), destination.cookie, 0, 0)),
-        make(FlowBody, (_same(identity), same.cookie, 0, 0)),
+        make(FlowBody, ((_from(identity), *source.actions[1:]), origin, 0, 0)),
+        make(FlowBody, ((_to(identity), *destination.actions[1:]), origin, 0, 0)),
+        make(FlowBody, (_same(identity), origin, 0, 0)),
     )
 
 

@@ -37,8 +37,7 @@ Match: TypeAlias = tuple[Term, ...]
 """Canonical: one term a field, sorted by `Field.index`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Load:
+class Load(NamedTuple):
     """Write a constant into a slice (`set_field` when it covers the whole field)."""
 
     dst: Slice
@@ -113,8 +112,7 @@ class Ct:
     nat: Nat | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Conjunction:
+class Conjunction(NamedTuple):
     """This flow satisfies `clause` (1-based) of `of` clauses of conjunction `id` (NXAST_CONJUNCTION)."""
 
     id: int

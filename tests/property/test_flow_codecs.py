@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 
 from hypothesis import assume, given, settings
@@ -48,9 +47,9 @@ def _varied(flow: Flow, number: int) -> Flow:
     (table, priority, match), (actions, cookie, hard_timeout, _) = flow
     terms = tuple(term._replace(value=term.value ^ (number * 0x9E3779B97F4A7C15) & term.mask) for term in match)
     acts = tuple(
-        dataclasses.replace(act, value=(act.value + number) % (1 << act.dst.bits))
+        act._replace(value=(act.value + number) % (1 << act.dst.bits))
         if isinstance(act, Load)
-        else dataclasses.replace(act, id=(act.id + number) % (1 << 32))
+        else act._replace(id=(act.id + number) % (1 << 32))
         if isinstance(act, Conjunction)
         else act
         for act in actions

@@ -134,8 +134,8 @@ class Flows:
         self._busy = {} if busy is None else busy
         self._is_new = True
         """Nobody has seen the program: what is touched does not matter."""
-        self._touched: dict[FlowKey, FlowBody | None] = {}
-        """The body before the first touch."""
+        self._touched: dict[FlowKey, tuple[FlowBody | None, FlowBody | None]] = {}
+        """What a flow did before the first touch, and does now; None where there was, or is, no such flow."""
         self._claims: dict[FlowKey, int] = {}
         """Flows that more than one owner wants, with how many more."""
         self._edits: dict[tuple[int, int], Edits] = {}
@@ -145,19 +145,26 @@ class Flows:
         self._set(*flow)
 
     def _set(self, key: FlowKey, body: FlowBody) -> None:
-        program = self.program
-        if not self._is_new and key not in self._touched:
+        if not self._is_new:
             self.wake()
-            self._touched[key] = program.get(key)
-        program[key] = body
+            self._touch(key, self.program.get(key), body)
+        self.program[key] = body
+
+    def _touch(self, key: FlowKey, before: FlowBody | None, after: FlowBody | None) -> None:
+        """Note what a flow did just before, which matters at the first touch, and does now."""
+        did = before, after
+        first = self._touched.setdefault(key, did)
+        if first is not did:
+            self._touched[key] = first[0], after
 
     def renew(self, keys: Iterable[FlowKey], before: Iterable[FlowBody], after: Iterable[FlowBody]) -> None:
         """Let flows that are there, and have one owner, do something else."""
         program, touch = self.program, self._touched.setdefault
         self.wake()
         for key, was, body in zip(keys, before, after, strict=True):
-            if not self._is_new:
-                touch(key, was)
+            did = was, body
+            if touch(key, did) is not did:
+                self._touch(key, was, body)
             program[key] = body
 
     def wake(self) -> None:
@@ -166,10 +173,8 @@ class Flows:
 
     def take(self, key: FlowKey) -> None:
         """Take a flow out that is there."""
-        body = self.program.pop(key)
-        if key not in self._touched:
-            self.wake()
-            self._touched[key] = body
+        self.wake()
+        self._touch(key, self.program.pop(key), None)
 
     def claim(self, flows: Iterable[Flow]) -> tuple[FlowKey, ...]:
         """Put flows that somebody else may want just so; return their keys for `disclaim`.
@@ -184,9 +189,9 @@ class Flows:
             there = program.setdefault(key, body)
             if len(program) > count:
                 count += 1
-                if not self._is_new and key not in self._touched:
+                if not self._is_new:
                     self.wake()
-                    self._touched[key] = None
+                    self._touch(key, None, body)
             elif there is body or there == body:
                 self._claims[key] = self._claims.get(key, 0) + 1
             else:
@@ -213,25 +218,29 @@ class Flows:
 
     def say(self, where: Pattern, clauses: Mapping[tuple[Place, ...], list[Solo]]) -> None:
         """Put the clauses of a pattern that has none yet, by the places that have them."""
-        program, match = self.program, where.match
+        program, match, touch = self.program, where.match, self._touched.setdefault
         for places, said in clauses.items():
             body = joint(said)
             for table, priority in places:
                 key = make(FlowKey, (table, priority, match))
-                there = program.setdefault(key, body)
+                there, done = program.setdefault(key, body), body
                 if there is not body:
-                    program[key] = both(there, body)
+                    done = program[key] = both(there, body)
                 if not self._is_new:
-                    self._touched.setdefault(key, None)
+                    did = None, done
+                    if touch(key, did) is not did:
+                        self._touch(key, None, done)
 
     def silence(self, where: Pattern, places: Iterable[Place]) -> None:
         """Take all clauses of a pattern out of these places."""
-        pop, match = self.program.pop, where.match
+        pop, match, touch = self.program.pop, where.match, self._touched.setdefault
         for table, priority in places:
             key = make(FlowKey, (table, priority, match))
             body = pop(key, None)
             if body is not None and not self._is_new:
-                self._touched.setdefault(key, body)
+                did = body, None
+                if touch(key, did) is not did:
+                    self._touch(key, body, None)
 
     def edits(self, table: int, priority: int) -> Edits:
         """Return the edits of one priority."""
@@ -280,16 +289,15 @@ class Flows:
             return
         ends = before.expires_at if expires_at is None else expires_at
         if after is not there or ends != before.expires_at:
+            body = self.program[key] = make(FlowBody, (after, cookie.CLAUSE, 0, ends))
             if not self._is_new:
-                self._touched.setdefault(key, before)  # `edits` has said that there is something to settle
-            self.program[key] = make(FlowBody, (after, cookie.CLAUSE, 0, ends))
+                self._touch(key, before, body)  # `edits` has said that there is something to settle
 
     def delta(self) -> Delta:
         """Return what changed since the last time, in no order: a switch needs none, and all of it is one instant."""
         deletes, adds, changes = [], [], []
-        program, touched = self.program, self._touched
-        for key, before in touched.items():
-            after = program.get(key)
+        touched = self._touched
+        for key, (before, after) in touched.items():
             if after is None:
                 if before is not None:
                     deletes.append(key)
@@ -307,7 +315,7 @@ class Flows:
 
     def undo(self) -> None:
         """Let the program be as it was at the last delta; this is of no other use afterwards."""
-        for key, before in self._touched.items():
+        for key, (before, _) in self._touched.items():
             if before is None:
                 self.program.pop(key, None)
             else:
