@@ -69,6 +69,7 @@ def _asking(command: str) -> Callable[[Client, argparse.Namespace], Exit]:
         "topology": "picture",
         "events": "following",
         "ovsdb": "ovsdb",
+        "leases": "leases",
         "top": "top",
     }
     name = "import_" if command == "import" else command  # the word is Python's own

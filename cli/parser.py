@@ -146,6 +146,7 @@ def build() -> argparse.ArgumentParser:
     for add in (_run, _docker_driver, _apply, _import, _get, _delete, _status, *looking):
         add(commands)
     _ovsdb(commands)
+    _leases(commands)
     _completion(commands)
     return parser
 
@@ -347,6 +348,14 @@ def _ovsdb(commands: Commands) -> None:
     )
     command.add_argument("--host", metavar="HOST", help="on which host; needed where there are several")
     command.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
+
+
+def _leases(commands: Commands) -> None:
+    text = "show the addresses that Docker drivers have, and take back those of a host that is gone for good"
+    command = _command(commands, "leases", text, ["leases", "leases --json", "leases drop host-b"])
+    verbs = ("list", "drop")
+    command.add_argument("verb", metavar="VERB", nargs="?", choices=verbs, default=verbs[0], help="list or drop")
+    command.add_argument("name", metavar="NAME", nargs="?", help="whose leases are dropped; they rest ten minutes")
 
 
 def _completion(commands: Commands) -> None:

@@ -162,11 +162,13 @@ class Keys:
 @contextlib.contextmanager
 def _screen() -> Iterator[Keys]:
     """Take the terminal, and give it back as it was."""
+    import signal
     import termios
     import tty
 
     descriptor = sys.stdin.fileno() if sys.stdin.isatty() else None
     before = None if descriptor is None else termios.tcgetattr(descriptor)
+    handled = signal.signal(signal.SIGTERM, _leave)
     try:
         if descriptor is not None:
             tty.setcbreak(descriptor)
@@ -177,3 +179,9 @@ def _screen() -> Iterator[Keys]:
         sys.stdout.flush()
         if descriptor is not None and before is not None:
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        signal.signal(signal.SIGTERM, handled)
+
+
+def _leave(number: int, _frame: object) -> None:
+    """End as a signal ends a program for a shell, but through everything that gives the terminal back."""
+    raise SystemExit(128 + number)

@@ -56,7 +56,7 @@ class Leases:
             if holder not in self._book and len(self._book) >= MAX_HOLDERS:
                 raise PlugRefused(
                     f"there are {MAX_HOLDERS} holders",
-                    "DELETE /v1/leases/NAME those of hosts that are gone",
+                    "drop those of hosts that are gone: `ringfence leases drop NAME`",
                     passing=False,
                 )
             settled = settle(self._book, holder, wish, self._clock())

@@ -12,27 +12,10 @@ import yaml
 
 from cli.exits import Exit
 from cli.main import main
-from intent.api import Limits, Ports, make_app
-from intent.store import Store
-from tests.unit.cli_kit import SHOP, TOKEN, World, endpoint, served
+from tests.unit.cli_kit import SHOP, TOKEN, endpoint
 from topology.model import Inventory
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch):
-    with Store(tmp_path / "store.db") as store:
-        world = World(store)
-        app = make_app(
-            Ports(store, world, world, world, world, world, world), token=TOKEN, limits=Limits(body_bytes=100_000)
-        )
-        (tmp_path / "token").write_text(TOKEN + "\n")
-        with served(app) as url:
-            monkeypatch.setenv("RINGFENCE_SERVER", url)
-            monkeypatch.setenv("RINGFENCE_TOKEN_FILE", str(tmp_path / "token"))
-            yield world
-        assert not world.faults
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = [
     *("run", "docker-driver", "apply", "import", "get", "delete", "status", "endpoints", "switches", "topology"),
     *("events", "counters", "observed", "top", "verdict", "matrix", "revisions", "ovsdb"),
+    "leases",
 ]
 
 
