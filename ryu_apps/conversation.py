@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import threading
 import time
+from collections.abc import Callable
 from typing import Self
 
 from ryu_apps.link import Link
@@ -52,7 +53,8 @@ class Exchange:
                 return False
             talk.answers.append(frame)
             talk.size += len(frame)
-            self.changed.notify_all()
+            if talk.reflex is None or not talk.reflex(frame):
+                self.changed.notify_all()
         if talk.size > MAX_ANSWER_BYTES:
             self.link.shut(f"more than {MAX_ANSWER_BYTES} bytes in one answer")
         return True
@@ -81,6 +83,8 @@ class Conversation:
         self.xids = range(first, first + count)
         self.answers: collections.deque[bytes] = collections.deque()
         self.size = 0
+        self.reflex: Callable[[bytes], bool] | None = None
+        """Acts on an answer at the instant it comes; returns whether that was all there is to do. Never blocks."""
         self._exchange = exchange
 
     def __enter__(self) -> Self:

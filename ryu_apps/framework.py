@@ -20,6 +20,7 @@ from ryu_apps import eventlet_hook
 eventlet_hook.install()  # before the first import of Ryu
 
 import eventlet  # noqa: E402
+from eventlet.greenio import GreenSocket  # noqa: E402
 from ryu import cfg  # noqa: E402
 from ryu.base import app_manager  # noqa: E402
 from ryu.controller import controller, handler, ofp_handler  # noqa: E402
@@ -100,7 +101,11 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
     # -- what of Ryu's connection is replaced ----------------------------------------------------
 
     def send(self, buf: bytes | memoryview, close_socket: bool = False) -> bool:  # noqa: FBT001, FBT002 - Ryu's signature
-        """Queue bytes; a peer that does not read for SEND_S is cut off."""
+        """Send bytes now or, behind others, queue them; a peer that does not read for SEND_S is cut off."""
+        if not close_socket and (sent := self._sent_at_once(buf)):
+            if sent == len(buf):
+                return True
+            buf = memoryview(buf)[sent:]
         if not self._send_q_sem.acquire(timeout=SEND_S):
             self.shut("it does not read what is sent")
             return False
@@ -109,6 +114,16 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
             return False
         self.send_q.put((buf, close_socket))
         return True
+
+    def _sent_at_once(self, buf: bytes | memoryview) -> int:
+        """Send what the socket takes without waiting, if nothing is to go before it; return how many bytes went."""
+        waiting, ours = self.send_q, type(self.socket) is GreenSocket  # TLS may have to wait for the peer
+        if waiting is None or waiting.qsize() or not waiting.getters or not ours:
+            return 0
+        try:
+            return int(self.socket.fd.send(buf, socket.MSG_DONTWAIT))
+        except OSError:  # full, or broken: who sends what is queued finds out
+            return 0
 
     def close(self) -> None:
         """Cut the connection both ways, so that a blocked receive loop wakes."""

@@ -187,8 +187,8 @@ class Reconciler:
     def is_realized(self, revision: int) -> bool:
         """Return whether every switch that something is desired of confirmed this revision or a later one."""
         with self._changed:
-            realized = [self._states[dpid].realized for dpid in self._desired]
-        return all(newest is not None and newest >= revision for newest in realized)
+            newest = [self._states[dpid].realized for dpid in self._desired]
+        return all(held is not None and held >= revision for held in newest)
 
     def poke(self) -> None:
         """Let those who wait look again."""
@@ -319,7 +319,7 @@ class Worker:
             groups = desired.groups_without(goal.withheld)
             options.ensure(self.session, wanted=desired.option)
             self._groups.ensure(groups)
-            self._commit(changes.stages(whole, actual, program), whole, program)
+            last = self._commit(changes.stages(whole, actual, program), whole, program)
             self.session.drop_meters(desired.meters)
             options.drop(self.session, wanted=desired.option)
             self._groups.drop(groups)
@@ -329,12 +329,15 @@ class Worker:
         self._actual = program
         if self._left_out:
             self._hold_without(goal)
-            return
-        self._progress.confirmed(goal)
-        self._reconciler.go_on()
-        if self.session.portless is None:
-            probing.ask(self.session)
-        self._reconciler.note(self._dpid, realized=desired.revision, flows=len(self._actual), problem="")
+        else:
+            self._progress.confirmed(goal)
+            self._reconciler.go_on()
+            if self.session.portless is None:
+                probing.ask(self.session)
+            self._reconciler.note(self._dpid, realized=desired.revision, flows=len(self._actual), problem="")
+        if last:
+            time.sleep(0)  # those who wait for it come first
+            self._tell(last)
 
     def _refused(self, error: bundle.CommitFailed, program: Actual, goal: Goal) -> None:
         """Leave out what was refused, if that is safe, and begin anew; else try the same again after a pause."""
@@ -357,19 +360,25 @@ class Worker:
         self._reconciler.note(self._dpid, problem=problem, flows=len(self._actual))
         log.warning("%016x: %s", self._dpid, problem)
 
-    def _commit(self, parts: Iterable[Bundle], whole: Bundle, program: Actual) -> None:
+    def _commit(self, parts: Iterable[Bundle], whole: Bundle, program: Actual) -> bundle.CommitResult | None:
         """Commit one after the other, and note each as it is confirmed; the next is sent before that.
 
-        With the `whole` of them the switch holds the `program`.
+        With the `whole` of them in one the switch holds the `program`; that one is returned, and is still to be told.
         """
         sent: collections.deque[Bundle] = collections.deque()
-        for result in bundle.commit_all(self.session, _noted(parts, sent)):
+        for result in bundle.commit_all(self.session, _noted(parts, sent), alone=len(whole) <= changes.MAX_MESSAGES):
             part = sent.popleft()
             self._actual = program if part is whole else changes.applied(self._actual, part.changes)
-            gone = set(part.foreign)
-            self._foreign.foreign = [flow for flow in self._foreign.foreign if flow not in gone]
-            self._reconciler.note(self._dpid, commit_s=result.seconds)
-            log.info("%016x: %d changes in %.1f ms", self._dpid, result.messages, result.seconds * 1000)
+            if gone := set(part.foreign):
+                self._foreign.foreign = [flow for flow in self._foreign.foreign if flow not in gone]
+            if part is whole:
+                return result
+            self._tell(result)
+        return None
+
+    def _tell(self, result: bundle.CommitResult) -> None:
+        self._reconciler.note(self._dpid, commit_s=result.seconds)
+        log.info("%016x: %d changes in %.1f ms", self._dpid, result.messages, result.seconds * 1000)
 
 
 def _noted(parts: Iterable[Bundle], sent: collections.deque[Bundle]) -> Iterator[Bundle]:
@@ -388,5 +397,4 @@ def _is_still(known: FlowBody, found: FlowBody | None) -> bool:
 
 def _some(extra: Collection[FlowKey | ForeignFlow]) -> str:
     """Name one foreign flow, for the log."""
-    first = next(iter(extra), None)
-    return f"; one is in table {first.table}, priority {first.priority}" if first else ""
+    return next((f"; one is in table {flow.table}, priority {flow.priority}" for flow in extra), "")

@@ -47,6 +47,28 @@ def test_reconnect_sends_no_flow_mod_when_nothing_changed(bench):
     assert set(again.messages) <= {24, 18, 13}, "role, dumps, and the question what it can do"
 
 
+def test_of_a_bundle_that_is_done_nothing_is_kept(bench):
+    """What is kept would be looked through at every message of the switch."""
+    bench.connect(FakeSwitch())
+    for revision in range(1, 5):
+        bench.want(program(revision), revision)
+        assert bench.realized(revision)
+    session = bench.switches.session(DPID)
+    assert not session.exchange._talks
+
+
+@pytest.mark.parametrize("refused", [1, 3])
+def test_what_the_switch_refuses_is_never_committed_by_reflex(bench, refused):
+    """The commit follows the closing by itself, but not behind an error."""
+    switch = FakeSwitch()
+    switch.refuse = lambda count, _body: (4, 9) if count == refused else None
+    bench.connect(switch)
+    bench.want(program(1, 2))
+    assert until(lambda: "refused" in bench.state().problem)
+    assert not switch.tables
+    assert switch.messages.count(33) == 3, "open, close, discard"
+
+
 def test_a_change_sends_the_difference_only(bench):
     switch = bench.connect(FakeSwitch())
     bench.want(program(1, 2))
