@@ -119,9 +119,17 @@ def routed_errors(case: Case, opening: Opening) -> list[Frame]:
     return found
 
 
+def error_frame(entry: tuple[int, int], macs: tuple[str, str], ends: tuple[IPAddress, IPAddress]) -> Frame:
+    """Return an ICMP error (unreachable) that enters at a switch's port, from one to another."""
+    four = ends[0].version == 4
+    protocol, kind = (ICMP, 3) if four else (ICMPV6, 1)
+    return Frame(
+        *entry, *macs, ETH_IPV4 if four else ETH_IPV6,
+        src=ends[0], dst=ends[1], protocol=protocol, icmp_type=kind, icmp_code=0,
+    )  # fmt: skip
+
+
 def _errors(case: Case, src: IPAddress, dst: IPAddress) -> Iterator[Frame]:
-    four = src.version == 4
-    kind = (ICMP, 3) if four else (ICMPV6, 1)
     here = {a: e for e in case.inventory.on_switch(case.dpid) for a in e.addresses}
     sender, receiver = here.get(src), here.get(dst)
     ways = [(p.location.ofport, NEXT_HOP) for p in _ports(case)] if sender is None else []
@@ -130,7 +138,4 @@ def _errors(case: Case, src: IPAddress, dst: IPAddress) -> Iterator[Frame]:
     macs = {router.mac for router in case.intents.routers.values()} | ({receiver.mac} if receiver else set())
     for in_port, mac in ways:
         for eth_dst in sorted(macs):
-            yield Frame(
-                case.dpid, in_port, mac, eth_dst, ETH_IPV4 if four else ETH_IPV6,
-                src=src, dst=dst, protocol=kind[0], icmp_type=kind[1], icmp_code=0,
-            )  # fmt: skip
+            yield error_frame((case.dpid, in_port), (mac, eth_dst), (src, dst))

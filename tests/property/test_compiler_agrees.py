@@ -20,10 +20,10 @@ from intent.compiler.tables import STAGES, Table, table_name
 from tests.property.cases import BASIC, EVERYTHING, NOW, OFFSETS, Case, Features, change_case, make_case
 from tests.property.choice import Drawn, Seeded
 from tests.property.frames import make_frames, reply_to
-from tests.property.routed_frames import routed_errors
+from tests.property.routed_frames import error_frame, routed_errors
 from tests.property.strategies import cases
 from tests.property.world import Switch
-from topology.packet import ICMP, ICMPV6, Frame, Opening, Outcome
+from topology.packet import Frame, Opening, Outcome
 
 SEEDS = 600
 SLICE = 50
@@ -59,24 +59,11 @@ def _error_frames(case: Case, opening: Opening) -> list[Frame]:
         return routed_errors(case, opening)
     by_address = {a: e for e in case.inventory.on_switch(case.dpid) for a in e.addresses}
     ends = [(by_address.get(a), a) for a in (opening.src, opening.dst)]
-    four = opening.src.version == 4
     found = []
     for (sender, src), (receiver, dst) in (ends, ends[::-1]):
         if sender is not None and receiver is not None:
-            found.append(
-                Frame(
-                    dpid=case.dpid,
-                    in_port=sender.location.ofport,
-                    eth_src=sender.mac,
-                    eth_dst=receiver.mac,
-                    eth_type=0x0800 if four else 0x86DD,
-                    src=src,
-                    dst=dst,
-                    protocol=ICMP if four else ICMPV6,
-                    icmp_type=3 if four else 1,
-                    icmp_code=0,
-                )
-            )
+            entry = case.dpid, sender.location.ofport
+            found.append(error_frame(entry, (sender.mac, receiver.mac), (src, dst)))
     return found
 
 

@@ -12,9 +12,8 @@ from tests.property.cases import DPID, OTHER_DPID, SITE, change_case, make_case
 from tests.property.choice import Drawn, Seeded
 from tests.property.frames import make_frames, reply_to
 from tests.property.pair import Pair
-from tests.property.routed_frames import routed_errors
-from topology.model import Endpoint, IPAddress
-from topology.packet import ICMP, ICMPV6, Frame, Outcome
+from tests.property.routed_frames import error_frame, routed_errors
+from topology.packet import Outcome
 
 SEEDS = 120
 SLICE = 20
@@ -46,23 +45,8 @@ def _errors(pair: Pair) -> None:
             src, dst = (opening.src, opening.dst) if opening.src in sender.addresses else (opening.dst, opening.src)
             peers = (e for e in everyone if e.network == sender.network and dst in e.addresses)
             for peer in peers:
-                pair.check(_error(sender, peer, src, dst), opening)
-
-
-def _error(sender: Endpoint, peer: Endpoint, src: IPAddress, dst: IPAddress) -> Frame:
-    four = src.version == 4
-    return Frame(
-        dpid=sender.location.dpid,
-        in_port=sender.location.ofport,
-        eth_src=sender.mac,
-        eth_dst=peer.mac,
-        eth_type=0x0800 if four else 0x86DD,
-        src=src,
-        dst=dst,
-        protocol=ICMP if four else ICMPV6,
-        icmp_type=3 if four else 1,
-        icmp_code=0,
-    )
+                entry = sender.location.dpid, sender.location.ofport
+                pair.check(error_frame(entry, (sender.mac, peer.mac), (src, dst)), opening)
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SLICE))
