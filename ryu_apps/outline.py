@@ -22,7 +22,7 @@ from intent.compiler.verdict import metered
 from intent.model import Intents
 from ryu_apps.changes import Lead
 from ryu_apps.collecting import uncollected
-from ryu_apps.reach import is_clause, output_slices, ports_of
+from ryu_apps.reach import is_clause, ports_of
 from topology.frozen import FrozenMap
 from topology.model import Inventory
 
@@ -38,8 +38,8 @@ class Outline:
     """How many flows use each meter, by its number and rate."""
     timed: FrozenMap[int, frozenset[FlowKey]]
     """Flows that end by themselves, by their end."""
-    slices: frozenset[Slice]
-    """Register slices that some flow outputs to."""
+    slices: Mapping[Slice, int]
+    """Register slices that say the port to output to, and for how many flows."""
     lead: Lead | None = dataclasses.field(default=None, compare=False)
     """The change that led here, where one did."""
     made: Mapping[FlowKey, FlowBody] = dataclasses.field(default_factory=dict, compare=False)
@@ -49,7 +49,7 @@ class Outline:
     @classmethod
     def of(cls, program: Program) -> Self:
         """Return the outline of a program, which it copies."""
-        slices = frozenset(output_slices(program.values()))
+        slices = _counted(program.values())
         ports: dict[int, list[FlowKey]] = {}
         timed: dict[int, list[FlowKey]] = {}
         metering = Counter[tuple[int, int]]()
@@ -69,9 +69,16 @@ class Outline:
         put = [*delta.adds, *delta.changes]
         gone = [Flow(key, self.program[key]) for key in (*delta.deletes, *(flow.key for flow in delta.changes))]
         program = self.program.but(dict(put), delta.deletes)
-        anew = any(_outputs_by_register(body) for _, body in (*gone, *put))
-        found = self.of(dict(program.items())) if anew else self._changed(program, gone, put)
-        return dataclasses.replace(found, program=program, lead=Lead(self.program, program, delta), made={})
+        slices = Counter(self.slices)
+        slices.subtract(_counted(body for _, body in gone))
+        slices.update(_counted(body for _, body in put))
+        slices = +slices
+        if slices.keys() == self.slices.keys():
+            found = self._changed(program, gone, put)
+        else:  # all flows that load one of them may belong to other ports
+            found = self.of(dict(program.items()))
+        lead = Lead(self.program, program, delta)
+        return dataclasses.replace(found, program=program, slices=slices, lead=lead, made={})
 
     def _changed(
         self,
@@ -98,9 +105,11 @@ class Outline:
         return dict(sorted(self.metering))
 
 
-def _outputs_by_register(body: FlowBody) -> bool:
-    """Whether a flow sends to the port that a register names; clauses of conjunctions are long, and never do."""
-    return not is_clause(body) and any(isinstance(act, OutputReg) for act in body.actions)
+def _counted(bodies: Iterable[FlowBody]) -> Counter[Slice]:
+    """Return the slices that name the ports which flows send to; clauses of conjunctions are long, and never do."""
+    return Counter(
+        act.src for body in bodies if not is_clause(body) for act in body.actions if isinstance(act, OutputReg)
+    )
 
 
 class _Groups:

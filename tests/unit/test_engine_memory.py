@@ -8,8 +8,11 @@ from collections import Counter
 import pytest
 
 from intent.clockwork import effective
-from intent.compiler import IdMap
+from intent.compiler import Delta, IdMap
+from intent.compiler.delta import apply
 from intent.compiler.engine import Engine, IdChange
+from intent.compiler.fields import REG, whole
+from intent.compiler.flow import Flow, FlowBody, FlowKey, Load, OutputReg
 from intent.compiler.ids import Space
 from intent.compiler.verdict import meters
 from ryu_apps import journal as module
@@ -23,6 +26,7 @@ from tests.property.choice import Seeded
 from tests.property.histories import make_history
 
 DPIDS = (DPID, OTHER_DPID)
+OUTLINE_OF = Outline.of
 
 
 class Shelf(dict):
@@ -115,3 +119,28 @@ def test_an_outline_that_follows_deltas_is_that_of_the_program(seed):
         assert {port: set(keys) for port, keys in outline.of_port.items()} == flows_by_port(outline.program)
         assert outline.timed == timed(outline.program)
         assert outline.meters == meters(outline.program)
+
+
+def _leaves_by(register, number):
+    return Flow(FlowKey(9, number, ()), FlowBody((OutputReg(whole(register)),), 0))
+
+
+def test_flows_that_leave_by_a_register_are_looked_through_only_for_the_first_and_the_last(monkeypatch):
+    """What loads a register belongs to a port while any flow leaves by it; on wired switches each join brings one."""
+    to_port = Flow(FlowKey(8, 1, ()), FlowBody((Load(whole(REG[3]), 7),), 0))
+    first, second = _leaves_by(REG[3], 1), _leaves_by(REG[3], 2)
+    made = []
+    monkeypatch.setattr(Outline, "of", classmethod(lambda _, program: made.append(1) or whole_of(program)))
+    whole_of, outline = OUTLINE_OF, OUTLINE_OF(dict([to_port]))
+    program = dict([to_port])
+    for delta, is_anew in (
+        (Delta(adds=(first,)), True),
+        (Delta(adds=(second,)), False),
+        (Delta(deletes=(first.key,)), False),
+        (Delta(deletes=(second.key,)), True),
+    ):
+        made.clear()
+        program, outline = apply(program, delta), outline.after(delta)
+        assert outline == OUTLINE_OF(program)
+        assert dict(outline.of_port.items()) == flows_by_port(program)
+        assert bool(made) == is_anew
