@@ -91,7 +91,7 @@ class Controller(Listener):
         self.planner.aside = _aside
         self.planner.grants = Grants(config.labels.ovsdb)
         self.store.on_applied = self.planner.touch
-        self.overlay = Overlay(config.tunnel.plan, config.bridge.name, self._look_everywhere)
+        self.overlay = Overlay(config.tunnel.plan, config.bridge.name, self.planner.landmarks, self._look_everywhere)
         self.planner.extend, self.planner.announce = self.overlay.extend, self.overlay.announce
         admission = config.openflow.admission
         self.switches = Switches(self.reconciler, self, admission.dpids, admission.names)

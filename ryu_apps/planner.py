@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -20,10 +20,11 @@ from intent.compiler import CompileError, OutOfNumbers
 from intent.compiler.engine import IdChange
 from intent.compiler.fabric import wiring
 from intent.inventory import Built, Follower, Grants, Learned
-from intent.model import Intents, Router
+from intent.model import Intents
 from intent.store.zones import offsets
 from ryu_apps.collecting import is_little, uncollected
 from ryu_apps.convergence import Desired
+from ryu_apps.landmarks import Landmarks
 from ryu_apps.memory import Draft, Memory
 from ryu_apps.outline import Outline, Tracker
 from ryu_apps.precedence import behind
@@ -36,6 +37,7 @@ from topology.frozen import FrozenMap
 from topology.model import Inventory, TunnelKind
 from topology.paths import Link
 from topology.site import Site, SiteBridge, reduce
+from topology.spans import Reach, Spans
 
 log = logging.getLogger("ringfence.planner")
 
@@ -88,8 +90,10 @@ class Planner:
         self.stopped = False
         self.grants = Grants()
         """Which label keys OVSDB rows may set."""
-        self.extend: Callable[[Site, Built, Iterable[Router]], Built] = lambda _site, built, _routers: built
+        self.extend: Callable[[Site, Built, Reach], Built] = lambda _site, built, _reach: built
         """Adds the tunnels between hosts."""
+        self.landmarks = Landmarks()
+        self._spans = Spans()
         self.announce: Callable[[], None] = lambda: None
         """Called after each compilation that went well."""
         self._site = site
@@ -103,7 +107,7 @@ class Planner:
         self._watch = clockwork.Watch()
         self._follower = Follower()
         self._whereabouts = Whereabouts()
-        self._wiring = Wiring()
+        self._wiring = Wiring(self.landmarks)
         self._links = memory.links
         self._combined = NOTHING_BUILT, NOTHING_BUILT
         """What was built, without and with the fabric."""
@@ -225,7 +229,8 @@ class Planner:
         def work() -> tuple[Work, Draft]:
             effective = self._effective(intents, now)
             built = self._follower.build(site, effective, memory.claims, learned, self.grants)
-            built = self.extend(site, built, effective.routers.values())
+            reach = self._spans.follow(built.inventory, effective.routers.values())
+            built = self.extend(site, built, reach)
             self.fabric = self._wiring.follow(site, built.inventory.uplinks, links)
             built = self._wired(built, self.fabric)
             tracker = self._tracker = self._tracker or Tracker(memory.ids)
@@ -283,8 +288,7 @@ class Planner:
             option = end is not None and end.kind is TunnelKind.GENEVE
             known_by = self._epoch, revision, outline.program, ports, of_port, meters, timed
             wanted[dpid] = Desired(*known_by, option=option, groups=groups, lead=outline.lead, made=outline.made)
-        routers = done.intents.routers.values()
-        waiting = behind(earlier, done.built.inventory, routers) if earlier else {}
+        waiting = behind(earlier, done.built.inventory, self._spans.reach) if earlier else {}
         self._reconciler.want_all(wanted, waiting)
 
     def _say(self, built: Built) -> None:

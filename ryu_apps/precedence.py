@@ -6,12 +6,12 @@ Only what opens waits, and never long; whatever closes is sent at once (docs/adr
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from topology.frozen import differing
 from topology.model import Endpoint, Inventory
-from topology.overlay import Routed, spans
+from topology.spans import Reach
 
 PATIENCE_S = 0.1
 """Longest wait: a switch that is slow or out of reach must not keep a workload from starting."""
@@ -20,20 +20,17 @@ Behind: TypeAlias = Mapping[int, Mapping[int, frozenset[int]]]
 """By datapath id and port number: the switches that have to know it first."""
 
 
-def behind(before: Inventory, after: Inventory, routed: Iterable[Routed] = ()) -> dict[int, dict[int, frozenset[int]]]:
-    """Return who waits for whom on the way from one inventory to the next; routers join networks."""
+def behind(before: Inventory, after: Inventory, reach: Reach) -> dict[int, dict[int, frozenset[int]]]:
+    """Return who waits for whom on the way from one inventory to the next, whose `reach` it is."""
     if not after.tunnels:
         return {}
     found: dict[int, dict[int, frozenset[int]]] = {}
-    hearers: dict[str, frozenset[int]] | None = None
     for name in differing(before.endpoints, after.endpoints):
         endpoint, known = after.endpoints.get(name), before.endpoints.get(name)
         if endpoint is None or (known is not None and known.attachment == endpoint.attachment):
             continue
-        if hearers is None:
-            hearers = spans(after, routed)
         dpid = endpoint.location.dpid
-        hear = frozenset(d for d in hearers[endpoint.network] if after.linked(dpid, d))
+        hear = frozenset(d for d in reach[endpoint.network] if after.linked(dpid, d))
         wait_for = hear | _left(known, dpid)
         if wait_for:
             ports = found.setdefault(dpid, {})

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from intent.inventory import Built
-from intent.model import Router
 from ovsdb import Client, TunnelWish, ensure_tunnel, remove_port
+from ryu_apps.landmarks import Landmarks
 from topology import overlay
-from topology.events import InterfaceRow
-from topology.overlay import TUNNEL_MARK, End, TunnelPlan
-from topology.site import Site, SiteInterface
+from topology.events import InterfaceRow, RootRow
+from topology.overlay import TUNNEL_MARK, End, Ends, TunnelPlan
+from topology.site import Site, SiteBridge, SiteInterface
+from topology.spans import Reach
 
 log = logging.getLogger("ringfence.tunneling")
 
@@ -20,27 +21,29 @@ log = logging.getLogger("ringfence.tunneling")
 class Overlay:
     """What the site's tunnels are to be. `extend` may run in a thread of the system's, `announce` may not."""
 
-    def __init__(self, plan: TunnelPlan, bridge: str, on_change: Callable[[], None]) -> None:
+    def __init__(self, plan: TunnelPlan, bridge: str, landmarks: Landmarks, on_change: Callable[[], None]) -> None:
         """Tunnel between the bridges named `bridge`; `on_change` is called when other ends are wanted."""
         self._plan = plan
         self._bridge = bridge
+        self._landmarks = landmarks
         self._on_change = on_change
-        self._ends: Mapping[str, End] = {}
+        self._roots: Mapping[str, RootRow | None] | None = None
+        self._found = Ends()
+        self._asked: tuple[Reach, Mapping[str, End], list[tuple[int | None, str]]] | None = None
+        """What `wanted` follows from."""
         self._changed = False
         self._combined: tuple[Built, Built] | tuple[None, None] = None, None
         self.wanted: Mapping[str, End] | None = None
         """By host; None before anything was planned, so nothing may be removed yet."""
 
-    def extend(self, site: Site, built: Built, routers: Iterable[Router] = ()) -> Built:
-        """Return the inventory with the tunnels that are there, and note which are wanted."""
-        found = overlay.find_ends(site, self._plan, self._ends)
+    def extend(self, site: Site, built: Built, reach: Reach) -> Built:
+        """Return the inventory, whose `reach` it is, with the tunnels that are there, and note which are wanted."""
         bridges = [b for b in site.bridges() if b.ours and b.name == self._bridge]
-        wanted = overlay.needed(built.inventory, bridges, found.ends, routers)
-        self._ends = found.ends
-        if wanted != self.wanted:
-            self.wanted, self._changed = wanted, True
-        tunnels = overlay.realized(site, bridges, wanted) if wanted else {}
-        reports = tuple(sorted({*built.inventory.reports, *found.reports}))
+        wanted = self._wanted(site, reach, bridges)
+        self._landmarks.follow(site)
+        tunnels = overlay.realized(self._landmarks.tunnels.values(), bridges, wanted) if wanted else {}
+        told = self._found.reports
+        reports = tuple(sorted({*built.inventory.reports, *told})) if told else built.inventory.reports
         if not tunnels and len(reports) == len(built.inventory.reports):
             return built
         exits = {port.location.dpid for port in built.inventory.uplinks}
@@ -56,6 +59,20 @@ class Overlay:
             combined = dataclasses.replace(built, inventory=inventory)
             self._combined = built, combined
         return combined
+
+    def _wanted(self, site: Site, reach: Reach, bridges: list[SiteBridge]) -> Mapping[str, End]:
+        """Return the ends that are needed; found again only when something that it follows from has changed."""
+        roots = {name: host.root for name, host in site.hosts.items()}
+        if roots != self._roots:
+            self._found = overlay.find_ends(site, self._plan, self._found.ends)
+            self._roots = roots
+        asked = reach, self._found.ends, [(bridge.dpid, bridge.host) for bridge in bridges]
+        if self.wanted is None or self._asked is None or asked != self._asked:
+            wanted = overlay.needed(reach, bridges, self._found.ends)
+            self._asked = asked
+            if wanted != self.wanted:
+                self.wanted, self._changed = wanted, True
+        return self.wanted or {}
 
     def announce(self) -> None:
         """Tell if other ends are wanted than before."""

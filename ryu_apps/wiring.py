@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from topology.fabric import NO_FABRIC, Fabric, link_port
-from topology.joined import Joined, RowId
+from ryu_apps.landmarks import Landmarks
+from topology.fabric import NO_FABRIC, Fabric
 from topology.model import UplinkPort
 from topology.paths import Link
-from topology.site import Site, SiteInterface
+from topology.site import Site
 
 
 class Wiring:
     """Follows one site. For one thread at a time."""
 
-    def __init__(self) -> None:
-        self._joined = Joined()
-        self._ports: dict[RowId, SiteInterface] = {}
+    def __init__(self, landmarks: Landmarks) -> None:
+        self._landmarks = landmarks
         self._last = NO_FABRIC
 
     def follow(self, site: Site, uplinks: Iterable[UplinkPort], links: frozenset[Link]) -> Fabric:
         """Return the fabric; the same object as long as nothing changed. A link between other ports is none."""
-        for row, interface in self._joined.follow(site).interfaces.items():
-            if interface is not None and link_port(interface):
-                self._ports[row] = interface
-            else:
-                self._ports.pop(row, None)
+        self._landmarks.follow(site)
+        wires = self._landmarks.wires
         ports: dict[int, dict[int, str]] = {}
-        leading = {(port.location.dpid, port.location.ofport) for port in uplinks} if self._ports else set()
-        for interface in self._ports.values():
+        leading = {(port.location.dpid, port.location.ofport) for port in uplinks} if wires else set()
+        for interface in wires.values():
             dpid, ofport = interface.dpid, interface.ofport
             if dpid is not None and ofport is not None and (dpid, ofport) not in leading:
                 ports.setdefault(dpid, {})[ofport] = interface.name

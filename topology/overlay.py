@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from ipaddress import AddressValueError, IPv4Address
-from typing import Protocol
 
-from topology.model import TUNNEL_OVERHEAD, Inventory, Report, Tunnel, TunnelKind
-from topology.site import Host, Site, SiteBridge
+from topology.model import TUNNEL_OVERHEAD, Report, Tunnel, TunnelKind
+from topology.site import Host, Site, SiteBridge, SiteInterface
 
 TUNNEL_IP_KEY = "ringfence-tunnel-ip"
 """Key in external_ids of the Open_vSwitch row: the host's address in the underlay."""
@@ -125,61 +124,33 @@ def _dispute(name: str, address: IPv4Address) -> Report:
     return Report(f"host {name}", problem, f"give each host its own {TUNNEL_IP_KEY}, or set tunnel.local_ips")
 
 
-class Routed(Protocol):
-    """Networks that a router joins, and the uplink that it has."""
-
-    @property
-    def networks(self) -> Sequence[str]:
-        """Names."""
-
-    @property
-    def uplink(self) -> str | None:
-        """Name, if it has one."""
-
-
-def spans(inventory: Inventory, routed: Iterable[Routed] = ()) -> dict[str, frozenset[int]]:
-    """Return the switches that know a network's endpoints if ways lead there, by network that has any.
-
-    These are the switches with endpoints of its routing domain, or with an uplink of it.
-    """
-    routers = [(router, tuple(router.networks)) for router in routed]
-    circles = {name: names for _, names in reversed(routers) for name in names}
-    found: dict[str, set[int]] = defaultdict(set)
-    for endpoint in inventory.endpoints.values():
-        found[endpoint.network].add(endpoint.location.dpid)
-    circled: dict[tuple[str, ...], set[int]] = defaultdict(set)
-    for network, dpids in found.items():
-        circled[circles.get(network, (network,))] |= dpids
-    for port in inventory.uplinks:
-        for router, names in routers:
-            if router.uplink == port.name and names in circled:
-                circled[names].add(port.location.dpid)
-    return {network: frozenset(circled[circles.get(network, (network,))]) for network in found}
-
-
 def needed(
-    inventory: Inventory, bridges: Iterable[SiteBridge], ends: Mapping[str, End], routed: Iterable[Routed] = ()
+    spans: Mapping[str, frozenset[int]], bridges: Iterable[SiteBridge], ends: Mapping[str, End]
 ) -> dict[str, End]:
-    """Return the ends of hosts that have something for each other: endpoints of a routing domain, or its uplink."""
+    """Return the ends of hosts that have something for each other: endpoints of a routing domain, or its uplink.
+
+    `spans` are the switches of each network, as `topology.spans` says.
+    """
     if len(ends) <= 1:
         return {}
     hosts = {bridge.dpid: bridge.host for bridge in bridges if bridge.host in ends}
     found: set[str] = set()
-    for dpids in set(spans(inventory, routed).values()):
+    for dpids in set(spans.values()):
         together = frozenset(hosts[dpid] for dpid in dpids if dpid in hosts)
         found.update(one for one in together if any(ends[one].reaches(ends[other]) for other in together))
     return {name: ends[name] for name in sorted(found)}
 
 
-def realized(site: Site, bridges: Iterable[SiteBridge], wanted: Mapping[str, End]) -> dict[int, Tunnel]:
-    """Return the tunnel ends that are there as wanted, by datapath id."""
+def realized(
+    rows: Iterable[SiteInterface], bridges: Iterable[SiteBridge], wanted: Mapping[str, End]
+) -> dict[int, Tunnel]:
+    """Return the tunnel ends that are there as wanted, by datapath id; `rows` has every interface with the mark."""
+    places = {(bridge.host, bridge.name): bridge for bridge in bridges}
     found: dict[int, Tunnel] = {}
-    for bridge in bridges:
-        end = wanted.get(bridge.host)
-        if end is None or bridge.dpid is None:
+    for row in rows:
+        bridge, end = places.get((row.host, row.bridge)), wanted.get(row.host)
+        if bridge is None or bridge.dpid is None or end is None or (row.name, row.type) != (end.interface, end.kind):
             continue
-        for row in site.interfaces_of(bridge.host):
-            is_it = (row.bridge, row.name, row.type) == (bridge.name, end.interface, end.kind)
-            if is_it and row.external_ids.get(TUNNEL_MARK) == end.mark and 1 <= (row.ofport or 0) <= MAX_OFPORT:
-                found[bridge.dpid] = Tunnel(end.kind, end.address, end.port, row.ofport or 0, row.name, end.mtu)
-    return found
+        if row.external_ids.get(TUNNEL_MARK) == end.mark and 1 <= (row.ofport or 0) <= MAX_OFPORT:
+            found[bridge.dpid] = Tunnel(end.kind, end.address, end.port, row.ofport or 0, row.name, end.mtu)
+    return dict(sorted(found.items()))

@@ -1,5 +1,6 @@
 """Tunnel ends follow from what hosts say, what the configuration says, and who needs them."""
 
+import random
 from ipaddress import IPv4Address
 
 import pytest
@@ -10,6 +11,7 @@ from topology.events import BridgeRow, HostResynced, InterfaceRow, PortRow, Root
 from topology.model import Endpoint, Inventory, Location, TunnelKind, UplinkPort
 from topology.overlay import TUNNEL_IP_KEY, TUNNEL_MARK, End, TunnelPlan, find_ends, needed, realized
 from topology.site import OWNER_KEY, empty_site, reduce
+from topology.spans import Spans, spans
 
 ONE, TWO, THREE = "unix:/one", "unix:/two", "unix:/three"
 A, B = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")
@@ -62,10 +64,10 @@ def test_only_hosts_that_share_a_network_need_an_end():
     here = site(one="192.0.2.1", two="192.0.2.2", three="192.0.2.3")
     ends = find_ends(here, TunnelPlan(), {}).ends
     people = [endpoint("a", 1), endpoint("b", 2), endpoint("c", 3, "other")]
-    assert set(needed(Inventory({e.name: e for e in people}), here.bridges(), ends)) == {ONE, TWO}
-    assert needed(Inventory({e.name: e for e in people[1:]}), here.bridges(), ends) == {}
+    assert set(needed(spans(Inventory({e.name: e for e in people})), here.bridges(), ends)) == {ONE, TWO}
+    assert needed(spans(Inventory({e.name: e for e in people[1:]})), here.bridges(), ends) == {}
     mixed = find_ends(here, TunnelPlan(kinds={TWO: TunnelKind.GRE}), {}).ends
-    assert needed(Inventory({e.name: e for e in people}), here.bridges(), mixed) == {}
+    assert needed(spans(Inventory({e.name: e for e in people})), here.bridges(), mixed) == {}
 
 
 def test_hosts_of_one_routing_domain_and_those_with_its_uplink_need_an_end():
@@ -76,7 +78,8 @@ def test_hosts_of_one_routing_domain_and_those_with_its_uplink_need_an_end():
     web, db = endpoint("web", 1, "front"), endpoint("db", 2, "back")
 
     def need(*people, uplinks=(), routers=(edge,)):
-        return set(needed(Inventory({e.name: e for e in people}, uplinks=uplinks), here.bridges(), ends, routers))
+        reach = spans(Inventory({e.name: e for e in people}, uplinks=uplinks), routers)
+        return set(needed(reach, here.bridges(), ends))
 
     assert need(web, db) == {ONE, TWO}
     assert need(web, db, routers=()) == set()
@@ -86,6 +89,31 @@ def test_hosts_of_one_routing_domain_and_those_with_its_uplink_need_an_end():
     assert need(endpoint("lone", 1, "island"), uplinks=(way,)) == set()
 
 
+def test_spans_that_follow_are_those_of_the_whole():
+    """Over random inventories, routers and uplinks, some of them equal; what is equal is the same object."""
+    chance, following = random.Random(1), Spans()
+    networks = ("front", "back", "island")
+    people: dict[str, Endpoint] = {}
+    uplinks, routers = (), ()
+    for _ in range(400):
+        draw = chance.random()
+        name = f"e{chance.randrange(6)}"
+        if draw < 0.4:
+            people = {**people, name: endpoint(name, chance.choice((1, 2, 3)), chance.choice(networks))}
+        elif draw < 0.6:
+            people = {n: e for n, e in people.items() if n != name}
+        elif draw < 0.8:
+            dpids = [dpid for dpid in (1, 2, 3) if chance.random() < 0.5]
+            uplinks = tuple(UplinkPort("world", Location(d, 9, "up", "up"), "02:00:00:00:00:09") for d in dpids)
+        else:
+            joined = tuple(n for n in networks if chance.random() < 0.6)
+            routers = (Router("edge", joined, "02:52:00:00:00:01", chance.choice((None, "world"))),) if joined else ()
+        inventory, before = Inventory(people, uplinks=uplinks), following.reach
+        found = following.follow(inventory, routers)
+        assert found == spans(inventory, routers)
+        assert found != before or found is before
+
+
 def test_an_end_is_there_when_it_is_as_wanted_and_has_a_port():
     end = End(TunnelKind.GENEVE, A, 6081)
     bridge = BridgeRow("b1", "br-ring", dpid=1, external_ids={OWNER_KEY: "me"}, ports=frozenset({"p"}))
@@ -93,7 +121,7 @@ def test_an_end_is_there_when_it_is_as_wanted_and_has_a_port():
     for mark, ofport, there in ((end.mark, 5, True), (end.mark, None, False), (end.mark, -1, False), ("x", 5, False)):
         row = InterfaceRow("i", "ring-geneve", "geneve", ofport=ofport, external_ids={TUNNEL_MARK: mark})
         here = reduce(empty_site("me", [ONE]), HostResynced(ONE, (bridge, port, row)))
-        assert (realized(here, here.bridges(), {ONE: end}) != {}) is there
+        assert (realized(here.interfaces(), here.bridges(), {ONE: end}) != {}) is there
 
 
 def test_endpoints_are_told_what_the_header_leaves_of_the_underlay():

@@ -10,6 +10,7 @@ import pytest
 from intent.compiler.fabric import Bucket, GroupSpec, wiring
 from intent.compiler.flow import IN_PORT, Group, Output
 from ryu_apps.convergence import Desired
+from ryu_apps.landmarks import Landmarks
 from ryu_apps.link import Refused
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener
@@ -139,7 +140,7 @@ def test_only_ports_that_say_so_and_nothing_else_are_for_links():
     link = {"ringfence:link": "true"}
     rows = [row(1, **link), row(2, **{**link, "iface-id": "e2"}), row(3), row(4, **{"ringfence:link": "yes"})]
     site = site_of(bridge({1, 2, 3, 4}), *rows, *(port(n) for n in (1, 2, 3, 4)))
-    wiring_ = Wiring()
+    wiring_ = Wiring(Landmarks())
     fabric = wiring_.follow(site, (), frozenset({(LinkEnd(1, 1), LinkEnd(9, 9))}))
     assert fabric.ports == {1: {1: "v1"}}
     assert fabric.links == frozenset()
