@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from intent.api.figures import Moment, Reading
@@ -18,12 +17,13 @@ from intent.inventory import Built
 from intent.store import StoreError
 from ryu_apps.attribution import Attribution, Pair
 from ryu_apps.conversation import SessionError
-from ryu_apps.gauges import Gauges, Owner
+from ryu_apps.gauges import Gauges
 from ryu_apps.logs import Limited
+from ryu_apps.owners import Owners, Ports
 from ryu_apps.session import Role, Session
 from ryu_apps.wire import PacketIn, WireError
-from topology.events import InterfaceRow
-from topology.model import Endpoint, Inventory, Location, UnaddressedPort
+from topology.events import Row
+from topology.frozen import FrozenMap
 
 if TYPE_CHECKING:
     from ryu_apps.controller import Controller
@@ -60,7 +60,8 @@ class Polling:
         self._asked: set[int] = set()
         """Switches that are asked right now."""
         self._attributions: dict[int, Attribution] = {}
-        self._owners: Mapping[int, Mapping[int, Owner]] = {}
+        self._following = Owners()
+        self._owners: Ports = {}
         self._owners_of: Built | None = None
         self._looked_at = -LOOK_S
         self._kept_at = time.monotonic()
@@ -93,23 +94,23 @@ class Polling:
             self._attributions = {d: a for d, a in self._attributions.items() if d in owners}
             self.keep()
 
-    def _who(self, *, newest: bool = False) -> Mapping[int, Mapping[int, Owner]]:
+    def _who(self, *, newest: bool = False) -> Ports:
         """Return whose each port is, by datapath id and port number, as the `newest` plan has it, or a late one."""
         built, now = self._controller.planner.built, time.monotonic()
         if built is not None and built is not self._owners_of and (newest or now - self._looked_at >= LOOK_S):
-            self._owners, self._owners_of, self._looked_at = self._owners_in(built), built, now
+            self._owners, self._owners_of, self._looked_at = (
+                self._following.follow(built.inventory, self._rows()),
+                built,
+                now,
+            )
         return self._owners
 
-    def _owners_in(self, built: Built) -> dict[int, dict[int, Owner]]:
+    def _rows(self) -> dict[int, FrozenMap[str, Row]]:
+        """Return what is said of the interfaces of each switch."""
         planner = self._controller.planner
-        site = planner.site
-        rows = {bridge.dpid: site.hosts[bridge.host].rows for bridge in planner.bridges() if bridge.host in site.hosts}
-
-        def device(place: Location) -> str:
-            row = rows[place.dpid].get(place.uid) if place.dpid in rows else None
-            return row.mac_in_use or "" if isinstance(row, InterfaceRow) else ""
-
-        return owners_of(built.inventory, device)
+        hosts = planner.site.hosts
+        bridges = [bridge for bridge in planner.bridges() if bridge.host in hosts]
+        return {bridge.dpid: hosts[bridge.host].rows for bridge in bridges if bridge.dpid is not None}
 
     def keep(self) -> None:
         """Make the totals durable."""
@@ -184,16 +185,6 @@ class Polling:
     def past(self, endpoint: str, *, minutes: bool) -> Sequence[Moment]:
         """Return what is kept of an endpoint's past, oldest first."""
         return self.gauges.past(endpoint, minutes=minutes)
-
-
-def owners_of(inventory: Inventory, devices: Callable[[Location], str]) -> dict[int, dict[int, Owner]]:
-    """Return whose each port is, by datapath id and port number; `devices` tells the MAC of what is there."""
-    found: dict[int, dict[int, Owner]] = {}
-    things: Iterable[Endpoint | UnaddressedPort] = itertools.chain(inventory.endpoints.values(), inventory.unaddressed)
-    for thing in things:
-        place = thing.location
-        found.setdefault(place.dpid, {})[place.ofport] = Owner(thing.name, place.uid, devices(place))
-    return found
 
 
 def _register(packet: PacketIn, field: Field) -> int:
