@@ -343,17 +343,12 @@ class App(app_manager.RyuApp):  # type: ignore[misc] # Ryu has no types
 
     OFP_VERSIONS = (ofproto_v1_4.OFP_VERSION,)
 
-    def serve(self, board: Switchboard, listen: Listen) -> Server:
-        """Listen for switches and tell `board` of them.
-
-        Raises:
-            OSError: as `Server`.
-        """
-        global _board, _server  # noqa: PLW0603 - Ryu makes the objects that need them
-        _server = Server(listen)
-        _board = board
+    @staticmethod
+    def serve(board: Switchboard, server: Server) -> None:
+        """Tell `board` of the switches that connect to a server."""
+        global _board, _server
+        _board, _server = board, server
         ofp_handler.OpenFlowController = lambda: _server
-        return _server
 
 
 def on_signals(stop: Callable[[], None]) -> None:

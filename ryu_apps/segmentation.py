@@ -37,8 +37,10 @@ class Segmentation(framework.App):
             config = load(None, os.environ)
             logs.set_up(config.log_level)
             listen = framework.effective_listen(_listen(config))
+            early = _early_server(listen)
             self.controller = Controller(config, _target(config, listen))
-            self.server = self.serve(self.controller.switches, listen)
+            self.server = early or framework.Server(listen)
+            self.serve(self.controller.switches, self.server)
         except ConfigError as error:
             _refuse(BAD_CONFIG, str(error))
         except StoreLocked as error:
@@ -65,6 +67,17 @@ class Segmentation(framework.App):
         self.controller.stop()
         self.server.stop()
         framework.end_services()
+
+
+def _early_server(listen: Listen) -> framework.Server | None:
+    """Listen before everything is read: a switch that is refused once tries again only after a second.
+
+    None if the address cannot be had, which is not the first thing to say: whoever has it may have the store, too.
+    """
+    try:
+        return framework.Server(listen)
+    except OSError:
+        return None
 
 
 def _refuse(code: int, message: str) -> NoReturn:

@@ -32,7 +32,7 @@ class Body(BaseModel):
         frozen=True,
         alias_generator=outside,
         populate_by_name=True,
-        use_attribute_docstrings=True,
+        defer_build=True,
     )
 
 

@@ -21,7 +21,11 @@ class Part(BaseModel):
     """Anything inside a document: strict types, no unknown field, immutable, camelCase outside."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, alias_generator=to_camel, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        alias_generator=to_camel,
+        defer_build=True,  # a start needs few of them at once, and a validator takes longer to make than its class
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
+from intent.schema.describing import Describing
 from intent.schema.documents import (
     KINDS,
     Document,
@@ -89,7 +90,7 @@ def _item_text(item: str | PeerDoc | ServiceReference) -> str:
 
 def json_schema(ref_template: str = "#/$defs/{model}") -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of one document of any kind."""
-    schema = TypeAdapter(Document).json_schema(by_alias=True, ref_template=ref_template)
+    schema = TypeAdapter(Document).json_schema(by_alias=True, ref_template=ref_template, schema_generator=Describing)
     definitions: dict[str, Any] = schema.pop("$defs")
     references = {kind: ref_template.format(model=model.__name__) for kind, model in KINDS.items()}
     return {
@@ -103,6 +104,8 @@ def json_schema(ref_template: str = "#/$defs/{model}") -> dict[str, Any]:
 
 def schemas_of(models: Sequence[type[BaseModel]], ref_template: str) -> dict[str, Any]:
     """Return the JSON Schemas of models by name, for OpenAPI's components."""
-    adapter = TypeAdapter.json_schemas([(m, "validation", TypeAdapter(m)) for m in models], ref_template=ref_template)
+    adapter = TypeAdapter.json_schemas(
+        [(m, "validation", TypeAdapter(m)) for m in models], ref_template=ref_template, schema_generator=Describing
+    )
     definitions: dict[str, Any] = adapter[1]["$defs"]
     return definitions
