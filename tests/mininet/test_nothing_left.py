@@ -64,17 +64,11 @@ def things(room):
     return subprocess.run([*room, "sh", "-c", look], capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)
-@pytest.mark.parametrize("part", range(4))
-def test_whatever_ends_the_demo(room, number, part):
-    # A moment somewhere in one of four parts of the run; the failure says which.
-    delay_s = round(0.05 + 1.5 * (part + random.random()), 3)
-    moment = f"{number.name} after {delay_s} s"
-    mark = f"{os.getpid()}-{number}-{delay_s}"
-    before = things(room)
+def begin(room, mark):
+    """Start the demo as whoever has a terminal would."""
     # What is started in a shell's background would ignore SIGINT, and come to its end.
     minded = ["env", "--default-signal=INT", sys.executable, "-m", "mininet_scenarios.demo"]
-    demo = subprocess.Popen(
+    return subprocess.Popen(
         [*room, *minded],
         cwd=PROJECT,
         env={**os.environ, "RINGFENCE_TEST": mark, "TMPDIR": "/run/tmp"},
@@ -82,9 +76,21 @@ def test_whatever_ends_the_demo(room, number, part):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    time.sleep(delay_s)
-    assert processes(f"RINGFENCE_TEST={mark}")
-    demo.send_signal(number)
-    assert demo.wait(GONE_WITHIN_S), f"{moment}: it went on"
-    assert stay_gone(f"RINGFENCE_TEST={mark}"), moment
-    assert things(room) == before, moment
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_whatever_ends_demos(room, part):
+    """Each of three, which run beside each other, at a moment somewhere in one of four parts; a failure says when."""
+    ends = {n: round(0.05 + 1.5 * (part + random.random()), 3) for n in (signal.SIGINT, signal.SIGKILL, signal.SIGTERM)}
+    marks = {number: f"{os.getpid()}-{number}-{delay_s}" for number, delay_s in ends.items()}
+    before, began = things(room), time.monotonic()
+    demos = {number: begin(room, mark) for number, mark in marks.items()}
+    for number, delay_s in sorted(ends.items(), key=lambda end: end[1]):
+        time.sleep(max(began + delay_s - time.monotonic(), 0))
+        assert processes(f"RINGFENCE_TEST={marks[number]}")
+        demos[number].send_signal(number)
+    for number, demo in demos.items():
+        moment = f"{number.name} after {ends[number]} s"
+        assert demo.wait(GONE_WITHIN_S), f"{moment}: it went on"
+        assert stay_gone(f"RINGFENCE_TEST={marks[number]}"), moment
+    assert things(room) == before, ends
