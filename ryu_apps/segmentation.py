@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from intent.store import StoreError, StoreLocked
 from ovsdb import BadTarget
 from ryu_apps import framework, logs
+from ryu_apps.collecting import THRESHOLDS
 from ryu_apps.config import Config, ConfigError, load
 from ryu_apps.controller import Controller
 from ryu_apps.link import Listen, TlsFiles
@@ -52,6 +53,7 @@ class Segmentation(framework.App):
         except OSError as error:
             _refuse(NO_ADDRESS, f"cannot listen ({error}): is another instance running? Change the port, or stop it")
         gc.freeze()  # modules and documents stay: no need to look at them again and again
+        gc.set_threshold(*THRESHOLDS)
         gc.enable()
         log.info("switches connect to %s port %d", listen.host, listen.port)
 

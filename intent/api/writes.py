@@ -62,6 +62,7 @@ class Writer:
         wait_s = self._wait_s(req, dry_run=dry_run)
         expected = requests.number(req, "expected_revision", _MAX_REVISION)
         store, at = self.ports.store, self.ports.clock.now()
+        found = [*warnings, *_warnings(changes, at)][:MAX_PROBLEMS]  # now: a stored document forgets where it was read
         if dry_run:
             applied = store.preview(changes, expected_revision=expected)
         else:
@@ -72,7 +73,6 @@ class Writer:
                     self.ports.waiter.wait(applied.revision, wait_s)
             finally:  # mostly so already, with the numbers that the compiler gave
                 store.make_durable()
-        found = [*warnings, *_warnings(changes, at)][:MAX_PROBLEMS]
         send(resp, self._answer(applied, found, dry_run=dry_run))
         return applied
 

@@ -30,9 +30,9 @@ class Part(BaseModel):
 
 
 class DocumentBase(Part):
-    """What every kind has. Where it was read, and what it means, are no part of its value."""
+    """What every kind has. Where it was read, what it means, and its text are no part of its value."""
 
-    __slots__ = ("_meaning", "_origin")
+    __slots__ = ("_meaning", "_origin", "_text")
     # Slots that may be unset, not pydantic's private attributes: those take as long to make as the document.
 
     def read_from(self, origin: Raw | None, meaning: object = None) -> Self:
@@ -56,9 +56,17 @@ class DocumentBase(Part):
         source, line = ("", None) if origin is None else (origin.source, origin.line_of(place))
         return Problem(path_of(top, place), message, remedy, source, line)
 
-    def detached(self) -> Self:
-        """Return the document without its origin, which keeps the whole text's values alive."""
-        return self.model_copy().read_from(None, getattr(self, "_meaning", None))
+    def text(self, write: Callable[[Self], str]) -> str:
+        """Return what `write` makes of the document, once: for the same reason."""
+        text: str | None = getattr(self, "_text", None)
+        if text is None:
+            text = write(self)
+            object.__setattr__(self, "_text", text)
+        return text
+
+    def detach(self) -> None:
+        """Forget where it was read: the origin keeps the whole text's values alive."""
+        object.__setattr__(self, "_origin", None)
 
 
 class BindingDoc(Part):

@@ -35,7 +35,15 @@ def dump_document(document: Document) -> dict[str, Any]:
 
 def document_text(document: Document) -> str:
     """Return a document as one line of JSON; equal exactly when the documents are."""
-    return json.dumps(dump_document(document), ensure_ascii=False, separators=(",", ":"))
+    return document.text(_text)
+
+
+def _text(document: Document) -> str:
+    text = document.model_dump_json(by_alias=True, exclude_defaults=True)
+    return _CANONICAL.encode(dump_document(document)) if "{}" in text else text
+
+
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def dump_yaml(documents: Sequence[Document]) -> str:

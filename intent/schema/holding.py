@@ -55,6 +55,14 @@ class Holders:
         return True
 
 
+def same_things(was: Document | None, now: Document) -> bool:
+    """Whether a document has what it had before, and nothing else."""
+    if isinstance(was, EndpointDoc) and isinstance(now, EndpointDoc):
+        mine, before = (now.network, now.mac, now.addresses), (was.network, was.mac, was.addresses)
+        return mine == before and now.binding == was.binding
+    return False
+
+
 def _key(document: Document | None) -> tuple[str, str]:
     return ("", "") if document is None else (document.kind, document.name)
 

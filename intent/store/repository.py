@@ -34,7 +34,7 @@ from intent.schema.changes import (
 from intent.schema.checks import after_endpoints, after_policies, to_intents
 from intent.schema.documents import Document, EndpointDoc, PolicyDoc
 from intent.schema.dump import document_text
-from intent.schema.holding import Holders
+from intent.schema.holding import Holders, same_things
 from intent.schema.loading import Raw
 from intent.schema.problems import DocumentError, Problem
 from intent.schema.reading import read_document
@@ -159,9 +159,9 @@ class Store:
                 return applied
             intents = self._checked(changed, after)
             self._commit(Revision(applied.revision, at, author, message, self._diff(changed)))
-            for key in map(_key, changed):
-                if key in after:
-                    after[key] = dataclasses.replace(after[key], document=after[key].document.detached())
+            for change in changed:
+                if isinstance(change, Put):
+                    change.document.detach()
             self._follow(map(_key, changed), after)
             self._remember(after, dataclasses.replace(intents, revision=applied.revision))
             return dataclasses.replace(applied, committed=True)
@@ -204,7 +204,7 @@ class Store:
         gone = [name for _, name in touched if name not in names]
         if kinds == {"Policy"}:
             return after_policies(before, [doc for doc in put if isinstance(doc, PolicyDoc)], gone)
-        if kinds != {"Endpoint"} or not self._holding().fit(put, [("Endpoint", name) for name in gone]):
+        if kinds != {"Endpoint"} or not self._fit(put, [("Endpoint", name) for name in gone]):
             return None
         around = [
             self._documents[kind, name].document
@@ -212,6 +212,15 @@ class Store:
             for name in named
         ]
         return after_endpoints(before, [doc for doc in put if isinstance(doc, EndpointDoc)], gone, around)
+
+    def _fit(self, put: Iterable[Document], gone: Sequence[Key]) -> bool:
+        """Whether nothing would be shared that only one may have; what keeps what it has takes nothing from others."""
+        others = [doc for doc in put if not same_things(self._document(doc.kind, doc.name), doc)]
+        return self._holding().fit(others, gone)
+
+    def _document(self, kind: str, name: str) -> Document | None:
+        stored = self._documents.get((kind, name))
+        return None if stored is None else stored.document
 
     def _holding(self) -> Holders:
         if self._holders is None:
@@ -267,16 +276,13 @@ class Store:
         with transaction(self._database, synced=False):
             row = (number, at, revision.author, revision.message)
             self._database.execute("INSERT INTO revisions VALUES (?, ?, ?, ?)", row)
-            for change in revision.changes:
-                key = (change.kind, change.name)
-                self._database.execute(
-                    "INSERT INTO changes VALUES (?, ?, ?, ?, ?)", (number, *key, change.before, change.after)
-                )
-                if change.after is None:
-                    self._database.execute("DELETE FROM documents WHERE kind = ? AND name = ?", key)
-                else:
-                    values = (*key, number, change.after)
-                    self._database.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", values)
+            told, many = revision.changes, self._database.executemany
+            rows = ((number, change.kind, change.name, change.before, change.after) for change in told)
+            many("INSERT INTO changes VALUES (?, ?, ?, ?, ?)", rows)
+            gone = ((change.kind, change.name) for change in told if change.after is None)
+            many("DELETE FROM documents WHERE kind = ? AND name = ?", gone)
+            put = ((change.kind, change.name, number, change.after) for change in told if change.after is not None)
+            many("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", put)
 
     def make_durable(self) -> None:
         """Return when every revision is durable.
@@ -331,11 +337,12 @@ class Store:
     def _follow(self, changed: Iterable[Key], after: Mapping[Key, Stored]) -> None:
         """Keep up who has what; all that is given up goes before it is taken."""
         if self._holders is not None:
-            pairs = [(self._documents.get(key), after.get(key)) for key in changed]
+            pairs = [(self._document(*key), after[key].document if key in after else None) for key in changed]
+            pairs = [(was, now) for was, now in pairs if now is None or not same_things(was, now)]
             for was, _ in pairs:
-                self._holders.change(was.document if was else None, None)
+                self._holders.change(was, None)
             for _, now in pairs:
-                self._holders.change(None, now.document if now else None)
+                self._holders.change(None, now)
 
     def _remember(self, documents: dict[Key, Stored], intents: Intents) -> None:
         self._documents, self._intents = documents, intents

@@ -1,5 +1,6 @@
 """Documents are read, checked together, given meaning, and written back without loss."""
 
+import json
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 
@@ -181,6 +182,13 @@ def test_writing_and_reading_loses_nothing(intents):
     for again in (read(dump_yaml(documents)), read("[" + ",".join(map(document_text, documents)) + "]")):
         assert [dump_document(d) for d in again] == [dump_document(d) for d in documents]
         assert to_intents(again) == intents
+
+
+def test_the_text_of_a_document_is_its_plain_values_in_one_form():
+    odd = '{kind: Policy, name: p, subject: {}, ingress: [{action: allow}], description: "\u00fc \\" \\\\ {}"}'
+    for document in (*read(WHOLE), *read(odd), *read("{kind: Endpoint, name: e, labels: {}, binding: {ifaceId: x}}")):
+        assert document_text(document) == json.dumps(dump_document(document), ensure_ascii=False, separators=(",", ":"))
+        assert document_text(document) is document_text(document), "it is written once"
 
 
 def test_what_is_default_is_not_written():

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import random
+from datetime import UTC, datetime
 
 import pytest
 
-from intent.schema import DocumentError, parse_documents, to_intents
+from intent.schema import DocumentError, dump_document, parse_documents, to_intents
+from intent.schema.changes import Put
 from intent.schema.checks import after_endpoints
 from intent.schema.holding import Holders
+from intent.store import Store
 
 BASE = """
 {kind: Network, name: shop, subnets: [10.0.0.0/24], gateways: [10.0.0.1]}
@@ -20,6 +25,7 @@ BASE = """
 {kind: Uplink, name: up, binding: {ifaceId: i9}}
 """
 AROUND = ("Network", "Router", "Uplink")
+AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def endpoint(chance):
@@ -74,3 +80,34 @@ def test_things_that_are_exchanged_in_one_change_are_left_to_who_looks_at_everyt
     assert not holders.fit(swapped, [])
     assert holders.fit(swapped[:1], [("Endpoint", "b")])
     assert not holders.fit(swapped[:1], [])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_store_that_looks_at_what_moves_only_says_what_looking_at_everything_says(seed, tmp_path):
+    """Most keep what they have; some give to each other what only one may have, which is refused or right."""
+    chance, refused = random.Random(seed), 0
+    with Store(tmp_path / "store.db") as store:
+        base = [Put(document) for document in parse_documents(BASE.strip(), source="base")]
+        store.apply(base, author="a", at=AT)
+        for _ in range(60):
+            held = {stored.document.name: stored.document for stored in store.documents("Endpoint")}
+            batch = {d.name: d for _ in range(chance.randrange(1, 4)) for d in _drawn(chance, held)}
+            whole = {(s.document.kind, s.document.name): s.document for s in store.documents()}
+            wanted = said(lambda: to_intents([*(whole | {(d.kind, d.name): d for d in batch.values()}).values()]))  # noqa: B023 - called here
+            try:
+                store.apply([Put(document) for document in batch.values()], author="a", at=AT)
+            except DocumentError:
+                assert wanted is None
+                refused += 1
+            else:
+                assert wanted is not None
+                assert dataclasses.replace(store.intents(), revision=0) == wanted
+    assert 0 < refused < 60
+
+
+def _drawn(chance, held):
+    """Return an endpoint that is new or moves, or one that has only another label."""
+    if held and chance.random() < 0.6:
+        values = dump_document(chance.choice(list(held.values()))) | {"labels": {"l": str(chance.randrange(3))}}
+        return parse_documents(json.dumps(values), source="new")
+    return parse_documents(endpoint(chance), source="new")
