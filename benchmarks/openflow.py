@@ -11,7 +11,7 @@ from typing import Self
 
 from benchmarks.links import QUEUE_BYTES, committed_s, cut, session_with
 from intent.compiler import Delta
-from intent.compiler.flow import Flow, FlowBody, Program
+from intent.compiler.flow import Flow, FlowBody, Program, make
 from ryu_apps import wire
 from ryu_apps.wire import BundleStep, Command, Kind
 
@@ -148,7 +148,7 @@ def additions(program: Program) -> list[tuple[Command, Flow]]:
 
 def modifications(delta: Delta) -> list[tuple[Command, Flow]]:
     """Return what a delta sends."""
-    gone = [(Command.DELETE_STRICT, Flow(key, _NOTHING)) for key in delta.deletes]
+    gone = [(Command.DELETE_STRICT, make(Flow, (key, _NOTHING))) for key in delta.deletes]
     return gone + [(Command.ADD, flow) for flow in (*delta.adds, *delta.changes)]
 
 

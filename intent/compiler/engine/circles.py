@@ -32,10 +32,14 @@ class Circles:
         return self._circles.get(circle, ())
 
     def viewers(self, plug: Plug) -> list[Switch]:
-        """Return the switches that know an endpoint, if a way leads to it."""
-        circle = self.ways.circle(plug.endpoint.network)
-        switches = (self._switches.get(dpid) for dpid in self._circles.get(circle, ()))
-        return [switch for switch in switches if switch is not None and circle in switch.ports.circles]
+        """Return the other switches that know an endpoint, if a way leads to it."""
+        circle, own = self.ways.circle(plug.endpoint.network), plug.endpoint.location.dpid
+        found = []
+        for dpid in self._circles.get(circle, ()):
+            switch = self._switches.get(dpid) if dpid != own else None
+            if switch is not None and circle in switch.ports.circles:
+                found.append(switch)
+        return found
 
     def of_network(self, network: str) -> Iterable[Plug]:
         """Return who is in a network."""

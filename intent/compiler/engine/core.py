@@ -138,8 +138,9 @@ class Engine:
             elif delta := switch.flows.delta():
                 deltas[dpid] = delta
         state.rest()
-        for dpid in self._programs.keys() - state.switches.keys():
-            del self._programs[dpid]
+        if len(self._programs) > len(state.switches):
+            for dpid in self._programs.keys() - state.switches.keys():
+                del self._programs[dpid]
         return Update(done, deltas, frozenset(whole))
 
 

@@ -75,6 +75,10 @@ class Inputs:
             return Toward(self.fabric.numbers[there])
         return Path(self.tunnels[here], self.tunnels[there]) if linked(self.tunnels, here, there) else None
 
+    def leads_out(self, dpid: int) -> bool:
+        """Whether wires or a tunnel may lead from a switch to any other."""
+        return dpid in self.tunnels or dpid in self.fabric.parts
+
     def _intents(self, tiers: tuple[Tier, ...]) -> Intents:
         return Intents(self.networks, self.groups, self.services, self.policies, {}, tiers, routers=self.routers)
 

@@ -83,13 +83,9 @@ class Split:
         return {(p.protocol, p.number) for p in party.identity.ports if (p.protocol, p.name) in self.wanted}
 
 
-def words(identity: Identity) -> Iterator[Word]:
-    """Yield all that selectors and endpoint peers can ask for."""
-    if identity.is_world:
-        yield WORLD
-    else:
-        yield NETWORK_LABEL, identity.network
-        yield from identity.labels
+def words(identity: Identity) -> tuple[Word, ...]:
+    """Return all that selectors and endpoint peers can ask for."""
+    return ((NETWORK_LABEL, identity.network), *identity.labels) if identity.network else (WORLD,)
 
 
 def describes(leaf: Leaf, identity: Identity) -> bool:
@@ -149,11 +145,11 @@ class _Leaves:
         if not least:
             self._others[leaf] = None
 
-    def of(self, identity: Identity) -> Iterator[Leaf]:
-        """Yield the leaves that describe an identity."""
+    def of(self, identity: Identity, named: Iterable[Word]) -> Iterator[Leaf]:
+        """Yield the leaves that describe an identity; `named` are its `words`."""
         if not self.casts:
             return
-        files = [found for word in words(identity) if (found := self._by_word.get(word))]
+        files = [found for word in named if (found := self._by_word.get(word))]
         if identity.atom is not None:
             files += [self._by_prefix[prefix] for prefix in self._prefixes.holding(identity.atom)]
         for file in files:
@@ -226,9 +222,10 @@ class People:
         if party is None:
             party = self.parties[identity] = Party(identity)
             self._file_atom(party)
-            for word in words(identity):
+            named = words(identity)
+            for word in named:
                 self._by_word.setdefault(word, {})[party] = None
-            for leaf in self._leaves.of(identity):
+            for leaf in self._leaves.of(identity, named):
                 for cast in self._leaves.casts[leaf]:
                     self._join(cast, party)
         party.refs += 1

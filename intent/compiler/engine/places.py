@@ -200,8 +200,9 @@ class Places:
     def _look_around(self) -> None:
         """Show newcomers to those who know their routing domain, and all others to whoever begins to."""
         for plug in self._come:
-            for switch in self.circles.viewers(plug):
-                self._sights.find(switch, (plug,))
+            if self._inputs.leads_out(plug.endpoint.location.dpid):
+                for switch in self.circles.viewers(plug):
+                    self._sights.find(switch, (plug,))
         new = [switch.ports.dpid for switch in self._new_switches()]
         self._sights.dig(new)
         self.moved.update(dict.fromkeys(new))

@@ -204,7 +204,7 @@ class Policies:
             units = list(self.units())
         else:
             moved = [unit for unit in self._moved(before) if unit not in self._fresh]
-            for judge in judges:
+            for judge in judges if moved else ():
                 judge.remove(moved)
             units = [*self._fresh, *moved]
         self._fresh = {}

@@ -28,6 +28,7 @@ from intent.compiler.ids import IdMap
 from intent.compiler.policy import Posed
 from intent.compiler.resolve import on_wire
 from intent.compiler.terms import is_
+from topology.model import MirrorPort
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,6 +61,10 @@ class State:
         self._ways = WaysOut(inputs, self.ledger, self.switches, self._places, self._policies.words)
         self._networks: set[str] = set()
         self._fixed = fixed_flows(self._policies, self._layout)
+        self._mirrored: tuple[tuple[MirrorPort, ...], list[str]] = ((), [])
+        """The ports that mirrors have, and the mirrors that rules name."""
+        self._judges: list[Judge] = []
+        """Of all switches."""
         self.ledger.want_tiers(tier.name for tier in inputs.intents.tiers)
 
     def busy(self) -> list[Switch]:
@@ -69,10 +74,6 @@ class State:
     def rest(self) -> None:
         """Forget which switches the turn concerned."""
         self._busy.clear()
-
-    @property
-    def _judges(self) -> list[Judge]:
-        return [switch.judge for switch in self.switches.values()]
 
     def turn(self, changes: Changes, now_s: float) -> IdChange:
         """Follow the inputs, which have changed so; each switch's `flows` know what that did to it.
@@ -120,12 +121,13 @@ class State:
         return Turn(changes, layout, anew, observed or anew or turned, detour)
 
     def _note_definitions(self, changes: Changes) -> None:
-        if self.switches.keys() != self._inputs.dpids:
+        if changes.dpids is not None:
             for dpid in self.switches.keys() - self._inputs.dpids:
                 self._places.forget(self.switches.pop(dpid))
             for dpid in sorted(self._inputs.dpids - self.switches.keys()):
                 self.switches[dpid] = Switch(dpid, self._layout, self._busy)
                 self._busy[dpid] = None
+            self._judges = [switch.judge for switch in self.switches.values()]
         if changes.tiers is not None:
             self.ledger.want_tiers(tier.name for tier in changes.tiers)
         pool = self.ledger.pools["network"]
@@ -199,9 +201,10 @@ class State:
         policies, number = self._policies, self.ledger.number
         queues = handling.shapes(self._inputs.queues, policies.handled("queue"), number)
         self._places.arrive(Care(policies.rejecting, layout.observing, queues))
-        mirrors = policies.handled("mirror")
-        for dpid, switch in self.switches.items():
-            here = (port for port in self._inputs.mirrors if port.location.dpid == dpid) if mirrors else ()
+        before, self._mirrored = self._mirrored, (self._inputs.mirrors, policies.handled("mirror"))
+        ports, mirrors = self._mirrored
+        for switch in self._new() if before == self._mirrored else self.switches.values():
+            here = (port for port in ports if port.location.dpid == switch.ports.dpid) if mirrors else ()
             switch.mirror(handling.mirror_flows(here, mirrors, number))
 
     def _judge_anew(self, switch: Switch, turn: Turn) -> None:
@@ -212,7 +215,7 @@ class State:
 
     def _send(self, units: list[Unit]) -> None:
         """Let the switches look at new units; those that name anybody reach new switches with their parties."""
-        old = {dpid: switch for dpid, switch in self.switches.items() if not switch.is_new}
+        old = {dpid: switch for dpid, switch in self.switches.items() if not switch.is_new} if units else {}
         for unit in units if old else ():
             where = unit.where()
             for dpid in old if where is None else where:

@@ -146,10 +146,12 @@ class Words:
 
     def identities(self, endpoint: Endpoint) -> list[Identity]:
         """Return what policy can tell about each address of an endpoint."""
-        keys = self._label_keys
-        labels = tuple(sorted([label for label in endpoint.labels.items() if label[0] in keys]))
-        if NAME_LABEL not in keys and endpoint.labels.get(NAME_LABEL) in self._endpoint_names:
-            labels = tuple(sorted((*labels, (NAME_LABEL, endpoint.labels[NAME_LABEL]))))
+        keys, names = self._label_keys, self._endpoint_names
+        found = [label for label in endpoint.labels.items() if label[0] in keys]
+        if names and NAME_LABEL not in keys and endpoint.labels.get(NAME_LABEL) in names:
+            found.append((NAME_LABEL, endpoint.labels[NAME_LABEL]))
+        found.sort()
+        labels = tuple(found)
         ports: tuple[NamedPort, ...] = ()
         if endpoint.ports:
             ports = tuple(sorted(p for p in endpoint.ports if p.name in self._port_names))
