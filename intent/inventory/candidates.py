@@ -46,27 +46,28 @@ class Bindings:
     """The documents by what binds them, each list sorted by name."""
 
     def __init__(self) -> None:
-        self._bound: dict[Binding, list[EndpointIntent]] = {}
+        self._bound: dict[tuple[str | None, ...], list[EndpointIntent]] = {}
 
     def put(self, document: EndpointIntent) -> None:
         """Take a document in."""
-        bisect.insort(self._bound.setdefault(_canonical(document.binding), []), document, key=_name)
+        bisect.insort(self._bound.setdefault(_place(document.binding), []), document, key=_name)
 
     def drop(self, document: EndpointIntent) -> None:
         """Let a document go that is here."""
-        binding = _canonical(document.binding)
+        binding = _place(document.binding)
         self._bound[binding].remove(document)
         if not self._bound[binding]:
             del self._bound[binding]
 
     def of(self, interface: SiteInterface, row: Declared) -> list[EndpointIntent]:
         """Return the documents that bind an interface."""
-        by_port = self._bound.get(Binding(bridge=interface.bridge, interface=interface.name), [])
-        return by_port + (self._bound.get(Binding(iface_id=row.iface_id), []) if row.iface_id else [])
+        by_port = self._bound.get((interface.bridge, interface.name), [])
+        return by_port + (self._bound.get((row.iface_id,), []) if row.iface_id else [])
 
 
-def _canonical(binding: Binding) -> Binding:
-    return binding if binding.iface_id is None else Binding(iface_id=binding.iface_id)
+def _place(binding: Binding) -> tuple[str | None, ...]:
+    """Return what is bound: an `iface-id`, or else bridge and interface."""
+    return (binding.bridge, binding.interface) if binding.iface_id is None else (binding.iface_id,)
 
 
 def _name(document: EndpointIntent) -> str:
@@ -203,10 +204,11 @@ def _report_losers(gathered: Gathered, row: Declared, document: EndpointIntent) 
         elif labels.get(key, document.labels[key]) != document.labels[key]:
             problem = f"label {key} is {document.labels[key]!r} by its document; {labels[key]!r} of the row loses"
             gathered.report(subject, problem, remedy)
+    addresses = sort_addresses(document.addresses or ()) if row.addresses else ()
     fields: dict[str, tuple[object, object]] = {
         "network": (row.network, document.network),
         "MAC": (row.mac, document.mac),
-        "addresses": (row.addresses or None, sort_addresses(document.addresses or ()) or None),
+        "addresses": (row.addresses or None, addresses or None),
     }
     for field, (loser, winner) in fields.items():
         if loser is not None and winner is not None and loser != winner:
