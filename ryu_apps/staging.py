@@ -83,19 +83,24 @@ class Sorter:
         """As `early` for a switch that holds nothing: most additions are told by their tables, many at once."""
         waiting, tables, flip, last = iter(changes), self._before.tables, self._flip, CONJ_ID.index
         while piece := tuple(itertools.islice(waiting, PIECE)):
-            early, others = [], []
-            for change in piece:  # written out: 100,000 flows go through here
+            early = [change for change in piece if change[1][0][0] not in tables]
+            others = []
+            for change in piece if len(early) < len(piece) else ():  # written out: 100,000 flows go through here
                 (table, _, match), (actions, _, _, _) = change[1]
                 if table not in tables:
-                    early.append(change)
-                elif (match and match[match[0][0] is IN_PORT and len(match) > 1][0].index <= last) or (
+                    continue
+                if (match and match[match[0][0] is IN_PORT and len(match) > 1][0].index <= last) or (
                     actions and type(actions[0]) is Conjunction
                 ):
                     others.append(change)  # matches what a program writes, or is a clause
                 else:
                     flip.append(change)
             yield from early
-            yield from self._sorted(others)
+            for change in others:
+                if self._is_early(*change[1]):
+                    yield change
+                else:
+                    flip.append(change)
 
     def _is_early(self, key: FlowKey, body: FlowBody) -> bool:
         """Whether no packet meets a new flow."""

@@ -60,8 +60,8 @@ _Kin: TypeAlias = "tuple[int, Command, int, Field | None, int]"
 """Table, command, number of terms, the last field, number of actions."""
 _Row: TypeAlias = "tuple[int, int, Match, Actions, int, int]"
 """Transaction id, priority, match, actions, cookie, hard timeout."""
-_About: TypeAlias = "tuple[bytes, int, Command]"
-"""Where to: bundle id and flags; table and command."""
+_About: TypeAlias = "tuple[bytes, dict[int, bytes], int, Command]"
+"""Where to: bundle id and flags; instructions that were encoded, by the actions they are of; table and command."""
 
 
 class FlowFlag(enum.IntFlag):
@@ -105,9 +105,10 @@ def bundle_flow_mods(
     """
     where, numbered = struct.pack("!IHH", bundle_id, 0, flags), enumerate(changes, first_xid)
     while window := list(itertools.islice(numbered, WINDOW)):
+        known: dict[int, bytes] = {}  # by identity, so no longer than the window: clauses say the same in two tables
         few = bytearray()  # of each kin, but of many: whoever sends pieces lets others have a turn after each
         for kin, rows in _by_kin(window).items():
-            messages = _of_kin((where, *kin[:2]), rows)
+            messages = _of_kin((where, known, *kin[:2]), rows)
             if len(rows) < FEWEST:
                 few += messages
             else:
@@ -155,7 +156,7 @@ def _of_one_shape(about: _About, rows: Sequence[_Row]) -> bytearray:
     Raises:
         REFUSALS: they do not, or something is wrong with them.
     """
-    where, table, command = about
+    where, _, table, command = about
     xids, priorities, matches, actions, cookies, hard_timeouts = zip(*rows, strict=True)
     stencil = Stencil(len(rows), _BUNDLED.size - MATCH_HEAD)
     lay_matches(stencil, matches)
@@ -173,14 +174,17 @@ def _of_one_shape(about: _About, rows: Sequence[_Row]) -> bytearray:
 
 def _one_by_one(about: _About, rows: Iterable[_Row]) -> bytes:
     # Written out rather than built from encode_flow_mod: many flows may go through here.
-    where, table, command = about
+    where, known, table, command = about
     pack, messages = _BUNDLED.pack, []
     for number, priority, match, actions, cookie, hard_timeout in rows:
         terms, xid = encode_terms(match), number & LAST_XID
         match_size = len(terms) + MATCH_HEAD
         tail = terms + _PADDING[match_size & 7]
         if command < Command.DELETE:
-            tail += encode_instructions(actions)
+            instructions = known.get(id(actions))
+            if instructions is None:
+                instructions = known[id(actions)] = encode_instructions(actions)
+            tail += instructions
         size = _BUNDLED.size + len(tail)
         try:
             head = pack(

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
-from intent.compiler.engine.clauses import Pattern, Place, Solo, both, joint
+from intent.compiler.engine.clauses import Pattern, Place, Places, Solo, both, joint
 from intent.compiler.engine.people import Cast, Party
 from intent.compiler.engine.rules import Spot, Unit, Way
 from intent.compiler.flow import FlowBody, FlowKey, Match, Program, make
@@ -19,7 +19,7 @@ from intent.model import Action
 
 Clauses: TypeAlias = dict[Place, FlowBody]
 """What flows say whose match is a party, whichever."""
-_Fixed: TypeAlias = dict[Place, dict[Pattern, list[Solo]]]
+_Fixed: TypeAlias = dict[Places, dict[Pattern, list[Solo]]]
 
 
 class Block:
@@ -38,29 +38,28 @@ class Block:
             self._add(unit, fixed)
         for side in self._sides:
             side.rank()
-        for (table, priority), patterns in fixed.items():
+        for places, patterns in fixed.items():
             for each, said in patterns.items():
-                self.flows[make(FlowKey, (table, priority, each.match))] = joint(said)
+                _put(self.flows, places, each.match, joint(said))
 
     def _add(self, unit: Unit, fixed: _Fixed) -> None:
         for spot in unit.spots:
             way = spot.lane, spot.direction
-            place = spot.table, unit.priority
             key, body = spot.decision
             self.flows[key] = body
-            for where, said in unit.fixed:
-                patterns = fixed.setdefault(place, {})
-                for each in where:
-                    if each in patterns:
-                        patterns[each].append(said)
-                    else:
-                        patterns[each] = [said]
             self.used[way, spot.tier] += 1
             if unit.plan.rule.action is Action.PASS:
                 self.passes.setdefault(way, {})[unit] = spot
-            for side, cast, clause in zip(self._sides, (unit.clients, unit.servers), unit.members, strict=True):
-                if cast is not None and clause is not None:
-                    side.add(cast, place, clause)
+        patterns = fixed.setdefault(unit.places, {})
+        for where, said in unit.fixed:
+            for each in where:
+                if each in patterns:
+                    patterns[each].append(said)
+                else:
+                    patterns[each] = [said]
+        for side, cast, clause in zip(self._sides, (unit.clients, unit.servers), unit.members, strict=True):
+            if cast is not None and clause is not None:
+                side.add(cast, unit.places, clause)
 
     def say(self, program: Program, parties: Iterable[Party]) -> None:
         """Put the clauses of parties, as clients and as servers."""
@@ -74,16 +73,16 @@ class _Side:
     """The clauses of all clients, or of all servers."""
 
     def __init__(self) -> None:
-        self._members: dict[Cast, dict[Place, list[Solo]]] = {}
+        self._members: dict[Cast, dict[Places, list[Solo]]] = {}
         self._ranked: list[Cast] = []
         """Those of most parties first: so what parties have in common is at the beginning, and worked out once."""
         self._ranks: dict[Cast, int] = {}
         self._clauses: dict[tuple[int, ...], Clauses] = {}
         """By the ranks of whom a party is among."""
 
-    def add(self, cast: Cast, place: Place, clause: Solo) -> None:
+    def add(self, cast: Cast, places: Places, clause: Solo) -> None:
         """Let a cast have a clause."""
-        self._members.setdefault(cast, {}).setdefault(place, []).append(clause)
+        self._members.setdefault(cast, {}).setdefault(places, []).append(clause)
 
     def rank(self) -> None:
         """Begin to say, with all casts there."""
@@ -107,7 +106,12 @@ class _Side:
         return found
 
     def _alone(self, rank: int) -> Clauses:
-        return {place: joint(said) for place, said in self._members[self._ranked[rank]].items()}
+        clauses: Clauses = {}
+        for places, said in self._members[self._ranked[rank]].items():
+            body = joint(said)
+            for place in places:
+                clauses[place] = both(clauses[place], body) if place in clauses else body
+        return clauses
 
     def _joint(self, ranks: tuple[int, ...]) -> Clauses:
         """Join what all but the last say, which others may be among too, or the first few of very many."""
@@ -118,7 +122,24 @@ class _Side:
         for some in (ranks[:cut], *((rank,) for rank in ranks[cut:])):
             for place, body in self._of(some).items():
                 bodies[place] = (*bodies[place], body) if place in bodies else (body,)
-        return {place: both(*said) if len(said) > 1 else said[0] for place, said in bodies.items()}
+        clauses: Clauses = {}
+        made: dict[tuple[int, ...], FlowBody] = {}  # most is said in the table of either direction
+        for place, said in bodies.items():
+            if len(said) == 1:
+                clauses[place] = said[0]
+                continue
+            parts = tuple(map(id, said))
+            if parts not in made:
+                made[parts] = both(*said)
+            clauses[place] = made[parts]
+        return clauses
+
+
+def _put(program: Program, places: Places, match: Match, body: FlowBody) -> None:
+    """Put a clause's flow in each place, beside what is said there."""
+    for table, priority in places:
+        key = make(FlowKey, (table, priority, match))
+        program[key] = both(program[key], body) if key in program else body
 
 
 _SHARED = 8

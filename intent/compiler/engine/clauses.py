@@ -89,6 +89,8 @@ def both(*bodies: FlowBody) -> FlowBody:
 
 Place: TypeAlias = tuple[int, int]
 """A table and a priority."""
+Places: TypeAlias = tuple[Place, ...]
+"""Where a unit has its clauses."""
 Ops: TypeAlias = dict[Code, Conjunction | None]
 """By code: there at the end, or not (None)."""
 Keys: TypeAlias = dict[tuple[int, int], dict[Pattern, FlowKey]]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
-from typing import TypeAlias
 
 from intent.compiler.engine.blocks import Block
-from intent.compiler.engine.clauses import Flows, Pattern, Place, Solo
+from intent.compiler.engine.clauses import Flows, Pattern, Places, Solo
 from intent.compiler.engine.people import Cast, Party
 from intent.compiler.engine.postures import Postures
 from intent.compiler.engine.rules import Isolation, Layout, Spot, Unit, Way, pass_flow
@@ -15,9 +14,6 @@ from intent.compiler.flow import FlowKey
 from intent.compiler.policy import Posed, after_tier, entry_flows, isolation_flow, miss_flows
 from intent.compiler.terms import goto
 from intent.model import Action, Direction
-
-Places: TypeAlias = tuple[Place, ...]
-"""Where a unit has its clauses."""
 
 
 class Judge:
