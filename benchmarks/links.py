@@ -98,12 +98,15 @@ def session_with(management: Path) -> Iterator[Session]:
         reader.join()
 
 
-def cut(changes: Sequence[Change], actual: Program | None = None) -> Iterator[Bundle]:
-    """Yield the bundles in which the product commits changes of what a switch holds: nothing, if not said."""
+def cut(changes: Sequence[Change], actual: Program | None = None, desired: Program | None = None) -> Iterator[Bundle]:
+    """Yield the bundles in which the product commits changes of what a switch holds: nothing, if not said.
+
+    The product has the program that is wanted; where `desired` is not said, it is worked out.
+    """
     held: FrozenMap[FlowKey, FlowBody] = FrozenMap(actual or {})
-    # The product has both programs; here the whole of what begins empty is what is sent.
-    whole = applied(held, changes) if held else FrozenMap({flow.key: flow.body for _, flow in changes})
-    return stages(Bundle(changes=tuple(changes)), held, whole)
+    if desired is None:
+        desired = dict(applied(held, changes)) if held else {flow.key: flow.body for _, flow in changes}
+    return stages(Bundle(changes=tuple(changes)), held, desired)
 
 
 def committed_s(session: Session, bundles: Iterable[Bundle]) -> float:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from benchmarks import ovn as peer
 from benchmarks.core import make_core
 from benchmarks.harness import Bound, Result, undisturbed
-from benchmarks.links import cut
-from benchmarks.openflow import bundle_bytes, modifications, timed
+from benchmarks.links import committed_s, cut, session_with
+from benchmarks.openflow import bundle_bytes, modifications
 from benchmarks.ovn import Ovn
 from benchmarks.product import Product
 from benchmarks.rows.sides import Sides, beside_ovn, settled
@@ -76,14 +76,14 @@ def _in_memory(world: World, name: str) -> Iterator[Result]:
     with Janitor() as janitor, fresh_switch(janitor) as ovs:
         for _ in range(LAYERS):
             core = make_core()
-            with fresh_bridge(ovs) as channel, undisturbed():
+            with fresh_bridge(ovs) as channel, session_with(channel.management) as session, undisturbed():
                 marks = [time.perf_counter()]
                 intents = to_intents(parse_documents(documents, source="bench", max_bytes=len(documents)))
                 marks.append(time.perf_counter())
                 delta = core.build(intents, inventory)
                 marks.append(time.perf_counter())
                 changes = modifications(delta)
-                timed(channel, changes)
+                committed_s(session, cut(changes, desired=core.program))
                 marks.append(time.perf_counter())
             took.append(marks[-1] - marks[0])
             for layer, begin, end in zip(("read", "compile", "commit"), marks[:-1], marks[1:], strict=True):

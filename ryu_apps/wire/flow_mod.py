@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from intent.compiler.flow import Conjunction
 from ryu_apps.wire.actions import encode_instructions
 from ryu_apps.wire.errors import WireError
 from ryu_apps.wire.messages import ANY, MAX_MESSAGE, VERSION, BundleFlag, Kind
@@ -29,6 +30,9 @@ _BUNDLED = struct.Struct("!HHI8sHHIQ8xBB2xHH16sHH")
 _XIDS, _COOKIE, _HARD_TIMEOUT, _PRIORITY = (4, 20), 24, 44, 46
 """Where the numbers of a flow stand in it."""
 LAST_XID = 0xFFFFFFFF
+_SIZE, _INNER_SIZE, _INNER_HEAD = 2, 18, 16
+"""Where the sizes of both headers stand, and how much less the inner one is."""
+CLAUSES = -1
 MATCH_HEAD = 4
 """Bytes of type and length before a match, last of it."""
 WINDOW = 1024
@@ -57,7 +61,7 @@ class Command(enum.IntEnum):
 
 
 _Kin: TypeAlias = "tuple[int, Command, int, Field | None, int]"
-"""Table, command, number of terms, the last field, number of actions."""
+"""Table, command, number of terms, the last field, number of actions; `CLAUSES` where these are of conjunctions."""
 _Row: TypeAlias = "tuple[int, int, Match, Actions, int, int]"
 """Transaction id, priority, match, actions, cookie, hard timeout."""
 _About: TypeAlias = "tuple[bytes, dict[int, bytes], int, Command]"
@@ -108,7 +112,8 @@ def bundle_flow_mods(
         known: dict[int, bytes] = {}  # by identity, so no longer than the window: clauses say the same in two tables
         few = bytearray()  # of each kin, but of many: whoever sends pieces lets others have a turn after each
         for kin, rows in _by_kin(window).items():
-            messages = _of_kin((where, known, *kin[:2]), rows)
+            clauses = kin[-1] == CLAUSES and kin[1] < Command.DELETE
+            messages = _of_kin((where, known, *kin[:2]), rows, clauses=clauses)
             if len(rows) < FEWEST:
                 few += messages
             else:
@@ -122,7 +127,8 @@ def _by_kin(window: Iterable[tuple[int, tuple[Command, Flow]]]) -> dict[_Kin, li
     found: dict[_Kin, list[_Row]] = {}
     known = found.get
     for xid, (command, ((table, priority, match), (actions, cookie, hard_timeout, _))) in window:
-        kin = table, command, len(match), match[-1][0] if match else None, len(actions)
+        count = CLAUSES if actions and type(actions[0]) is Conjunction else len(actions)
+        kin = table, command, len(match), match[-1][0] if match else None, count
         rows = known(kin)
         if rows is None:
             rows = found[kin] = []
@@ -130,11 +136,13 @@ def _by_kin(window: Iterable[tuple[int, tuple[Command, Flow]]]) -> dict[_Kin, li
     return found
 
 
-def _of_kin(about: _About, rows: Sequence[_Row]) -> bytes | bytearray:
-    """Return the messages of changes that are kin; those of one shape at once."""
+def _of_kin(about: _About, rows: Sequence[_Row], *, clauses: bool = False) -> bytes | bytearray:
+    """Return the messages of changes that are kin; those of one shape at once, and those of clauses."""
     if len(rows) < FEWEST:
         return _one_by_one(about, rows)
     try:
+        if clauses:
+            return _of_clauses(about, rows)
         return _of_one_shape(about, rows)
     except REFUSALS:
         shapes: dict[Shape, list[_Row]] = {}
@@ -156,20 +164,53 @@ def _of_one_shape(about: _About, rows: Sequence[_Row]) -> bytearray:
     Raises:
         REFUSALS: they do not, or something is wrong with them.
     """
-    where, _, table, command = about
-    xids, priorities, matches, actions, cookies, hard_timeouts = zip(*rows, strict=True)
     stencil = Stencil(len(rows), _BUNDLED.size - MATCH_HEAD)
-    lay_matches(stencil, matches)
-    if command < Command.DELETE:
-        lay_instructions(stencil, actions)
+    lay_matches(stencil, [row[2] for row in rows])
+    if about[-1] < Command.DELETE:
+        lay_instructions(stencil, [row[3] for row in rows])
+    _lay_heads(stencil, about, rows)
+    return stencil.block()
+
+
+def _of_clauses(about: _About, rows: Sequence[_Row]) -> bytes:
+    """Return the messages of flows that are clauses of conjunctions, any number of them each, and match alike.
+
+    Raises:
+        REFUSALS: they do not, or something is wrong with them.
+    """
+    known, tails = about[1], []
+    for row in rows:
+        actions = row[3]
+        tail = known.get(id(actions))
+        if tail is None:
+            tail = known[id(actions)] = encode_instructions(actions)
+        tails.append(tail)
+    stencil = Stencil(len(rows), _BUNDLED.size - MATCH_HEAD)
+    lay_matches(stencil, [row[2] for row in rows])
+    _lay_heads(stencil, about, rows)
+    step = len(stencil.pattern)
+    sizes = [step + len(tail) for tail in tails]
+    stencil.lay((_SIZE,), sizes, 2)
+    stencil.lay((_INNER_SIZE,), [size - _INNER_HEAD for size in sizes], 2)
+    heads = stencil.block()
+    parts: list[bytes | bytearray] = [b""] * (2 * len(rows))
+    parts[::2] = [heads[at : at + step] for at in range(0, len(heads), step)]
+    parts[1::2] = tails
+    return b"".join(parts)
+
+
+def _lay_heads(stencil: Stencil, about: _About, rows: Sequence[_Row]) -> None:
+    """Lay in all that comes before the matches, for messages as large as the stencil is."""
+    where, _, table, command = about
     size = len(stencil.pattern)
-    head = _BUNDLED.pack(_ADD_MESSAGE, size, 0, where, _INNER, size - 16, 0, 0, table, command, 0, 0, _ANYWHERE, 0, 0)
+    inner = size - _INNER_HEAD
+    head = _BUNDLED.pack(_ADD_MESSAGE, size, 0, where, _INNER, inner, 0, 0, table, command, 0, 0, _ANYWHERE, 0, 0)
     stencil.pattern[: _BUNDLED.size - MATCH_HEAD] = head[:-MATCH_HEAD]
+    xids, priorities, _, _, cookies, hard_timeouts = zip(*rows, strict=True)
     stencil.lay(_XIDS, xids if xids[-1] <= LAST_XID else [xid & LAST_XID for xid in xids], 4)
     stencil.lay((_COOKIE,), cookies, 8)
     stencil.lay((_HARD_TIMEOUT,), hard_timeouts, 2)
     stencil.lay((_PRIORITY,), priorities, 2)
-    return stencil.block()
 
 
 def _one_by_one(about: _About, rows: Iterable[_Row]) -> bytes:
