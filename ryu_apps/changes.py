@@ -21,6 +21,9 @@ STAGED_MESSAGES = 2_500
 SERVING_MESSAGES = 1_000
 """As many if the switch forwards: a commit takes 1.3 µs a flow, and encoding and revalidators want the core, too."""
 
+FIRST_MESSAGES = 500
+"""Messages in the first of these, as the switch has nothing to do until it is decided and encoded."""
+
 Change: TypeAlias = tuple[Command, Flow]
 """ADD (or replace, keeping counters) or DELETE_STRICT."""
 
@@ -95,7 +98,7 @@ def stages(whole: Bundle, actual: Held, desired: Held, limit: int = MAX_MESSAGES
     for at in range(0, len(whole.foreign), piece):
         yield Bundle(foreign=whole.foreign[at : at + piece])
     sorter = Sorter(actual, desired)
-    yield from _cut(sorter.early(whole.changes), piece)
+    yield from _cut(sorter.early(whole.changes), piece, min(piece, FIRST_MESSAGES))
     flip, late = sorter.flip_and_late()
     turned = turning.turn(flip, actual, desired, piece) if serving and len(flip) > limit else None
     if turned is None:
@@ -106,8 +109,9 @@ def stages(whole: Bundle, actual: Held, desired: Held, limit: int = MAX_MESSAGES
     yield from _cut((*turned.after, *late), piece)
 
 
-def _cut(changes: Iterable[Change], limit: int) -> Iterator[Bundle]:
-    """Yield changes in bundles of at most `limit`, each as soon as it is full."""
+def _cut(changes: Iterable[Change], limit: int, first: int | None = None) -> Iterator[Bundle]:
+    """Yield changes in bundles of at most `limit`, the first of `first` if that is said; each as soon as it is full."""
     waiting = iter(changes)
-    while piece := tuple(itertools.islice(waiting, limit)):
+    while piece := tuple(itertools.islice(waiting, limit if first is None else first)):
         yield Bundle(changes=piece)
+        first = None

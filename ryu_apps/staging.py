@@ -18,7 +18,7 @@ from ryu_apps.timers import Held
 from ryu_apps.wire import Command
 
 Change = tuple[Command, Flow]
-PIECE = 2_500
+PIECE = 500
 """Changes that are looked at before the first of them are sent."""
 FEW = 100
 """Deletions that all go in the flip: finding out which of them could wait takes longer, it looks at everything."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import sys
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeAlias, cast
 
 from intent.compiler import fields as f
@@ -127,6 +128,23 @@ def _conjunctions(actions: Actions) -> bytes:
             raise WireError(f"conjunction: {strange} beside it; a clause flow holds nothing else") from error
         raise WireError(f"conjunction {max(act.id for act in acts)}: an id has 32 bits") from error
     return _apply(b"".join(parts))
+
+
+def encode_clauses(lists: Collection[Actions]) -> list[bytes]:
+    """Return the instructions of flows that are clauses of conjunctions, as `encode_instructions` does of each.
+
+    Raises:
+        OverflowError, WireError: there is no form for one of them.
+    """
+    acts = cast("list[Conjunction]", list(itertools.chain.from_iterable(lists)))
+    try:
+        if not _is_one_clause(acts):
+            return list(map(encode_instructions, lists))
+    except AttributeError:  # something else is among them
+        return list(map(encode_instructions, lists))
+    block = bytes(_one_clause(acts))
+    step, ends = len(block) // len(acts), itertools.accumulate(map(len, lists))
+    return [_apply(block[(end - len(each)) * step : end * step]) for each, end in zip(lists, ends, strict=True)]
 
 
 def _is_one_clause(acts: Sequence[Conjunction]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from intent.compiler.flow import Conjunction
-from ryu_apps.wire.actions import encode_instructions
+from ryu_apps.wire.actions import encode_clauses, encode_instructions
 from ryu_apps.wire.errors import WireError
 from ryu_apps.wire.messages import ANY, MAX_MESSAGE, VERSION, BundleFlag, Kind
 from ryu_apps.wire.oxm import encode_match, encode_terms
@@ -178,13 +178,10 @@ def _of_clauses(about: _About, rows: Sequence[_Row]) -> bytes:
     Raises:
         REFUSALS: they do not, or something is wrong with them.
     """
-    known, tails = about[1], []
-    for row in rows:
-        actions = row[3]
-        tail = known.get(id(actions))
-        if tail is None:
-            tail = known[id(actions)] = encode_instructions(actions)
-        tails.append(tail)
+    known, lists = about[1], [row[3] for row in rows]
+    if new := {id(actions): actions for actions in lists if id(actions) not in known}:
+        known.update(zip(new, encode_clauses(new.values()), strict=True))
+    tails = [known[id(actions)] for actions in lists]
     stencil = Stencil(len(rows), _BUNDLED.size - MATCH_HEAD)
     lay_matches(stencil, [row[2] for row in rows])
     _lay_heads(stencil, about, rows)
