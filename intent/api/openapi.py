@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from intent.api.answers import ProblemAnswer
 from intent.api.errors import PROBLEM_TYPE
 from intent.api.host_bodies import NAMED, SINGLE
-from intent.api.leases import LeaseBody
+from intent.api.lease_bodies import LeaseBody
 from intent.api.operations import OPERATIONS, Operation
 from intent.api.plugs import PortBody
 from intent.schema.documents import KINDS

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from intent.api import answers, gauge_answers
 from intent.api.host_bodies import NAMED, SINGLE, HostChangedAnswer, HostsAnswer
-from intent.api.leases import LeaseAnswer, LeaseForgottenAnswer, LeasesAnswer
+from intent.api.lease_bodies import LeaseAnswer, LeaseForgottenAnswer, LeasesAnswer
 from intent.api.seen import EventAnswer, TopologyAnswer
 
 KIND_OF = {
