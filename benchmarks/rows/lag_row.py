@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import ovn as peer
 from benchmarks.core import built, policy_of
@@ -28,12 +28,16 @@ from benchmarks.workloads import World
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.private_ovs import PrivateOvs
 
-LEVELS = (10, 1_000, 10_000, 50_000)
-"""Cached flows."""
+LEVELS = {10: 5, 1_000: 5, 10_000: 2, 50_000: 1}
+"""Cached flows, and how many switches in turn share the changes: filling one takes its time.
+
+Revalidators go through the cache in an order that each process of the switch draws by lot, and where the probe's one
+flow stands in it decides how long it lives.
+"""
 BOUNDS = {1_000: 20.0, 50_000: 100.0}
 """p99 in milliseconds."""
 TOGGLES = 20
-"""Changes at each level: denied, allowed, denied, ..."""
+"""Changes at each level and side: denied, allowed, denied, ..."""
 EVERY_S, PAUSE_S = 0.001, 0.4
 FILL_S = 60.0
 CROWD_FIRST = 2
@@ -49,22 +53,36 @@ def enforce_lag() -> Iterator[Result]:
     policies = {**world.policies, "crowd": allow("crowd", "sending", "sent")}
     members = {e["name"]: e for e in crowd(CROWD_FIRST)}
     world = world.but(endpoints={**world.endpoints, **members}, policies=policies)
-    for level in LEVELS:
-        ours, cached = _ours(world, level)
-        theirs, peers_cached = _theirs(world, level)
+    for level, turns in LEVELS.items():
+        ours, theirs = _Lags([], 0), _Lags([], 0)
+        for _ in range(turns):
+            ours = ours.and_also(_ours(world, level, TOGGLES // turns))
+            theirs = theirs.and_also(_theirs(world, level, TOGGLES // turns))
         yield Result(
             "enforce_lag",
             f"commit reply to T with {level} megaflows",
             "ms",
-            ours,
-            theirs,
+            ours.values,
+            theirs.values,
             peer.NAME,
             [Bound("p99", "<=", BOUNDS[level])] if level in BOUNDS else [],
-            note=f"probe each {EVERY_S * 1000:g} ms, {cached} flows cached, the peer {peers_cached}",
+            note=f"probe each {EVERY_S * 1000:g} ms, {ours.cached} flows cached, the peer {theirs.cached}, "
+            f"in {turns} turns",
         )
 
 
-def _ours(world: World, level: int) -> tuple[list[float], int]:
+class _Lags(NamedTuple):
+    """What changes measured, and the most flows that were cached."""
+
+    values: list[float]
+    cached: int
+
+    def and_also(self, other: _Lags) -> _Lags:
+        """Return both."""
+        return _Lags([*self.values, *other.values], max(self.cached, other.cached))
+
+
+def _ours(world: World, level: int, toggles: int) -> _Lags:
     policy = policy_of(world.policies["probe"])
     with Janitor() as janitor, fresh_switch(janitor) as ovs, wired(janitor, ovs, WIRES) as prober:
         core, delta = built(world)
@@ -77,10 +95,10 @@ def _ours(world: World, level: int) -> tuple[list[float], int]:
                 channel.commit(modifications(change))
 
             cached = _fill(ovs, prober, world, level)
-            return _lags(prober, world, toggle), cached
+            return _Lags(_lags(prober, world, toggle, toggles), cached)
 
 
-def _theirs(world: World, level: int) -> tuple[list[float], int]:
+def _theirs(world: World, level: int, toggles: int) -> _Lags:
     with fresh_ovn(0) as ovn, wired(ovn.janitor, ovn.ovs, WIRES) as prober:
         plug(ovn.ovs, WIRES, peer.BRIDGE)
         ovn.build(world.but(policies={"crowd": world.policies["crowd"]}))
@@ -94,7 +112,7 @@ def _theirs(world: World, level: int) -> tuple[list[float], int]:
                 ovn.drop_policy("probe")
 
         cached = _fill(ovn.ovs, prober, world, level)
-        return _lags(prober, world, toggle), cached
+        return _Lags(_lags(prober, world, toggle, toggles), cached)
 
 
 def _fill(ovs: PrivateOvs, prober: Prober, world: World, level: int) -> int:
@@ -117,13 +135,13 @@ def _fill(ovs: PrivateOvs, prober: Prober, world: World, level: int) -> int:
     return megaflows(ovs)
 
 
-def _lags(prober: Prober, world: World, toggle: Toggle) -> list[float]:
+def _lags(prober: Prober, world: World, toggle: Toggle, toggles: int) -> list[float]:
     """Return milliseconds from each commit reply to the last packet that met the old verdict."""
     stream = {"id": 1, "from": "w0", "frame": probe_frame(world, 0, 1), "every_s": EVERY_S}
     prober.ask("probe", streams=[stream], listen=["w1"])
     time.sleep(PAUSE_S)
     replies: list[float] = []
-    for number in range(TOGGLES):
+    for number in range(toggles):
         toggle(number % 2 == 1)
         replies.append(time.monotonic())
         time.sleep(PAUSE_S)
