@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from topology.fabric import link_port
 from topology.joined import Joined, RowId
 from topology.overlay import TUNNEL_MARK
@@ -13,20 +15,26 @@ class Landmarks:
 
     def __init__(self) -> None:
         self._joined = Joined()
-        self.tunnels: dict[RowId, SiteInterface] = {}
-        """Those that carry the mark of a tunnel end."""
-        self.wires: dict[RowId, SiteInterface] = {}
-        """Those to which switches are wired."""
+        self.tunnels: Mapping[RowId, SiteInterface] = {}
+        """Those that carry the mark of a tunnel end; another object once anything changed."""
+        self.wires: Mapping[RowId, SiteInterface] = {}
+        """Those to which switches are wired; likewise."""
 
     def follow(self, site: Site) -> None:
         """Follow to this site; it costs next to nothing to say so again."""
-        for row, interface in self._joined.follow(site).interfaces.items():
-            _file(self.tunnels, row, interface, there=interface is not None and TUNNEL_MARK in interface.external_ids)
-            _file(self.wires, row, interface, there=interface is not None and bool(link_port(interface)))
+        changed = self._joined.follow(site).interfaces
+        self.tunnels = _filed(self.tunnels, changed, lambda interface: TUNNEL_MARK in interface.external_ids)
+        self.wires = _filed(self.wires, changed, link_port)
 
 
-def _file(index: dict[RowId, SiteInterface], row: RowId, interface: SiteInterface | None, *, there: bool) -> None:
-    if interface is not None and there:
-        index[row] = interface
-    else:
-        index.pop(row, None)
+def _filed(
+    index: Mapping[RowId, SiteInterface],
+    changed: Mapping[RowId, SiteInterface | None],
+    is_one: Callable[[SiteInterface], object],
+) -> Mapping[RowId, SiteInterface]:
+    """Return an index after changes; the same object if none of them concerns it."""
+    put = {row: interface for row, interface in changed.items() if interface is not None and is_one(interface)}
+    gone = changed.keys() & index.keys()
+    if not put and not gone:
+        return index
+    return {row: interface for row, interface in index.items() if row not in gone} | put

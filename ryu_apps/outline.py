@@ -152,10 +152,11 @@ class Tracker:
         """
         with uncollected():
             update = self._engine.update(intents, inventory, dpids, now_s)
-            outlines = {dpid: outline for dpid, outline in self.outlines.items() if dpid in self._engine.dpids}
+            wanted = self._engine.dpids
+            outlines = {dpid: outline for dpid, outline in self.outlines.items() if dpid in wanted}
             outlines |= {dpid: Outline.of(self._engine.program(dpid)) for dpid in update.whole}
             outlines |= {dpid: self.outlines[dpid].after(delta) for dpid, delta in update.deltas.items()}
-        made_anew = bool(self.outlines) and update.whole == self._engine.dpids
+        made_anew = bool(self.outlines) and update.whole == wanted
         self.outlines = outlines
         if made_anew:
             gc.unfreeze()  # what it replaces goes now

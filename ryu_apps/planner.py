@@ -34,6 +34,7 @@ from ryu_apps.wiring import Wiring
 from topology.events import Event
 from topology.fabric import NO_FABRIC, Fabric
 from topology.frozen import FrozenMap
+from topology.joined import JoinedBridges
 from topology.model import Inventory, TunnelKind
 from topology.paths import Link
 from topology.site import Site, SiteBridge, reduce
@@ -108,6 +109,7 @@ class Planner:
         self._follower = Follower()
         self._whereabouts = Whereabouts()
         self._wiring = Wiring(self.landmarks)
+        self._joined_bridges = JoinedBridges()
         self._links = memory.links
         self._combined = NOTHING_BUILT, NOTHING_BUILT
         """What was built, without and with the fabric."""
@@ -164,7 +166,9 @@ class Planner:
 
     def bridges(self) -> list[SiteBridge]:
         """Return our integration bridges that have a datapath."""
-        return [b for b in self._site.bridges() if b.ours and b.name == self._bridge and b.dpid is not None]
+        with self._lock:
+            found = self._joined_bridges.follow(self._site)
+        return [b for b in found if b.ours and b.name == self._bridge and b.dpid is not None]
 
     # -- the thread ----------------------------------------------------------------------------
 

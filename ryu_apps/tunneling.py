@@ -11,6 +11,8 @@ from ovsdb import Client, TunnelWish, ensure_tunnel, remove_port
 from ryu_apps.landmarks import Landmarks
 from topology import overlay
 from topology.events import InterfaceRow, RootRow
+from topology.joined import JoinedBridges
+from topology.model import Tunnel
 from topology.overlay import TUNNEL_MARK, End, Ends, TunnelPlan
 from topology.site import Site, SiteBridge, SiteInterface
 from topology.spans import Reach
@@ -29,8 +31,15 @@ class Overlay:
         self._on_change = on_change
         self._roots: Mapping[str, RootRow | None] | None = None
         self._found = Ends()
-        self._asked: tuple[Reach, Mapping[str, End], list[tuple[int | None, str]]] | None = None
+        self._site_bridges = JoinedBridges()
+        self._all_bridges: tuple[SiteBridge, ...] | None = None
+        self._bridges: tuple[SiteBridge, ...] = ()
+        """Ours among them."""
+        self._asked: tuple[object, ...] = ()
         """What `wanted` follows from."""
+        self._looked_at: tuple[object, ...] = ()
+        """What `_tunnels` follows from."""
+        self._tunnels: Mapping[int, Tunnel] = {}
         self._changed = False
         self._combined: tuple[Built, Built] | tuple[None, None] = None, None
         self.wanted: Mapping[str, End] | None = None
@@ -38,16 +47,16 @@ class Overlay:
 
     def extend(self, site: Site, built: Built, reach: Reach) -> Built:
         """Return the inventory, whose `reach` it is, with the tunnels that are there, and note which are wanted."""
-        bridges = [b for b in site.bridges() if b.ours and b.name == self._bridge]
-        wanted = self._wanted(site, reach, bridges)
-        self._landmarks.follow(site)
-        tunnels = overlay.realized(self._landmarks.tunnels.values(), bridges, wanted) if wanted else {}
+        found = self._site_bridges.follow(site)
+        if found is not self._all_bridges:
+            self._all_bridges, self._bridges = found, tuple(b for b in found if b.ours and b.name == self._bridge)
+        tunnels = self._realized(site, self._wanted(site, reach))
         told = self._found.reports
         reports = tuple(sorted({*built.inventory.reports, *told})) if told else built.inventory.reports
         if not tunnels and len(reports) == len(built.inventory.reports):
             return built
         exits = {port.location.dpid for port in built.inventory.uplinks}
-        away = frozenset(b.dpid for b in bridges if b.dpid in exits and site.hosts[b.host].stale)
+        away = frozenset(b.dpid for b in self._bridges if b.dpid in exits and site.hosts[b.host].stale)
         before, combined = self._combined
         if (
             combined is None
@@ -60,25 +69,41 @@ class Overlay:
             self._combined = built, combined
         return combined
 
-    def _wanted(self, site: Site, reach: Reach, bridges: list[SiteBridge]) -> Mapping[str, End]:
+    def _wanted(self, site: Site, reach: Reach) -> Mapping[str, End]:
         """Return the ends that are needed; found again only when something that it follows from has changed."""
         roots = {name: host.root for name, host in site.hosts.items()}
         if roots != self._roots:
             self._found = overlay.find_ends(site, self._plan, self._found.ends)
             self._roots = roots
-        asked = reach, self._found.ends, [(bridge.dpid, bridge.host) for bridge in bridges]
-        if self.wanted is None or self._asked is None or asked != self._asked:
-            wanted = overlay.needed(reach, bridges, self._found.ends)
+        asked = reach, self._found.ends, self._bridges
+        if self.wanted is None or not _same(asked, self._asked):
+            wanted = overlay.needed(reach, self._bridges, self._found.ends)
             self._asked = asked
             if wanted != self.wanted:
                 self.wanted, self._changed = wanted, True
         return self.wanted or {}
+
+    def _realized(self, site: Site, wanted: Mapping[str, End]) -> Mapping[int, Tunnel]:
+        """Return the ends that are there, likewise."""
+        self._landmarks.follow(site)
+        rows = self._landmarks.tunnels
+        looked_at = rows, self._bridges, wanted
+        if not _same(looked_at, self._looked_at):
+            tunnels = overlay.realized(rows.values(), self._bridges, wanted) if wanted else {}
+            self._tunnels = self._tunnels if tunnels == self._tunnels else tunnels
+            self._looked_at = looked_at
+        return self._tunnels
 
     def announce(self) -> None:
         """Tell if other ends are wanted than before."""
         if self._changed:
             self._changed = False
             self._on_change()
+
+
+def _same(ones: tuple[object, ...], others: tuple[object, ...]) -> bool:
+    """Whether these are the same objects."""
+    return len(ones) == len(others) and all(one is other for one, other in zip(ones, others, strict=True))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

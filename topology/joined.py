@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from topology.events import BridgeRow, InterfaceRow, PortRow, RefusedRow, Row
 from topology.frozen import FrozenMap, differing
-from topology.site import Host, Site, SiteInterface, dpid_of, is_ours, site_interface
+from topology.site import Host, Site, SiteBridge, SiteInterface, dpid_of, is_ours, site_interface
 
 RowId: TypeAlias = tuple[str, str]
 """Host and row UUID."""
@@ -65,6 +65,33 @@ class Joined:
                 del self.interfaces[place]
             else:
                 self.interfaces[place] = found
+
+
+class JoinedBridges:
+    """Says what `Site.bridges` says of one site after the other: only hosts whose rows changed are looked at again."""
+
+    def __init__(self) -> None:
+        self._owner = ""
+        self._rows: dict[str, FrozenMap[str, Row]] = {}
+        self._found: dict[str, tuple[SiteBridge, ...]] = {}
+        self._all: tuple[SiteBridge, ...] = ()
+
+    def follow(self, site: Site) -> tuple[SiteBridge, ...]:
+        """Return every bridge, sorted by host and name; the same object as long as they are equal."""
+        if site.owner != self._owner:
+            self._owner, self._rows = site.owner, {}
+        rows, found, turned = {name: host.rows for name, host in site.hosts.items()}, {}, False
+        for name, host in site.hosts.items():
+            known = self._found.get(name)
+            if known is None or self._rows.get(name) is not host.rows:
+                joined = Site(site.owner, {name: host}).bridges()
+                turned |= joined != known
+                known = joined if joined != known else known
+            found[name] = known
+        if turned or found.keys() != self._found.keys():
+            self._all = tuple(bridge for name in sorted(found) for bridge in found[name])
+        self._rows, self._found = rows, found
+        return self._all
 
 
 class _HostJoin:

@@ -12,7 +12,7 @@ from intent.inventory import Follower, Grants, Sighting, build, learn
 from intent.model import Binding, EndpointIntent, Intents, Mirror, Network, PortForward, Router, Uplink
 from tests.unit.site_kit import bridge, interface, uid
 from topology.events import HostLost, HostResynced, PortRow, RefusedRow, RowsChanged
-from topology.joined import Joined, without_error
+from topology.joined import Joined, JoinedBridges, without_error
 from topology.site import empty_site, reduce
 
 HOSTS = ("unix:a", "unix:b")
@@ -160,7 +160,7 @@ def test_what_follows_is_what_is_built_of_everything(seed):
     site, intents = beginning()
     if seed % 2:
         intents = with_a_way_out(intents)
-    follower, joined = Follower(), Joined()
+    follower, joined, bridges = Follower(), Joined(), JoinedBridges()
     claims, learned = {}, {}
     built = build(site, intents, claims, learned, GRANTS)
     for _ in range(40):
@@ -173,6 +173,8 @@ def test_what_follows_is_what_is_built_of_everything(seed):
         assert built == expected
         assert follower.build(site, intents, built.claims, built.learned, GRANTS).inventory is built.inventory
         joined.follow(site)
+        assert bridges.follow(site) == site.bridges()
+        assert bridges.follow(site) is bridges.follow(site)
         assert sorted(joined.interfaces.values(), key=repr) == sorted(map(without_error, site.interfaces()), key=repr)
         claims, learned = built.claims, built.learned
 
