@@ -47,8 +47,9 @@ def run() -> int:
     from ryu_apps import eventlet_hook  # noqa: PLC0415 - as below
 
     eventlet_hook.quiet()
-    import eventlet  # noqa: PLC0415 - only the controller needs it
+    from ryu_apps import resolving  # noqa: PLC0415 - only the controller needs it
 
+    eventlet = resolving.load()
     # Before anything else is imported, as ryu-manager does: locks made earlier would block every green thread.
     eventlet.monkey_patch()
     from ryu_apps import framework  # noqa: PLC0415 - after the patch
