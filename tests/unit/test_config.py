@@ -69,7 +69,7 @@ REFUSED = [
     ("a: &x [1]\nb: *x", "", "correct the line"),
     ("1: 2", "", "correct the line"),
     ("[1", "", "correct the line"),
-    ("[" * 1500, "", "correct the line"),
+    ("[" * 1000, "", "correct the line"),
     ("a: " + "9" * 5000, "", "correct the line"),
     ("a: 2024-99-99", "", "correct the line"),
     ("a: !!python/object:os.system x", "", "correct the line"),
