@@ -5,8 +5,11 @@ Numbers, programs and deltas are those of a compilation of everything, at each s
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from tests.property.cases import Case
 from tests.property.choice import Seeded, subset
 from tests.property.histories import expansions
 from tests.property.rerouted import DPIDS, make_detours
@@ -35,3 +38,29 @@ def test_switches_that_go_and_come_meanwhile_equal_a_compilation_of_everything(s
     for case in make_detours(choice, steps=14):
         follower.dpids = subset(choice, DPIDS, 70)
         follower.follow(case)
+
+
+def test_other_gateways_are_answered_for_though_everybody_there_is_plugged_in_anew() -> None:
+    """Between those who go and those who come, a switch has nobody in the network."""
+    answered = 0
+    for seed in range(12):
+        case = make_detours(Seeded(f"plugged in anew {seed}"), steps=0)[0]
+        follower = Follower(DPIDS)
+        follower.follow(case)
+        before = dict(follower.programs)
+        endpoints = {
+            name: dataclasses.replace(e, location=dataclasses.replace(e.location, uid=f"{e.location.uid}+"))
+            for name, e in case.inventory.endpoints.items()
+        }
+        networks = {
+            name: dataclasses.replace(network, gateways=network.gateways[1:])
+            for name, network in case.intents.networks.items()
+        }
+        follower.follow(
+            Case(
+                dataclasses.replace(case.intents, networks=networks),
+                dataclasses.replace(case.inventory, endpoints=endpoints),
+            )
+        )
+        answered += before != follower.programs
+    assert answered

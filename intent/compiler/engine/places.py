@@ -185,8 +185,10 @@ class Places:
     def _turn_off(self) -> None:
         """Take the new ways: who routed is plugged out by now."""
         detour = self._detour
-        for network in detour.legs:
-            for dpid in self._roster.places.get(network, {}):
+        come = dict.fromkeys(map(_corner, self._come)) if detour.legs else {}
+        for network in detour.legs:  # where all of it are plugged in anew, the roster knows nobody now
+            anew = (dpid for name, dpid in come if name == network)
+            for dpid in dict.fromkeys((*self._roster.places.get(network, {}), *anew)):
                 switch = self._switches.get(dpid)
                 if switch is not None and network in switch.ports.answering:
                     switch.ports.part(network)
