@@ -149,7 +149,7 @@ def additions(program: Program) -> list[tuple[Command, Flow]]:
 def modifications(delta: Delta) -> list[tuple[Command, Flow]]:
     """Return what a delta sends."""
     gone = [(Command.DELETE_STRICT, make(Flow, (key, _NOTHING))) for key in delta.deletes]
-    return gone + [(Command.ADD, flow) for flow in (*delta.adds, *delta.changes)]
+    return gone + list(zip(itertools.repeat(Command.ADD), (*delta.adds, *delta.changes), strict=False))
 
 
 _NOTHING = FlowBody((), 0)
