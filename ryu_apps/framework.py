@@ -247,7 +247,8 @@ class Server:
         """
         self.context = _tls_context(listen.tls) if listen.tls else None
         family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-        self.socket = eventlet.listen((listen.host, listen.port), family=family, backlog=256)
+        # Not shared: a second instance is to find out that there is one.
+        self.socket = eventlet.listen((listen.host, listen.port), family=family, backlog=256, reuse_port=False)
         self.connections: set[Any] = set()
 
     def __call__(self) -> None:

@@ -45,7 +45,8 @@ class Web:
         self._app = app
         self._turns = eventlet.semaphore.Semaphore(MAX_REQUESTS)
         family = eventlet.green.socket.AF_INET6 if ":" in rest.host else eventlet.green.socket.AF_INET
-        self._socket: Any = eventlet.listen((rest.host, rest.port), family=family, backlog=128)
+        # Not shared: a second instance is to find out that there is one.
+        self._socket: Any = eventlet.listen((rest.host, rest.port), family=family, backlog=128, reuse_port=False)
         if rest.tls:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(rest.tls.cert, rest.tls.key)
