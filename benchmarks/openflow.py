@@ -42,7 +42,7 @@ class Channel:
         self._stream.close()
         self._socket.close()
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | bytearray) -> None:
         """Send bytes as they are."""
         self._socket.sendall(data)
 
@@ -85,16 +85,16 @@ class Channel:
             self.send(data)
             self.expect(Kind.BUNDLE_CONTROL, COMMITTED)
 
-    def apply(self, changes: Sequence[tuple[Command, Flow]]) -> None:
-        """Commit changes in one atomic bundle; return at the reply to a barrier sent behind it."""
-        if changes:
+    def apply(self, delta: Delta) -> None:
+        """Commit a change in one atomic bundle; return at the reply to a barrier sent behind it."""
+        if delta:
             waiting = bytearray()
-            for part in itertools.chain(_bundle_parts(changes), (wire.barrier_request(BARRIER),)):
+            for part in itertools.chain(_bundle_parts(_modifications(delta)), (wire.barrier_request(BARRIER),)):
                 waiting += part
                 if len(waiting) >= PIECE_BYTES:  # the switch reads these while the next are encoded
-                    self.send(bytes(waiting))
-                    waiting.clear()
-            self.send(bytes(waiting))
+                    self.send(waiting)
+                    waiting = bytearray()
+            self.send(waiting)
             self.expect(Kind.BUNDLE_CONTROL, COMMITTED)
             self.expect(Kind.BARRIER_REPLY, BARRIER)
 
@@ -135,7 +135,7 @@ def bundle_bytes(changes: Sequence[tuple[Command, Flow]]) -> bytes:
     return b"".join(_bundle_parts(changes))
 
 
-def _bundle_parts(changes: Sequence[tuple[Command, Flow]]) -> Iterator[bytes | bytearray]:
+def _bundle_parts(changes: Iterable[tuple[Command, Flow]]) -> Iterator[bytes | bytearray]:
     yield wire.bundle_control(OPENED, BUNDLE, BundleStep.OPEN_REQUEST)
     yield from wire.bundle_flow_mods(BUNDLE, FIRST, changes, wire.ATOMIC_ORDERED)
     yield wire.bundle_control(COMMITTED, BUNDLE, BundleStep.COMMIT_REQUEST)
@@ -148,8 +148,13 @@ def additions(program: Program) -> list[tuple[Command, Flow]]:
 
 def modifications(delta: Delta) -> list[tuple[Command, Flow]]:
     """Return what a delta sends."""
-    gone = [(Command.DELETE_STRICT, make(Flow, (key, _NOTHING))) for key in delta.deletes]
-    return gone + list(zip(itertools.repeat(Command.ADD), (*delta.adds, *delta.changes), strict=False))
+    return list(_modifications(delta))
+
+
+def _modifications(delta: Delta) -> Iterator[tuple[Command, Flow]]:
+    yield from [(Command.DELETE_STRICT, make(Flow, (key, _NOTHING))) for key in delta.deletes]
+    for flows in (delta.adds, delta.changes):
+        yield from zip(itertools.repeat(Command.ADD), flows, strict=False)
 
 
 _NOTHING = FlowBody((), 0)

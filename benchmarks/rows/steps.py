@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.core import Core
 from benchmarks.harness import undisturbed
-from benchmarks.openflow import Channel, modifications
+from benchmarks.openflow import Channel
 from benchmarks.workloads import Document
 from intent.compiler import Delta, diff
 
@@ -27,7 +27,7 @@ def timed_steps(channel: Channel, steps: Iterable[Callable[[], Delta]]) -> tuple
             begin = time.perf_counter()
             delta = step()
             inside.append((time.perf_counter() - begin) * 1000)
-            channel.apply(modifications(delta))
+            channel.apply(delta)
             whole.append((time.perf_counter() - begin) * 1000)
             if time.monotonic() > give_up_at:
                 break

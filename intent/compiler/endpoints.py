@@ -144,8 +144,8 @@ def renamed(named: Sequence[FlowBody], identity: int) -> tuple[FlowBody, ...]:
     source, destination, same = named
     origin = same.cookie
     return (
-        make(FlowBody, ((_from(identity), *source.actions[1:]), origin, 0, 0)),
-        make(FlowBody, ((_to(identity), *destination.actions[1:]), origin, 0, 0)),
+        make(FlowBody, ((_from(identity), *source[0][1:]), origin, 0, 0)),
+        make(FlowBody, ((_to(identity), *destination[0][1:]), origin, 0, 0)),
         make(FlowBody, (_same(identity), origin, 0, 0)),
     )
 

@@ -163,11 +163,10 @@ class Flows:
         """Let flows that are there, and have one owner, do something else."""
         program, touch = self.program, self._touched.setdefault
         self.wake()
-        for key, was, body in zip(keys, before, after, strict=True):
-            did = was, body
+        for key, did in zip(keys, zip(before, after, strict=True), strict=True):
             if touch(key, did) is not did:
-                self._touch(key, was, body)
-            program[key] = body
+                self._touch(key, *did)
+            program[key] = did[1]
 
     def wake(self) -> None:
         """Say that there is something to settle here."""
@@ -233,16 +232,17 @@ class Flows:
                     if touch(key, did) is not did:
                         self._touch(key, None, done)
 
-    def silence(self, where: Pattern, places: Iterable[Place]) -> None:
-        """Take all clauses of a pattern out of these places."""
+    def silence(self, where: Pattern, whole: Iterable[tuple[Place, ...]]) -> None:
+        """Take all clauses of a pattern out of these places; some may be named twice."""
         pop, match, touch = self.program.pop, where.match, self._touched.setdefault
-        for table, priority in places:
-            key = make(FlowKey, (table, priority, match))
-            body = pop(key, None)
-            if body is not None and not self._is_new:
-                did = body, None
-                if touch(key, did) is not did:
-                    self._touch(key, body, None)
+        for places in whole:
+            for table, priority in places:
+                key = make(FlowKey, (table, priority, match))
+                body = pop(key, None)
+                if body is not None and not self._is_new:
+                    did = body, None
+                    if touch(key, did) is not did:
+                        self._touch(key, body, None)
 
     def edits(self, table: int, priority: int) -> Edits:
         """Return the edits of one priority."""
@@ -305,7 +305,7 @@ class Flows:
                     deletes.append(key)
             elif before is None:
                 adds.append(make(Flow, (key, after)))
-            elif len(before.actions) != len(after.actions) or before != after:  # actions take long to compare
+            elif len(before[0]) != len(after[0]) or before != after:  # actions take long to compare
                 changes.append(make(Flow, (key, after)))
         touched.clear()
         return Delta(tuple(deletes), tuple(adds), tuple(changes))

@@ -60,13 +60,14 @@ class Judge:
         clients: set[Places] = set()
         servers: set[Places] = set()
         for cast in party.casts:
-            if cast.clients:
-                clients.update([unit.places for unit in cast.clients if unit in placed])
-            if cast.servers:
-                servers.update([unit.places for unit in cast.servers if unit in placed])
-        for pattern, found in ((party.as_client, clients), (party.as_server, servers)):
-            if found:
-                self._flows.silence(pattern, {place for places in found for place in places})
+            for unit in cast.clients:
+                if unit in placed:
+                    clients.add(unit.places)
+            for unit in cast.servers:
+                if unit in placed:
+                    servers.add(unit.places)
+        self._flows.silence(party.as_client, clients)
+        self._flows.silence(party.as_server, servers)
 
     def bear(self, party: Party) -> None:
         """Take in a party, with its number."""
@@ -81,13 +82,16 @@ class Judge:
         for cast in party.casts:
             if cast in self._locals:
                 self._locals[cast][party] = None
-            for units, side, said in ((cast.clients, 0, clients), (cast.servers, 1, servers)):
-                for unit in units:
-                    clause = unit.members[side]
-                    if unit not in placed:
-                        waiting[unit] = None
-                    elif clause is not None:
-                        said.setdefault(unit.places, []).append(clause)
+            for unit in cast.clients:
+                if unit not in placed:
+                    waiting[unit] = None
+                elif (clause := unit.members[0]) is not None:
+                    clients.setdefault(unit.places, []).append(clause)
+            for unit in cast.servers:
+                if unit not in placed:
+                    waiting[unit] = None
+                elif (clause := unit.members[1]) is not None:
+                    servers.setdefault(unit.places, []).append(clause)
         self._flows.say(party.as_client, clients)
         self._flows.say(party.as_server, servers)
 

@@ -101,15 +101,19 @@ def describes(leaf: Leaf, identity: Identity) -> bool:
             return identity.is_world
 
 
+_NONE: Mapping[Leaf, bool] = {}
+
+
 class _Leaves:
     """The leaves in force, each filed under something that whom it describes must have."""
 
     def __init__(self) -> None:
         self._by_word: dict[Word, dict[Leaf, bool]] = {}
         """Each with whether it describes all who have the word."""
-        self._by_prefix: dict[IPNetwork, dict[Leaf, bool]] = {}
-        """Likewise of all inside the prefix."""
+        self._by_prefix: dict[IPNetwork, dict[CidrPeer, None]] = {}
         self._prefixes = Prefixes()
+        self._around: dict[IPNetwork, list[Leaf]] = {}
+        """By atom: the CIDR leaves that describe it; of those that were asked for since such a leaf came or went."""
         self._others: dict[Leaf, None] = {}
         self._filed: dict[Leaf, list[Word]] = {}
         self.casts: dict[Leaf, dict[Cast, None]] = {}
@@ -126,6 +130,7 @@ class _Leaves:
             return
         del self.casts[leaf]
         if isinstance(leaf, CidrPeer):
+            self._around.clear()
             if _drop(self._by_prefix, leaf.cidr, leaf):
                 self._prefixes.discard(leaf.cidr)
             return
@@ -135,9 +140,10 @@ class _Leaves:
 
     def _file(self, leaf: Leaf) -> None:
         if isinstance(leaf, CidrPeer):
+            self._around.clear()
             if leaf.cidr not in self._by_prefix:
                 self._prefixes.add(leaf.cidr)
-            self._by_prefix.setdefault(leaf.cidr, {})[leaf] = is_plain(leaf)
+            self._by_prefix.setdefault(leaf.cidr, {})[leaf] = None
             return
         self._filed[leaf] = least = _least(needed_words(leaf), self._by_word)
         for word in least:
@@ -149,16 +155,21 @@ class _Leaves:
         """Yield the leaves that describe an identity; `named` are its `words`."""
         if not self.casts:
             return
-        files = [found for word in named if (found := self._by_word.get(word))]
-        if identity.atom is not None:
-            files += [self._by_prefix[prefix] for prefix in self._prefixes.holding(identity.atom)]
-        for file in files:
-            for leaf, plain in file.items():
+        for word in named:
+            for leaf, plain in self._by_word.get(word, _NONE).items():
                 if plain or describes(leaf, identity):
                     yield leaf
+        if identity.atom is not None:
+            around = self._around.get(identity.atom)
+            yield from self._find_around(identity.atom) if around is None else around
         for leaf in self._others:
             if describes(leaf, identity):
                 yield leaf
+
+    def _find_around(self, atom: IPNetwork) -> list[Leaf]:
+        files = [self._by_prefix[prefix] for prefix in self._prefixes.holding(atom)]
+        found = self._around[atom] = [leaf for file in files for leaf in file if inside(leaf, atom)]
+        return found
 
 
 def needed_words(leaf: SelectorPeer | EndpointPeer | WorldPeer) -> list[list[Word]]:
@@ -171,15 +182,9 @@ def needed_words(leaf: SelectorPeer | EndpointPeer | WorldPeer) -> list[list[Wor
     return [[(r.key, value) for value in sorted(r.values)] for r in named]
 
 
-def is_plain(leaf: Leaf) -> bool:
-    """Whether any one of `needed_words`, or an address inside, is all that it takes to be described."""
-    match leaf:
-        case SelectorPeer(selector):
-            return len(selector.requirements) == 1
-        case CidrPeer():
-            return not leaf.exceptions
-        case _:
-            return True
+def is_plain(leaf: SelectorPeer | EndpointPeer | WorldPeer) -> bool:
+    """Whether any one of `needed_words` is all that it takes to be described."""
+    return not isinstance(leaf, SelectorPeer) or len(leaf.selector.requirements) == 1
 
 
 def _least(choices: list[list[Word]], index: Mapping[Word, Sized]) -> list[Word]:

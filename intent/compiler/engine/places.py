@@ -79,7 +79,8 @@ class Places:
             self._roster.add(plug)
             for key in plug.attachments:
                 self._ledger.pools["attachment"].want(key)
-            plug.parties = self._referred(plug.endpoint)
+            dpid = plug.endpoint.location.dpid
+            plug.parties = [self.refer(identity, dpid) for identity in self._words.identities(plug.endpoint)]
         for switch in self._new_switches():
             for plug in self._roster.switches.get(switch.ports.dpid, {}).values():
                 self.touched.update(((switch.ports.dpid, party), None) for party in plug.parties)
@@ -146,10 +147,10 @@ class Places:
         """Follow an endpoint that only its labels or named ports, or what is read of it, make another."""
         if endpoint is not plug.endpoint:
             self._roster.rename(plug, endpoint)
-        before = plug.parties
-        plug.parties = self._referred(endpoint)
-        self.unrefer(before, endpoint.location.dpid)
-        if plug.parties != before:
+        dpid, before = endpoint.location.dpid, plug.parties
+        after = plug.parties = [self.refer(identity, dpid) for identity in self._words.identities(endpoint)]
+        self.unrefer(before, dpid)
+        if after != before:
             self._staying[plug] = None
             for viewer in self.circles.viewers(plug):
                 if self._sights.blind(viewer, endpoint.name):
@@ -221,18 +222,14 @@ class Places:
 
     # -- identities -----------------------------------------------------------------------------
 
-    def _referred(self, endpoint: Endpoint) -> list[Party]:
-        dpid = endpoint.location.dpid
-        return [self.refer(identity, dpid) for identity in self._words.identities(endpoint)]
-
     def refer(self, identity: Identity, dpid: int) -> Party:
         """Return the party of an identity, one address more of it on a switch."""
         party = self._people.refer(identity)
         if party.refs == 1 and not party.number:
             self._newborn.append(party)
             self._ledger.pools["identity"].want(party.key)
-        party.where[dpid] = party.where.get(dpid, 0) + 1
-        if party.where[dpid] == 1:
+        count = party.where[dpid] = party.where.get(dpid, 0) + 1
+        if count == 1:
             self.touched[dpid, party] = None
         return party
 
@@ -240,8 +237,10 @@ class Places:
         """Let one address each of some parties leave a switch."""
         for party in parties:
             party.refs -= 1
-            party.where[dpid] -= 1
-            if not party.where[dpid]:
+            left = party.where[dpid] - 1
+            if left:
+                party.where[dpid] = left
+            else:
                 del party.where[dpid]
                 self.touched[dpid, party] = None
 
@@ -325,11 +324,11 @@ def _reached(fabric: Fabric, dpid: int) -> tuple[int | None, int | None]:
 
 
 def _is_same_plug(one: Endpoint, other: Endpoint) -> bool:
-    return (one.network, one.mac, one.location, one.addresses) == (
-        other.network,
-        other.mac,
-        other.location,
-        other.addresses,
+    return (
+        one.network == other.network
+        and one.mac == other.mac
+        and (one.location is other.location or one.location == other.location)
+        and one.addresses == other.addresses
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
+from ipaddress import IPV4LENGTH, IPV6LENGTH
 from typing import TypeVar
 
 from intent.compiler.flow import make
@@ -12,6 +13,7 @@ from intent.compiler.resolve import Identity, Vocabulary
 from intent.model import IPNetwork
 from topology.model import NAME_LABEL, Endpoint, IPAddress, NamedPort
 
+_IPV4 = 4
 _Word = TypeVar("_Word", str, IPNetwork)
 
 
@@ -22,6 +24,8 @@ class Prefixes:
         self._levels: dict[tuple[int, int], dict[int, IPNetwork]] = {}
         """By IP version and length, then by the bits that count."""
         self._lengths: dict[int, tuple[int, ...]] = {4: (), 6: ()}
+        self._shifted: dict[int, list[tuple[int, dict[int, IPNetwork]]]] = {4: [], 6: []}
+        """By IP version: how many bits of an address do not count at a length, and its level; longest first."""
         self._sorted: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
         """By IP version: first address and length."""
 
@@ -52,6 +56,8 @@ class Prefixes:
 
     def _sort(self, version: int) -> None:
         self._lengths[version] = tuple(sorted((n for v, n in self._levels if v == version), reverse=True))
+        bits = IPV4LENGTH if version == _IPV4 else IPV6LENGTH
+        self._shifted[version] = [(bits - n, self._levels[version, n]) for n in self._lengths[version]]
 
     def holding(self, prefix: IPNetwork) -> Iterator[IPNetwork]:
         """Yield the prefixes that hold all of one, itself included."""
@@ -73,9 +79,9 @@ class Prefixes:
 
     def longest(self, address: IPAddress) -> IPNetwork | None:
         """Return the longest prefix that holds an address."""
-        value, bits, version = int(address), address.max_prefixlen, address.version
-        for length in self._lengths[version]:
-            found = self._levels[version, length].get(value >> (bits - length))
+        value = int(address)
+        for shift, level in self._shifted[address.version]:
+            found = level.get(value >> shift)
             if found is not None:
                 return found
         return None
