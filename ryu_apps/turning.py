@@ -45,10 +45,10 @@ def turn(flip: Iterable[Change], actual: Held, desired: Held, most: int) -> Turn
     It cannot while the switch holds turnstiles of a turn that was cut short.
     What goes before and after can be gone through once, in this order: copies are made as they are sent.
     """
-    if _turnstile(FIRST_TABLE, 0).key in actual:
-        return None
     tables, tracking = {FIRST_TABLE}, list[Flow]()
     for key, body in actual.items():
+        if key[1] == TOP:
+            return None  # of any table: the first may have lost its own already
         if back := _handed_back(body):
             tables.add(back)
             if desired.get(key) == body:
