@@ -64,3 +64,11 @@ def test_other_gateways_are_answered_for_though_everybody_there_is_plugged_in_an
         )
         answered += before != follower.programs
     assert answered
+
+
+def test_a_switch_that_was_away_from_the_beginning_is_a_way_out_once_it_is_back() -> None:
+    for seed in range(12):
+        case = make_detours(Seeded(f"back {seed}"), steps=0)[0]
+        follower = Follower(DPIDS)
+        for away in (frozenset({2}), frozenset[int]()):
+            follower.follow(dataclasses.replace(case, inventory=dataclasses.replace(case.inventory, away=away)))

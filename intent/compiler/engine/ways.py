@@ -126,10 +126,10 @@ class WaysOut:
 
     def _concerned(self, changes: Changes, detour: Detour) -> dict[int, None]:
         """Return the switches that may reach other uplinks than before, or reach them otherwise."""
-        if changes.fabric is not None:
-            return dict.fromkeys(self._switches)
         away = self._away ^ self._inputs.away
         self._away = self._inputs.away
+        if changes.fabric is not None:
+            return dict.fromkeys(self._switches)
         names = {p.name for dpid in (*changes.tunnels, *away) for p in self._ways.uplinks.get(dpid, ())}
         names |= detour.uplinks
         domains = [domain for name in sorted(names) for domain in self._ways.served.get(name, ())]
