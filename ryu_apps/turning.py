@@ -45,32 +45,36 @@ def turn(flip: Iterable[Change], actual: Held, desired: Held, most: int) -> Turn
     It cannot while the switch holds turnstiles of a turn that was cut short.
     What goes before and after can be gone through once, in this order: copies are made as they are sent.
     """
-    tables, tracking = {FIRST_TABLE}, list[Flow]()
-    for key, body in actual.items():
-        if key[1] == TOP:
-            return None  # of any table: the first may have lost its own already
-        if back := _handed_back(body):
-            tables.add(back)
-            if desired.get(key) == body:
-                tracking.append(Flow(key, body))
+    if any(key[1] == TOP for key in actual):
+        return None  # of any table: the first may have lost its own already
     plain, turned = _parted(flip, actual, most)
+    tracked, tracks = _tracking(actual), _tracking(desired)
+    at_once = {flow.key for _, flow in plain}
+    early = [flow for key, flow in tracks.items() if key not in tracked and key not in at_once]
+    tables = {FIRST_TABLE, *(_handed_back(flow.body) for flow in (*tracked.values(), *tracks.values()))}
     closed, opened = ([_turnstile(table, value) for table in sorted(tables)] for value in (0, 1))
     gone = [Flow(flow.key, actual[flow.key]) for _, flow in turned if flow.key in actual]
     come = [flow for command, flow in turned if command is Command.ADD]
     copies: list[Flow] = []
     before = (
         _each(Command.ADD, closed),
-        _each(Command.ADD, map(_clearing, tracking)),
+        _each(Command.ADD, map(_clearing, (*tracked.values(), *early))),
         _each(Command.ADD, _kept(itertools.chain(_copies(gone, 0), _copies(come, 1)), copies)),
         _each(Command.DELETE_STRICT, gone),
     )
     after = (
         _each(Command.ADD, come),
         _each(Command.DELETE_STRICT, copies),
-        _each(Command.ADD, tracking),
         _each(Command.DELETE_STRICT, opened),
+        _each(Command.ADD, tracks.values()),
     )
-    return Turn(itertools.chain(*before), [*plain, *_each(Command.ADD, opened)], itertools.chain(*after))
+    instant = [(command, _clearing(flow) if _handed_back(flow.body) else flow) for command, flow in plain]
+    return Turn(itertools.chain(*before), [*instant, *_each(Command.ADD, opened)], itertools.chain(*after))
+
+
+def _tracking(program: Held) -> dict[FlowKey, Flow]:
+    """Return what hands packets to conntrack: few flows, whatever the size of a program."""
+    return {key: Flow(key, body) for key, body in program.items() if _handed_back(body)}
 
 
 def serves(program: Held) -> bool:

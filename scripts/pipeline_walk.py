@@ -14,7 +14,7 @@ from intent.compiler.fields import Field
 from intent.compiler.flow import IN_PORT, Flow, FlowKey, Program
 from intent.compiler.interpreter import Conntrack, Interpreter, Result, opening_of
 from intent.compiler.render import flow_text
-from intent.compiler.tables import Table, table_name
+from intent.compiler.tables import Priority, Table, table_name
 from scripts.example import DPID, Example
 from topology.packet import ETH_ARP, ETH_IPV4, ICMP, TCP, Frame, Opening
 
@@ -113,7 +113,7 @@ class Walker(NamedTuple):
         if scene.tunnel:
             yield f"      tunnel header: {_header(scene.tunnel)}"
         for key in result.trail:
-            if key.table == Table.DESTINATION:
+            if key.table == Table.DESTINATION and key.priority == Priority.AGAIN:
                 states = "".join(f"+{word}" for bit, word in STATES if view.state & bit)
                 yield f"      conntrack, zone {zone}: {states}, ct_label={view.label:#x}"
             yield from self._step(key)

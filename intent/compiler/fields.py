@@ -240,6 +240,8 @@ EDGE = Slice(REG[15], 0, 24)
 """Number of the switch that it goes to."""
 HANDLED = Slice(REG[10], 18, 1)
 """1: the rule that allows it names a queue or a mirror."""
+ASKED_AGAIN = Slice(REG[10], 19, 1)
+"""1: behind conntrack, and SOURCE was asked again who sends it."""
 ENTERED = Slice(REG[10], 30, 1)
 """1: TURNED holds for this way through the tables. Only while a large change is under way; no program has it."""
 TURNED = Slice(REG[10], 31, 1)

@@ -51,6 +51,7 @@ def static_flows(judge: Table = Table.EGRESS) -> Iterator[Flow]:
     yield from _deliver()
     yield from _note()
     yield flow(Table.PROBE, Priority.LAST, (), (Output(CONTROLLER, PROBE_BYTES),), encode(Origin(Kind.PROBE, 0)))
+    yield from _again()
     yield from _pieces(judge)
 
 
@@ -239,6 +240,22 @@ def _note() -> Iterator[Flow]:
         yield flow(Table.NOTE, priority, terms, show, encode(Origin(Kind.SAMPLE, kind)))
 
 
+def _again() -> Iterator[Flow]:
+    """Yield what asks SOURCE again behind conntrack, so that one way through the tables says who sends and judges it.
+
+    What SOURCE said before conntrack is remembered with the packet's flow until the revalidators come to it: by then
+    another policy may hold, under which that identity may do what neither the old nor the new one let this sender do.
+    """
+    ask = (Load(f.ASKED_AGAIN, 1), Resubmit(int(Table.SOURCE)))
+    yield flow(Table.DESTINATION, Priority.AGAIN, (is_(f.ASKED_AGAIN, 0),), ask)
+    for family in (IPV4, IPV6):
+        # Open vSwitch lets go of complete fragments in the batch, and with the registers, of whoever is tracked
+        # next: whose they are was never known.
+        piece = (family, FRAGMENT, is_(f.ASKED_AGAIN, 0))
+        yield flow(Table.DESTINATION, Priority.PIECE, piece, (Load(f.BY_TUPLE, 1), *ask))
+    yield flow(Table.GUARD, Priority.RETURN, (is_(f.ASKED_AGAIN, 1),), goto(Table.DESTINATION))
+
+
 def _pieces(judge: Table) -> Iterator[Flow]:
     """Yield the way of fragments: docs/limits.md says why it is so long.
 
@@ -248,11 +265,6 @@ def _pieces(judge: Table) -> Iterator[Flow]:
     """
     for family in (IPV4, IPV6):
         piece = (family, FRAGMENT)
-        # Open vSwitch lets go of complete fragments in the batch, and with the registers, of whoever is tracked
-        # next: they have to say again whose they are.
-        again = (*piece, is_(f.BY_TUPLE, 0))
-        yield flow(Table.DESTINATION, Priority.PIECE, again, (Load(f.BY_TUPLE, 1), Resubmit(int(Table.SOURCE))))
-        yield flow(Table.GUARD, Priority.RETURN, (*piece, is_(f.BY_TUPLE, 1)), goto(Table.DESTINATION))
         yield flow(judge, 20, (family, LATER), goto(Table.DELIVER))
         wait = (Ct(zone=f.PIECES_ZONE, table=int(Table.RELEASE)),)
         yield flow(Table.DELIVER, 20, (*piece, is_(f.RELEASED, 0)), wait)

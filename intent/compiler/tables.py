@@ -86,7 +86,7 @@ STAGES: dict[Table, Stage] = {
         (Table.DESTINATION, Table.MEMBERS, Table.TRANSLATE, Table.NOTE),
     ),
     Table.DESTINATION: Stage(
-        "Whom is this for? Loads identity and port of the destination. A fragment goes through SOURCE once more.",
+        "Whom is this for? Asks SOURCE once more who sends it; loads identity and port of the destination.",
         (Table.SOURCE, Table.ORIENT, Table.WORLD_DESTINATION, Table.NOTE),
     ),
     Table.ORIENT: Stage(
@@ -260,7 +260,9 @@ class Routed(enum.IntEnum):
 class Priority(enum.IntEnum):
     """Priorities outside the policy tables (those are in `ids.band_priority`)."""
 
-    PIECE = 310
+    PIECE = 311
+    """DESTINATION: as AGAIN, a fragment."""
+    AGAIN = 310
     """DESTINATION: above all that knows receivers, those of routers too: it must be known first who sends."""
     TAGGED = 200
     TRUNK = 150
