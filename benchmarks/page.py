@@ -14,7 +14,7 @@ DATA = DOCS / "performance.jsonl"
 """One result a line."""
 PAGE = DOCS / "performance.md"
 ORDER = (
-    *("wire", "cold_build", "three_tier", "membership", "policy_change", "churn_storm", "scale"),
+    *("wire", "cold_build", "three_tier", "membership", "policy_change", "churn_storm", "ways", "scale"),
     *("restart", "new_endpoint", "datapath", "commit_stall", "enforce_lag", "masks", "packet_in", "hosts", "top"),
 )
 """Rows as the page has them."""

@@ -20,6 +20,7 @@ from benchmarks.rows.scale_row import scale
 from benchmarks.rows.stalls import commit_stall
 from benchmarks.rows.storms import churn_storm
 from benchmarks.rows.top_row import top
+from benchmarks.rows.ways_row import ways
 from benchmarks.rows.wire_row import wire
 
 _ROWS: Mapping[str, Callable[[], Iterator[Result]]] = {
@@ -36,6 +37,7 @@ _ROWS: Mapping[str, Callable[[], Iterator[Result]]] = {
     "masks": masks,
     "churn_storm": churn_storm,
     "scale": scale,
+    "ways": ways,
     "packet_in": packet_in,
     "top": top,
     "hosts": hosts,
