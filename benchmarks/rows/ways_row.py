@@ -1,4 +1,4 @@
-"""A router, an uplink or a forward changes in a world of 2,000 endpoints: in memory, beside a compiler that begins anew."""
+"""Routers, uplinks and forwards change in a world of 2,000 endpoints: in memory, beside a compiler that begins anew."""
 
 from __future__ import annotations
 
