@@ -15,8 +15,6 @@ from mininet_scenarios.janitor import Janitor
 SIZES = (1_000, 10_000, 50_000, 100_000)
 LARGEST = 100_000
 TIMEOUT_S = 240.0
-REPEATED_UP_TO = 10_000
-"""Larger sizes are measured twice, so that the row stays under ten minutes."""
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -25,7 +23,7 @@ def scale() -> Iterator[Result]:
     smallest = 0.0
     with Janitor() as janitor:
         for size in SIZES:
-            runs = [_run(janitor, size) for _ in range(REPEATS if size <= REPEATED_UP_TO else 2)]
+            runs = [_run(janitor, size) for _ in range(REPEATS)]
             first = runs[0]
             peak = max(run["peak_mb"] for run in runs)
             work = f"{size} endpoints on {-(-size // 1000)} switches, 10,000 policies"
