@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import select
-import socket
-import time
 from collections.abc import Callable
 
 from intent.compiler.flow import Program
 from intent.compiler.interpreter import Conntrack
-from mininet_scenarios import namespaces
 from mininet_scenarios.private_ovs import PrivateOvs
-from tests.ovs.crafting import ARP, arp, ether
 from tests.ovs.crafting_reading import read
 from tests.ovs.crafting_site import NUMBERS, PORTS, SITES, four, hardware
 from tests.ovs.raw_switch import RawSwitch
+from tests.ovs.taps import Taps
 from tests.property.cases import Case as World
 from tests.property.world import Switch
 
-OUTGOING = 4
-"""PACKET_OUTGOING (packet(7)): what we sent ourselves."""
-ETH_P_ALL = 3
 MTU = 9000
-FENCE_TIMEOUT_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,23 +73,17 @@ class Bench:
 
     def __init__(self, ovs: PrivateOvs, bridge: str) -> None:
         self.switch = RawSwitch(ovs, bridge, max(PORTS.values()))
-        self._sockets: dict[str, socket.socket] = {}
         names = {name: f"{bridge}p{number}" for name, number in PORTS.items()}
         for tap in names.values():
             ovs.vsctl("set", "interface", tap, f"mtu_request={MTU}", wait=False)
         ovs.vsctl("--", "init")  # waits until the switch has done it
-        with namespaces.entered(ovs.netns or ""):
-            namespaces.batch(f"link set {tap} up addrgenmode none" for tap in names.values())
-            for name, tap in names.items():
-                self._sockets[name] = _listen(tap)
+        self._taps = Taps(ovs, names)
         self.sites = {name: Switch(site.world()) for name, site in SITES.items()}
         self._site = ""
-        self._kept: dict[str, list[bytes]] = {}
         self._installed: Program | None = None
 
     def close(self) -> None:
-        for found in self._sockets.values():
-            found.close()
+        self._taps.close()
         self.switch.close()
 
     def run(self, attack: Attack, marker: bytes) -> Seen:
@@ -114,8 +100,8 @@ class Bench:
                 lives[step.name] = lives.get(step.name, 0) + 1
             self._follow(SITES[step.site if isinstance(step, Switchover) else attack.site].world(lives))
         for name in PORTS:
-            self._drain(name)
-        marked = {name for name, frames in self._kept.items() if any(marker in frame for frame in frames)}
+            self._taps.drain(name)
+        marked = {name for name, frames in self._taps.heard.items() if any(marker in frame for frame in frames)}
         return Seen(frozenset(marked), None if foretold is None else frozenset(foretold))
 
     def _foretell(self, step: Send, marker: bytes, before: set[str] | None) -> set[str] | None:
@@ -135,9 +121,9 @@ class Bench:
 
     def _play(self, step: Send) -> None:
         """Send, and return when the switch has done all it does with it."""
-        for frame in step.frames:
-            self._sockets[step.sender].send(frame)
-        self._fence(step.sender)
+        self._taps.send(step.sender, *step.frames)
+        asker = step.sender if step.sender in NUMBERS else "client"
+        self._taps.fence(asker, hardware(asker), four(asker))
 
     def _reset(self, site: str) -> None:
         """Bring in a site with no connection open and nothing on the way."""
@@ -145,9 +131,7 @@ class Bench:
         self._follow(SITES[site].world())
         self.model.conntrack = Conntrack()
         self.switch._call("dpctl/flush-conntrack", [])
-        for name in PORTS:
-            self._drain(name)
-        self._kept.clear()
+        self._taps.forget()
 
     def _follow(self, world: World) -> None:
         self.model.follow(world)
@@ -155,37 +139,3 @@ class Bench:
             self.switch.install(self.model.program)
             self.switch._call("revalidator/wait", [])  # until then the old verdict may hold (law 3)
             self._installed = self.model.program
-
-    def _fence(self, sender: str) -> None:
-        """Ask for a neighbour twice: the second answer comes after everything before the first has gone out."""
-        asker = sender if sender in NUMBERS else "client"
-        query = arp(1, hardware(asker), four(asker), "00:00:00:00:00:00", four(asker))
-        for _ in range(2):
-            self._sockets[asker].send(ether(hardware(asker), "ff:ff:ff:ff:ff:ff", ARP, query))
-            self._await_answer(asker)
-
-    def _await_answer(self, name: str) -> None:
-        give_up_at = time.monotonic() + FENCE_TIMEOUT_S
-        while time.monotonic() < give_up_at:
-            for frame in self._drain(name, 0.1):
-                if frame[12:14] == ARP.to_bytes(2) and frame[21] == 2:
-                    return
-        raise AssertionError(f"no answer to the fence of {name}")
-
-    def _drain(self, name: str, wait_s: float = 0.0) -> list[bytes]:
-        """Return what came to a port; what the fence skips over is kept for `_seen`."""
-        link = self._sockets[name]
-        found: list[bytes] = []
-        while select.select([link], [], [], 0.0 if found else wait_s)[0]:
-            frame, address = link.recvfrom(1 << 16)
-            if address[2] != OUTGOING:
-                found.append(frame)
-        self._kept.setdefault(name, []).extend(found)
-        return found
-
-
-def _listen(tap: str) -> socket.socket:
-    link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    link.bind((tap, 0))
-    return link

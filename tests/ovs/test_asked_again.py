@@ -5,8 +5,6 @@ The revalidators are paused, so that the time between commit and T (law 3) lasts
 
 from __future__ import annotations
 
-import select
-import socket
 from contextlib import ExitStack
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -15,9 +13,9 @@ import pytest
 
 from intent.compiler import IdMap, allocate, compile_program
 from intent.schema import parse_documents, to_intents
-from mininet_scenarios import namespaces
-from tests.ovs.crafting import ARP, IPV4, UDP, arp, ether, ip4, udp
+from tests.ovs.crafting import IPV4, UDP, ether, ip4, udp
 from tests.ovs.raw_switch import RawSwitch
+from tests.ovs.taps import Taps
 from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, Inventory, Location
 
 if TYPE_CHECKING:
@@ -49,14 +47,8 @@ class Bench:
         self.switch = RawSwitch(ovs, bridge, OTHER)
         stack.callback(self.switch.close)
         ovs.vsctl("--", "init")  # waits until the switch has its ports
-        self.links: dict[int, socket.socket] = {}
-        with namespaces.entered(ovs.netns or ""):
-            for number in (SENDER, DATABASE, OTHER):
-                tap = f"{bridge}p{number}"
-                namespaces.batch([f"link set {tap} up addrgenmode none"])
-                link = stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)))
-                link.bind((tap, 0))
-                self.links[number] = link
+        self.taps = Taps(ovs, {f"e{n}": f"{bridge}p{n}" for n in (SENDER, DATABASE, OTHER)})
+        stack.callback(self.taps.close)
 
     def follow(self, sender_is: str, allowed: str) -> None:
         """Let the sender have a label, and one label send to the database."""
@@ -71,22 +63,9 @@ class Bench:
         """Send a datagram; whether it came, when the switch has done all it does with it."""
         source, target = address(SENDER), address(to)
         datagram = ip4(source, target, UDP, udp(source, target, 1000, 80, marker))
-        self.links[SENDER].send(ether(mac(SENDER), mac(to), IPV4, datagram))
-        query = arp(1, mac(SENDER), source, "00:00:00:00:00:00", source)
-        for _ in range(2):  # the second answer comes after all that came before the first
-            self.links[SENDER].send(ether(mac(SENDER), "ff:ff:ff:ff:ff:ff", ARP, query))
-            while not any(frame[12:14] == ARP.to_bytes(2) for frame in self._heard(SENDER, 5.0)):
-                pass
-        return any(marker in frame for frame in self._heard(to, 0.0))
-
-    def _heard(self, number: int, wait_s: float) -> list[bytes]:
-        link, frames = self.links[number], []
-        while select.select([link], [], [], 0.0 if frames else wait_s)[0]:
-            frame, about = link.recvfrom(2048)
-            if about[2] != socket.PACKET_OUTGOING:
-                frames.append(frame)
-        assert frames or not wait_s, "the switch does not answer"
-        return frames
+        self.taps.send(f"e{SENDER}", ether(mac(SENDER), mac(to), IPV4, datagram))
+        self.taps.fence(f"e{SENDER}", mac(SENDER), source)
+        return any(marker in frame for frame in self.taps.drain(f"e{to}"))
 
 
 def _endpoint(number: int, app: str) -> Endpoint:
