@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,13 @@ def things(room):
     return subprocess.run([*room, "sh", "-c", look], capture_output=True, text=True, check=True).stdout
 
 
+MOMENTS = {"": 1.5, "starting the switch": 3.0, "applying the intents": 2.0, "taking everything down": 0.3}
+"""Seconds within which a demo is ended, from the line of its own in which these words stand; from its start for none.
+
+Counted from what it says, because a quick machine is through with the whole demo where a busy one has just begun.
+"""
+
+
 def begin(room, mark):
     """Start the demo as whoever has a terminal would."""
     # What is started in a shell's background would ignore SIGINT, and come to its end.
@@ -72,25 +80,35 @@ def begin(room, mark):
         [*room, *minded],
         cwd=PROJECT,
         env={**os.environ, "RINGFENCE_TEST": mark, "TMPDIR": "/run/tmp"},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        text=True,
         start_new_session=True,
     )
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_whatever_ends_demos(room, part):
-    """Each of three, which run beside each other, at a moment somewhere in one of four parts; a failure says when."""
-    ends = {n: round(0.05 + 1.5 * (part + random.random()), 3) for n in (signal.SIGINT, signal.SIGKILL, signal.SIGTERM)}
-    marks = {number: f"{os.getpid()}-{number}-{delay_s}" for number, delay_s in ends.items()}
-    before, began = things(room), time.monotonic()
-    demos = {number: begin(room, mark) for number, mark in marks.items()}
-    for number, delay_s in sorted(ends.items(), key=lambda end: end[1]):
-        time.sleep(max(began + delay_s - time.monotonic(), 0))
-        assert processes(f"RINGFENCE_TEST={marks[number]}")
-        demos[number].send_signal(number)
-    for number, demo in demos.items():
-        moment = f"{number.name} after {ends[number]} s"
-        assert demo.wait(GONE_WITHIN_S), f"{moment}: it went on"
-        assert stay_gone(f"RINGFENCE_TEST={marks[number]}"), moment
-    assert things(room) == before, ends
+def end_at(room, mark, number, words, delay_s):
+    """Run a demo, end it that long after it said these words, and wait until it is gone."""
+    demo = begin(room, mark)
+    # Not read to its end: what would be left of it would hold the pipe, too.
+    assert not words or any(words in line for line in demo.stdout), f"it never said {words!r}"
+    time.sleep(delay_s)
+    demo.send_signal(number)
+    demo.wait(GONE_WITHIN_S)
+    demo.stdout.close()
+    assert stay_gone(f"RINGFENCE_TEST={mark}")
+
+
+@pytest.mark.parametrize("words", MOMENTS, ids=["begun", "starting", "applying", "leaving"])
+def test_whatever_ends_demos(room, words):
+    """Each of three, which run beside each other, at a moment of one part of it; a failure says when."""
+    before = things(room)
+    with ThreadPoolExecutor() as pool:
+        ends = {}
+        for number in (signal.SIGINT, signal.SIGKILL, signal.SIGTERM):
+            delay_s = round(random.uniform(0.05, MOMENTS[words]), 3)
+            mark = f"{os.getpid()}-{number}-{delay_s}"
+            ends[f"{number.name} {delay_s} s after {words!r}"] = pool.submit(end_at, room, mark, number, words, delay_s)
+    failures = {moment: error for moment, end in ends.items() if (error := end.exception()) is not None}
+    assert not failures
+    assert things(room) == before, list(ends)
