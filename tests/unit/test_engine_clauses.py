@@ -13,6 +13,8 @@ from intent.compiler.engine.clauses import Flows, clause, pattern
 from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Goto
 
 KEY = FlowKey(50, 60000, ())
+OTHER = KEY._replace(table=60)
+PLACES, BOTH = ((50, 60000),), ((50, 60000), (60, 60000))
 ANYTHING = (pattern(()),)
 
 
@@ -28,14 +30,14 @@ def test_a_long_clause_holds_after_each_change_what_a_set_would(length, changes)
     begin = random.Random(length).sample(range(1, 401), length)  # drawn one by one they would take most of the time
     flows, held = Flows(), set(begin)
     for member in _members(begin):
-        flows.edits(50, 60000).add(ANYTHING, clause(member, 0))
+        flows.edits(PLACES).add(ANYTHING, clause(member, 0))
     flows.settle({})
     flows.forget()
     for change in changes:
         before = flows.program[KEY]
         for there, number in change:
             held ^= {number} if there != (number in held) else set()
-            edits = flows.edits(50, 60000)
+            edits = flows.edits(PLACES)
             (edits.add if there else edits.remove)(ANYTHING, clause(*_members([number]), 0))
         flows.settle({})
         assert flows.program[KEY].actions == tuple(_members(sorted(held)))
@@ -77,7 +79,7 @@ def test_a_program_says_that_it_changes_and_only_then():
     busy = {}
     flows = Flows(7, busy)
     flows.forget()
-    flows.edits(50, 60000).add(ANYTHING, clause(*_members([1]), 0))
+    flows.edits(PLACES).add(ANYTHING, clause(*_members([1]), 0))
     assert busy == {7: None}
     flows.settle({})
     assert len(flows.delta()) == 1
@@ -89,12 +91,52 @@ def test_a_conjunction_that_gets_another_number_of_clauses_is_replaced(others):
     """As when a rule loses its services: id and clause stay, and the flow holds the old one among any number."""
     flows = Flows()
     for member in (Conjunction(number, 1, 3) for number in range(others + 1)):
-        flows.edits(50, 60000).add(ANYTHING, clause(member, 0))
+        flows.edits(PLACES).add(ANYTHING, clause(member, 0))
     flows.settle({})
     flows.forget()
-    edits = flows.edits(50, 60000)
+    edits = flows.edits(PLACES)
     edits.remove(ANYTHING, clause(Conjunction(others, 1, 3), 0))
     edits.add(ANYTHING, clause(Conjunction(others, 1, 2), 0))
     flows.settle({})
     assert flows.program[KEY].actions == (*(Conjunction(n, 1, 3) for n in range(others)), Conjunction(others, 1, 2))
     assert len(flows.delta().changes) == 1
+
+
+@pytest.mark.parametrize("alone_first", [True, False])
+@pytest.mark.parametrize("more", [(), (2,), (2, 3, 4, 5, 6)])
+def test_a_clause_that_moves_from_both_tables_to_one_stays_in_that_one(alone_first, more):
+    """Rules of one side and of both share a priority. Whichever places are known first, what is added is there."""
+    flows = Flows()
+    both, alone = (clause(member, 0) for member in _members([1, 9]))
+    flows.edits(BOTH).add(ANYTHING, both)
+    flows.edits(PLACES).add(ANYTHING, alone)
+    flows.settle({})
+    flows.forget()
+    if alone_first:
+        flows.edits(PLACES).remove(ANYTHING, alone)
+    flows.edits(BOTH).remove(ANYTHING, both)
+    for member in _members(more):
+        flows.edits(BOTH).add(ANYTHING, clause(member, 0))
+    flows.edits(PLACES).remove(ANYTHING, alone)
+    flows.edits(PLACES).add(ANYTHING, both)
+    flows.settle({})
+    assert flows.program[KEY].actions == tuple(_members((1, *more)))
+    assert (flows.program[OTHER].actions if more else flows.program.get(OTHER)) == (tuple(_members(more)) or None)
+    delta = flows.delta()
+    assert (delta.deletes, {flow.key for flow in delta.changes}) == ((), {KEY, OTHER}) if more else ((OTHER,), {KEY})
+
+
+def test_what_two_tables_say_alike_is_one_value():
+    """So it is worked out, and encoded, once; where they say something else, each goes its own way."""
+    flows = Flows()
+    first, second, third = (clause(member, 0) for member in _members([1, 2, 3]))
+    for each in (first, second):
+        flows.edits(BOTH).add(ANYTHING, each)
+    flows.settle({})
+    assert flows.program[KEY] is flows.program[OTHER]
+    flows.edits(PLACES).add(ANYTHING, third)
+    flows.settle({})
+    flows.edits(BOTH).remove(ANYTHING, first)
+    flows.settle({})
+    assert flows.program[KEY].actions == tuple(_members([2, 3]))
+    assert flows.program[OTHER].actions == tuple(_members([2]))

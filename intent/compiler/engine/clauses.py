@@ -93,13 +93,13 @@ Places: TypeAlias = tuple[Place, ...]
 """Where a unit has its clauses."""
 Ops: TypeAlias = dict[Code, Conjunction | None]
 """By code: there at the end, or not (None)."""
-Keys: TypeAlias = dict[tuple[int, int], dict[Pattern, FlowKey]]
-"""Keys by table and priority; switches that change together share them."""
+Keys: TypeAlias = dict[Places, dict[Pattern, tuple[FlowKey, ...]]]
+"""The keys of a pattern in some places; switches that change together share them."""
 
 
 @dataclasses.dataclass(slots=True)
 class Edits:
-    """What changes among the clauses of one priority of one table."""
+    """What changes among the clauses of some places, of one priority each: mostly the tables of both directions."""
 
     expires_at: int | None = None
     """When the flows end by themselves; None as long as nothing is added."""
@@ -114,6 +114,14 @@ class Edits:
         """Take a clause out of flows."""
         self._set(where, Solo(clause.at, None, None))
 
+    def merge(self, others: Edits) -> None:
+        """Take in what changes in the same place by other edits; a clause that one adds is there at the end."""
+        if others.expires_at is not None:
+            self.expires_at = others.expires_at
+        for which, ops in others.patterns.items():
+            added: Ops = {at: member for at, member in _all_of(ops).items() if member is not None}
+            self.patterns[which] = _all_of(ops) | _all_of(self.patterns.get(which)) | added
+
     def _set(self, where: Iterable[Pattern], edit: Solo) -> None:
         patterns = self.patterns
         for each in where:
@@ -124,6 +132,23 @@ class Edits:
                 before[edit.at] = edit.member
             else:
                 patterns[each] = {before.at: before.member, edit.at: edit.member}
+
+
+def _all_of(ops: Ops | Solo | None) -> Ops:
+    if ops is None:
+        return {}
+    return ops if isinstance(ops, dict) else {ops.at: ops.member}
+
+
+def _apart(edits: dict[Places, Edits]) -> dict[Places, Edits]:
+    """Return edits of which no two concern one place: rules of one side or both can share a priority."""
+    if len({place for places in edits for place in places}) == sum(map(len, edits)):
+        return edits
+    apart: dict[Places, Edits] = {}
+    for places, some in edits.items():
+        for place in places:
+            apart.setdefault((place,), Edits()).merge(some)
+    return apart
 
 
 class Flows:
@@ -140,7 +165,7 @@ class Flows:
         """What a flow did before the first touch, and does now; None where there was, or is, no such flow."""
         self._claims: dict[FlowKey, int] = {}
         """Flows that more than one owner wants, with how many more."""
-        self._edits: dict[tuple[int, int], Edits] = {}
+        self._edits: dict[Places, Edits] = {}
 
     def put(self, flow: Flow) -> None:
         """Put a flow that has one owner, in place of what is there."""
@@ -244,12 +269,12 @@ class Flows:
                     if touch(key, did) is not did:
                         self._touch(key, body, None)
 
-    def edits(self, table: int, priority: int) -> Edits:
-        """Return the edits of one priority."""
-        found = self._edits.get((table, priority))
+    def edits(self, places: Places) -> Edits:
+        """Return the edits of some places. In one change, all that is removed is removed before anything is added."""
+        found = self._edits.get(places)
         if found is None:
             self.wake()
-            found = self._edits[table, priority] = Edits()
+            found = self._edits[places] = Edits()
         return found
 
     # -- the end of a change --------------------------------------------------------------------
@@ -261,39 +286,34 @@ class Flows:
 
     def settle(self, keys: Keys) -> None:
         """Carry the edits out."""
-        program = self.program
-        for place, edits in self._edits.items():
-            table, priority = place
-            known = keys.setdefault(place, {})
+        for places, edits in _apart(self._edits).items():
+            known = keys.setdefault(places, {})
             for which, ops in edits.patterns.items():
-                key = known.get(which)
-                if key is None:
-                    key = known[which] = make(FlowKey, (table, priority, which.match))
-                before = program.get(key)
-                if before is not None:
-                    self._edit(key, before, ops, edits.expires_at)
-                elif isinstance(ops, dict):
-                    self._make(key, ops, edits.expires_at or 0)
-                elif ops.body is not None:
-                    self._set(key, ops.body)
+                named = known.get(which)
+                if named is None:
+                    match = which.match
+                    named = known[which] = tuple([make(FlowKey, (*place, match)) for place in places])
+                self._edit(named, ops, edits.expires_at)
         self._edits.clear()
 
-    def _make(self, key: FlowKey, ops: Ops, expires_at: int) -> None:
-        members = tuple(member for _, member in sorted(ops.items()) if member is not None)
-        if members:
-            self._set(key, FlowBody(members, cookie.CLAUSE, 0, expires_at))
-
-    def _edit(self, key: FlowKey, before: FlowBody, ops: Ops | Solo, expires_at: int | None) -> None:
-        there: tuple[Conjunction, ...] = before.actions  # type: ignore[assignment] # it is a clause's
-        after = _edited(there, ops) if isinstance(ops, dict) else _edited_once(there, ops.at, ops.member)
-        if not after:
-            self.take(key)
-            return
-        ends = before.expires_at if expires_at is None else expires_at
-        if after is not there or ends != before.expires_at:
-            body = self.program[key] = make(FlowBody, (after, cookie.CLAUSE, 0, ends))
+    def _edit(self, keys: Iterable[FlowKey], ops: Ops | Solo, expires_at: int | None) -> None:
+        """Edit the flows of one pattern: most say the same in the tables of either direction, and go on to."""
+        program, touch = self.program, self._touched.setdefault
+        known, before, after = False, None, None
+        for key in keys:
+            there = program.get(key)
+            if not known or there is not before:
+                known, before, after = True, there, _edited(there, ops, expires_at)
+            if after is before:
+                continue
+            if after is None:
+                del program[key]
+            else:
+                program[key] = after
             if not self._is_new:
-                self._touch(key, before, body)  # `edits` has said that there is something to settle
+                did = before, after  # `edits` has said that there is something to settle
+                if touch(key, did) is not did:
+                    self._touch(key, before, after)
 
     def delta(self) -> Delta:
         """Return what changed since the last time, in no order: a switch needs none, and all of it is one instant."""
@@ -324,16 +344,32 @@ class Flows:
                 self.program[key] = before
 
 
-def _edited(there: tuple[Conjunction, ...], ops: Ops) -> tuple[Conjunction, ...]:
-    """Return the conjunctions of a flow after some changes, in order; the same object if that is no change."""
+def _edited(before: FlowBody | None, ops: Ops | Solo, expires_at: int | None) -> FlowBody | None:
+    """Return what a flow of clauses says after some changes; the same object if that is no change."""
+    if before is None:
+        if not isinstance(ops, dict):
+            return ops.body
+        members = tuple([member for _, member in sorted(ops.items()) if member is not None])
+        return make(FlowBody, (members, cookie.CLAUSE, 0, expires_at or 0)) if members else None
+    there: tuple[Conjunction, ...] = before.actions  # type: ignore[assignment] # it is a clause's
+    after = _edited_often(there, ops) if isinstance(ops, dict) else _edited_once(there, ops.at, ops.member)
+    if not after:
+        return None
+    ends = before.expires_at if expires_at is None else expires_at
+    if after is there and ends == before.expires_at:
+        return before
+    return make(FlowBody, (after, cookie.CLAUSE, 0, ends))
+
+
+def _edited_often(there: tuple[Conjunction, ...], ops: Ops) -> tuple[Conjunction, ...]:
     if len(ops) > _FEW:
         whole: Ops = {code(member): member for member in there}
         whole.update(ops)
         after = tuple(member for _, member in sorted(whole.items()) if member is not None)
-        return there if after == there else after
-    after = there
-    for at, member in ops.items():
-        after = _edited_once(after, at, member)
+    else:
+        after = there
+        for at, member in ops.items():
+            after = _edited_once(after, at, member)
     return there if after == there else after
 
 
@@ -342,8 +378,8 @@ _FEW = 4
 
 
 def _edited_once(there: tuple[Conjunction, ...], at: Code, member: Conjunction | None) -> tuple[Conjunction, ...]:
-    place = bisect_left(there, at, key=code)
-    if place == len(there) or code(there[place]) != at:
+    place = bisect_left(there, at)  # a code is less than each conjunction that begins with it
+    if place == len(there) or there[place][:2] != at:
         return there if member is None else (*there[:place], member, *there[place:])
     if member is None:
         return there[:place] + there[place + 1 :]

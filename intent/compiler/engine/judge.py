@@ -96,12 +96,11 @@ class Judge:
         self._flows.say(party.as_server, servers)
 
     def _edit(self, unit: Unit, where: Collection[Pattern], member: Solo, *, there: bool) -> None:
-        for place in unit.places:
-            edits = self._flows.edits(*place)
-            if there:
-                edits.add(where, member)
-            else:
-                edits.remove(where, member)
+        edits = self._flows.edits(unit.places)
+        if there:
+            edits.add(where, member)
+        else:
+            edits.remove(where, member)
 
     # -- units ----------------------------------------------------------------------------------
 
