@@ -6,13 +6,13 @@ import dataclasses
 
 from intent.inventory.candidates import gather
 from intent.inventory.checks import sort_addresses
-from intent.inventory.disputes import Settled, settle
+from intent.inventory.disputes import settle
 from intent.inventory.drafts import Candidate
 from intent.inventory.grants import ALL, Grants
 from intent.inventory.uplinks import translated
 from intent.inventory.values import Built, Claims, Learned
 from intent.model import Intents
-from topology.model import Endpoint, Inventory, UnaddressedPort
+from topology.model import Endpoint, Inventory, IPAddress, UnaddressedPort
 from topology.site import Site
 
 
@@ -25,7 +25,9 @@ def build(site: Site, intents: Intents, claims: Claims, learned: Learned, grants
     gathered = gather(site, intents, grants)
     declared = frozenset(gathered.declared)
     settled = settle(gathered.candidates, claims, learned, declared, complete=site.complete)
-    endpoints = sorted((endpoint_of(winner, settled) for winner in settled.winners), key=lambda e: e.name)
+    endpoints = sorted(
+        (endpoint_of(w, settled.learned.get(w.attachment)) for w in settled.winners), key=lambda e: e.name
+    )
     addressed = {e.name: e for e in endpoints if e.addresses}
     inventory = Inventory(
         endpoints=addressed,
@@ -37,9 +39,8 @@ def build(site: Site, intents: Intents, claims: Claims, learned: Learned, grants
     return Built(inventory, settled.claims, settled.learned, declared)
 
 
-def endpoint_of(candidate: Candidate, settled: Settled) -> Endpoint:
+def endpoint_of(candidate: Candidate, learned: tuple[IPAddress, ...] | None) -> Endpoint:
     """Return a winner with what was learned for it."""
-    learned = settled.learned.get(candidate.attachment)
     if not learned:
         return candidate.endpoint
     addresses = sort_addresses((*candidate.endpoint.addresses, *learned))

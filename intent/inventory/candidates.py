@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from intent.inventory.checks import RESERVED_PREFIX, sort_addresses
 from intent.inventory.declared import IFACE_ID, Declared, read
@@ -16,7 +17,7 @@ from intent.inventory.values import ClaimKey, address_key
 from intent.model import Binding, EndpointIntent, Intents
 from topology.events import RefusedRow
 from topology.fabric import LINK_KEY, is_link, link_port
-from topology.model import Location, MirrorPort, Report, UplinkPort
+from topology.model import Location, MirrorPort, NamedPort, Report, UplinkPort
 from topology.overlay import TUNNEL_MARK
 from topology.site import Site, SiteInterface
 
@@ -42,6 +43,15 @@ class Gathered:
         self.reports.append(Report(subject, problem, remedy))
 
 
+class Heard(NamedTuple):
+    """What is said of one interface."""
+
+    interface: SiteInterface
+    row: Declared
+    documents: Sequence[EndpointIntent]
+    """Those that bind it."""
+
+
 class Bindings:
     """The documents by what binds them, each list sorted by name."""
 
@@ -59,10 +69,24 @@ class Bindings:
         if not self._bound[binding]:
             del self._bound[binding]
 
-    def of(self, interface: SiteInterface, row: Declared) -> list[EndpointIntent]:
-        """Return the documents that bind an interface."""
-        by_port = self._bound.get((interface.bridge, interface.name), [])
-        return by_port + (self._bound.get((row.iface_id,), []) if row.iface_id else [])
+    def change(self, was: EndpointIntent | None, now: EndpointIntent | None) -> None:
+        """Take in that a document is now another one of its name, or came, or went."""
+        if was is not None and now is not None and was.binding == now.binding:
+            bound = self._bound[_place(was.binding)]
+            bound[bound.index(was)] = now
+            return
+        if was is not None:
+            self.drop(was)
+        if now is not None:
+            self.put(now)
+
+    def heard(self, interface: SiteInterface) -> Heard:
+        """Return what the row of an interface and the documents that bind it say."""
+        row = read(interface.external_ids)
+        documents = self._bound.get((interface.bridge, interface.name), [])
+        if row.iface_id and (by_id := self._bound.get((row.iface_id,))):
+            documents = [*documents, *by_id]
+        return Heard(interface, row, documents)
 
 
 def _place(binding: Binding) -> tuple[str | None, ...]:
@@ -82,7 +106,7 @@ def gather(site: Site, intents: Intents, grants: Grants) -> Gathered:
         bindings.put(document)
         gathered.declared.update(declared_keys(document))
     for host, refused in site.refused():
-        report_refused(gathered, host, refused)
+        gathered.reports.append(refused_report(host, refused))
     for interface in site.interfaces():
         if interface.ours and TUNNEL_MARK not in interface.external_ids:
             iface_id = interface.external_ids.get(IFACE_ID)
@@ -91,11 +115,11 @@ def gather(site: Site, intents: Intents, grants: Grants) -> Gathered:
             elif (mirror := mirrors.of(interface, iface_id)) is not None:
                 mirrors.take(mirror, interface, location_of(interface))
             else:
-                consider(gathered, intents, bindings, interface)
+                consider(gathered, intents, bindings.heard(interface))
     gathered.uplinks, gathered.mirrors = uplinks.ports(), mirrors.ports()
     gathered.reports.extend((*uplinks.reports(), *mirrors.reports()))
     for name in sorted(set(intents.endpoints) - gathered.plugged):
-        report_unplugged(gathered, intents.endpoints[name])
+        gathered.reports.append(unplugged(intents.endpoints[name]))
     return gathered
 
 
@@ -106,113 +130,122 @@ def declared_keys(document: EndpointIntent) -> list[ClaimKey]:
     return [address_key(document.network, address) for address in document.addresses or ()]
 
 
-def report_refused(gathered: Gathered, host: str, refused: RefusedRow) -> None:
+def refused_report(host: str, refused: RefusedRow) -> Report:
     """Tell that a row is not believed."""
     subject = f"{refused.table.lower()} {refused.name}"
-    gathered.report(subject, f"on {host}: {refused.problem}", "mend the row; until then it counts as absent")
+    return Report(subject, f"on {host}: {refused.problem}", "mend the row; until then it counts as absent")
 
 
-def consider(gathered: Gathered, intents: Intents, bindings: Bindings, interface: SiteInterface) -> None:
+def consider(gathered: Gathered, intents: Intents, heard: Heard) -> None:
     """Collect what an interface of ours, its row and its documents say."""
+    interface, row, documents = heard
     if is_link(interface.external_ids):
         if not link_port(interface) and location_of(interface) is not None:
             problem = f"it is for links ({LINK_KEY}), and claims to be an endpoint, so it is neither"
             gathered.report(subject_of(interface), problem, f"remove external_ids:{LINK_KEY}, or the others")
         return
-    row = read(interface.external_ids)
-    subject = subject_of(interface)
-    row = _granted(gathered, row, subject)
-    documents = bindings.of(interface, row)
+    row = _granted(gathered, interface, row)
     location = location_of(interface)
     if location is None:
         if interface.error and (documents or row.anything):
             problem = f"the switch cannot open the device: {interface.error[:200]}"
-            gathered.report(subject, problem, "make the device, or remove the port")
+            gathered.report(subject_of(interface), problem, "make the device, or remove the port")
         return
-    gathered.plugged.update(document.name for document in documents)
+    gathered.plugged.update([document.name for document in documents])
+    if not _is_one(gathered, intents, heard, row):
+        return
+    for document in documents:
+        _report_losers(gathered, row, document)
+        _propose(gathered, intents, _merged(row, document), location)
+    if not documents:
+        _propose(gathered, intents, _alone(interface, row), location)
+
+
+def _is_one(gathered: Gathered, intents: Intents, heard: Heard, row: Declared) -> bool:
+    """Whether an interface claims to be an endpoint, and may; tell why not."""
+    interface, _, documents = heard
     if not documents and not row.anything:
         remedy = "bind an Endpoint document to it, or set external_ids:ringfence:network and the like"
-        gathered.report(subject, "the port has no known identity, so it is denied both ways", remedy)
-        return
+        problem = "the port has no known identity, so it is denied both ways"
+        gathered.report(subject_of(interface), problem, remedy)
+        return False
     for key in row.refused_labels:
-        remedy = f"remove external_ids:ringfence:label/{key[:80]}"
-        gathered.report(subject, f"label {key[:80]!r} is implied and cannot be set; it is ignored", remedy)
+        problem = f"label {key[:80]!r} is implied and cannot be set; it is ignored"
+        gathered.report(subject_of(interface), problem, f"remove external_ids:ringfence:label/{key[:80]}")
     if row.void:
-        gathered.report(subject, "; ".join(row.void), "correct the row's external_ids; until then the port is denied")
-        return
-    name = row.iface_id or interface.name
-    if not documents and name in intents.endpoints:
+        remedy = "correct the row's external_ids; until then the port is denied"
+        gathered.report(subject_of(interface), "; ".join(row.void), remedy)
+        return False
+    if not documents and (name := row.iface_id or interface.name) in intents.endpoints:
         problem = f"it calls itself {name}, but the Endpoint document of that name binds another port"
-        gathered.report(subject, problem, "change its iface-id, or the binding of the document")
-        return
-    for draft in _drafts(gathered, interface, row, documents):
-        _propose(gathered, intents, draft, location)
+        gathered.report(subject_of(interface), problem, "change its iface-id, or the binding of the document")
+        return False
+    return True
 
 
-def _granted(gathered: Gathered, row: Declared, subject: str) -> Declared:
+def _granted(gathered: Gathered, interface: SiteInterface, row: Declared) -> Declared:
     """Return the row with only the labels that a row may set."""
     refused = [key for key, _ in row.labels if not gathered.grants.allow(key)]
-    for key in refused:
-        remedy = "set it in an Endpoint document, or grant it in the config under labels.ovsdb"
-        gathered.report(subject, f"rows may not set label {key[:80]!r}; it is ignored", remedy)
     if not refused:
         return row
+    for key in refused:
+        remedy = "set it in an Endpoint document, or grant it in the config under labels.ovsdb"
+        gathered.report(subject_of(interface), f"rows may not set label {key[:80]!r}; it is ignored", remedy)
     return dataclasses.replace(row, labels=tuple((k, v) for k, v in row.labels if k not in refused))
 
 
-def _drafts(
-    gathered: Gathered, interface: SiteInterface, row: Declared, documents: list[EndpointIntent]
-) -> Iterator[Draft]:
-    for document in documents:
-        _report_losers(gathered, row, document)
-        yield _merged(row, document)
-    if not documents:
-        yield Draft(
-            subject=subject_of(interface),
-            name=row.iface_id or interface.name,
-            network=row.network,
-            labels=row.labels,
-            mac=row.mac,
-            addresses=row.addresses,
-            ports=row.ports,
-            from_api=False,
-        )
+def _alone(interface: SiteInterface, row: Declared) -> Draft:
+    """No document binds it: the row says all."""
+    return Draft(
+        subject=subject_of(interface),
+        name=row.iface_id or interface.name,
+        network=row.network,
+        labels=row.labels,
+        mac=row.mac,
+        addresses=row.addresses,
+        ports=row.ports,
+        from_api=False,
+    )
 
 
 def _merged(row: Declared, document: EndpointIntent) -> Draft:
     """The document wins, field by field and label by label."""
-    labels = {key: value for key, value in document.labels.items() if not key.startswith(RESERVED_PREFIX)}
-    said = {(port.name, port.protocol): port for port in (*row.ports, *document.ports)}
+    labels = dict(row.labels)
+    labels.update((key, value) for key, value in document.labels.items() if not key.startswith(RESERVED_PREFIX))
+    ports: tuple[NamedPort, ...] = ()
+    if row.ports or document.ports:
+        ports = tuple(sorted({(port.name, port.protocol): port for port in (*row.ports, *document.ports)}.values()))
     return Draft(
         subject=f"endpoint {document.name}",
         name=document.name,
         network=document.network or row.network,
-        labels=tuple(sorted({**dict(row.labels), **labels}.items())),
+        labels=tuple(sorted(labels.items())),
         mac=document.mac or row.mac,
         addresses=row.addresses if document.addresses is None else document.addresses,
-        ports=tuple(sorted(said.values())),
+        ports=ports,
         from_api=True,
     )
 
 
 def _report_losers(gathered: Gathered, row: Declared, document: EndpointIntent) -> None:
+    """Tell what of a row and its document does not count."""
     subject, remedy = f"endpoint {document.name}", "make the row and the document agree"
-    labels = dict(row.labels)
-    for key in sorted(document.labels):
+    labels, wishes = dict(row.labels), document.labels
+    for key in sorted(wishes):
         if key.startswith(RESERVED_PREFIX):
             gathered.report(subject, f"label {key[:80]!r} is implied and cannot be set; it is ignored", "remove it")
-        elif labels.get(key, document.labels[key]) != document.labels[key]:
-            problem = f"label {key} is {document.labels[key]!r} by its document; {labels[key]!r} of the row loses"
+        elif labels and labels.get(key, wishes[key]) != wishes[key]:
+            problem = f"label {key} is {wishes[key]!r} by its document; {labels[key]!r} of the row loses"
             gathered.report(subject, problem, remedy)
-    addresses = sort_addresses(document.addresses or ()) if row.addresses else ()
-    fields: dict[str, tuple[object, object]] = {
-        "network": (row.network, document.network),
-        "MAC": (row.mac, document.mac),
-        "addresses": (row.addresses or None, addresses or None),
-    }
-    for field, (loser, winner) in fields.items():
-        if loser is not None and winner is not None and loser != winner:
-            gathered.report(subject, f"its document and its row give different {field}; the document wins", remedy)
+    lost = []
+    if row.network is not None and document.network not in (None, row.network):
+        lost.append("network")
+    if row.mac is not None and document.mac not in (None, row.mac):
+        lost.append("MAC")
+    if row.addresses and document.addresses and row.addresses != sort_addresses(document.addresses):
+        lost.append("addresses")
+    for field in lost:
+        gathered.report(subject, f"its document and its row give different {field}; the document wins", remedy)
 
 
 def _propose(gathered: Gathered, intents: Intents, draft: Draft, location: Location) -> None:
@@ -238,8 +271,8 @@ def subject_of(interface: SiteInterface) -> str:
     return f"interface {interface.bridge}/{interface.name}"
 
 
-def report_unplugged(gathered: Gathered, document: EndpointIntent) -> None:
+def unplugged(document: EndpointIntent) -> Report:
     """Tell that a document did not find its port."""
     binding = document.binding
     where = f"iface-id {binding.iface_id}" if binding.iface_id is not None else f"{binding.bridge}/{binding.interface}"
-    gathered.report(f"endpoint {document.name}", f"no port of ours is {where}: it is not plugged in", "plug it in")
+    return Report(f"endpoint {document.name}", f"no port of ours is {where}: it is not plugged in", "plug it in")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 
 from intent.model import Network
 from topology.model import IPAddress
@@ -24,7 +24,8 @@ _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _LABEL_WORD = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _LABEL_KEY = re.compile(rf"(?:[a-z0-9](?:[a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_LABEL_WORD}")
 _LABEL_VALUE = re.compile(rf"(?:{_LABEL_WORD})?")
-_THIS_NETWORK, _RESERVED = IPv4Network("0.0.0.0/8"), IPv4Network("240.0.0.0/4")
+_NO_HOSTS, _MULTICAST = (0, 127), 224
+"""First octets: "this" network and the loopback's; the least of multicast addresses (RFC 6890, RFC 5771)."""
 
 
 def name_problem(name: str) -> str | None:
@@ -69,13 +70,15 @@ def address_problem(address: IPAddress, network: Network) -> str | None:
 
 def _is_host_address(address: IPAddress) -> bool:
     """Unicast, and not the loopback's, the unspecified, or another address in disguise."""
+    if isinstance(address, IPv4Address):
+        first = int(address) >> 24
+        return first not in _NO_HOSTS and first < _MULTICAST  # reserved ones are above
     if address.is_multicast or address.is_loopback or address.is_unspecified:
         return False
-    if isinstance(address, IPv4Address):
-        return address not in _THIS_NETWORK and address not in _RESERVED
     return address.ipv4_mapped is None and address.scope_id is None
 
 
 def sort_addresses(addresses: Iterable[IPAddress]) -> tuple[IPAddress, ...]:
     """Return the addresses once each, IPv4 first."""
-    return tuple(sorted(set(addresses), key=lambda a: (a.version, int(a))))
+    found = tuple(addresses)
+    return found if len(found) <= 1 else tuple(sorted(set(found), key=lambda a: (a.version, int(a))))

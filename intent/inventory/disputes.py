@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 
 from intent.inventory.checks import address_problem
 from intent.inventory.drafts import Candidate
-from intent.inventory.values import ClaimKey, Claims, Learned, address_key, name_key
+from intent.inventory.values import NAME, ClaimKey, Claims, Learned, address_key, name_key
 from topology.model import IPAddress, Report
 
 MAX_LOST = 8
@@ -85,6 +85,11 @@ def _moves(candidates: Iterable[Candidate], before: Claims) -> tuple[dict[ClaimK
 def lost_key(name: str) -> ClaimKey:
     """Return the key under which is kept which rows lost an endpoint's name to newer ones."""
     return ClaimKey("", f"lost/{name}")
+
+
+def lost_keys_of(things: Iterable[ClaimKey]) -> Iterator[ClaimKey]:
+    """Yield the `lost_key` of each name among the keys of candidates."""
+    return (lost_key(t.thing.removeprefix(NAME)) for t in things if not t.scope and t.thing.startswith(NAME))
 
 
 def _uid(candidate: Candidate) -> str:

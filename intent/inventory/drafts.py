@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from intent.inventory.checks import address_problem, mac_problem, name_problem, sort_addresses
 from intent.inventory.declared import Pairs
@@ -12,15 +10,12 @@ from intent.inventory.values import ClaimKey, address_key, mac_key, name_key, po
 from intent.model import Network
 from topology.model import NAME_LABEL, NETWORK_LABEL, Endpoint, IPAddress, Location, NamedPort
 
-_MAX_CACHED = 65536
-
 Refusal: TypeAlias = tuple[str, str]
 """Problem and remedy."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Draft:
-    """Row and document merged, nothing checked. Hashable."""
+class Draft(NamedTuple):
+    """Row and document merged, nothing checked."""
 
     subject: str
     name: str
@@ -32,8 +27,7 @@ class Draft:
     from_api: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Valid by itself; disputes are not settled yet."""
 
     endpoint: Endpoint
@@ -46,12 +40,8 @@ class Candidate:
     from_api: bool
 
 
-@functools.lru_cache(maxsize=_MAX_CACHED)
 def examine(draft: Draft, location: Location, network: Network | None) -> Candidate | Refusal:
-    """Return the candidate, or why it cannot be one.
-
-    Pure, and asked the same at every build about all endpoints but a few: hence the cache.
-    """
+    """Return the candidate, or why it cannot be one."""
     if problem := name_problem(draft.name):
         return problem, "choose another iface-id, or bind an Endpoint document to the port"
     if draft.network is None:
@@ -64,7 +54,7 @@ def examine(draft: Draft, location: Location, network: Network | None) -> Candid
 
 
 def _address_refusal(draft: Draft, mac: str, network: Network) -> Refusal | None:
-    problems = [mac_problem(mac.lower()), *(address_problem(a, network) for a in draft.addresses)]
+    problems = [mac_problem(mac.lower()), *[address_problem(a, network) for a in draft.addresses]]
     if wrong := [problem for problem in problems if problem]:
         return "; ".join(wrong), f"correct it, or the subnets of network {network.name}"
     if not draft.addresses and not network.learn:

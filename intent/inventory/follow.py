@@ -2,29 +2,28 @@
 
 What rows and documents say by themselves is in `parts`. Here disputes are settled: a change opens again those
 in which it, or who is tied to it by things that both want, takes part; all others stay as they were settled.
+Most changes need no settlement: who comes and wants only what nobody else does has it, and who stays and wants
+what it wanted keeps what it had.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Collection, Iterable, Mapping
 
 from intent.inventory.build import build, endpoint_of, unaddressed_of
-from intent.inventory.disputes import Settled, lost_key, settle, wish_key
+from intent.inventory.disputes import Settled, lost_key, lost_keys_of, settle, wish_key
 from intent.inventory.drafts import Candidate
 from intent.inventory.grants import ALL, Grants
-from intent.inventory.parts import Parts, Source
+from intent.inventory.parts import Move, Parts, Source
 from intent.inventory.tally import Ordered
+from intent.inventory.ties import Tie, Ties
 from intent.inventory.uplinks import Translations
 from intent.inventory.values import Built, ClaimKey, Claims, Learned
 from intent.model import Intents
 from topology.frozen import FrozenMap, differing, frozen
 from topology.model import Endpoint, Inventory, IPAddress, Report, UnaddressedPort
 from topology.site import Site
-
-Tie: TypeAlias = ClaimKey | str
-"""What ties candidates together: a thing that both want, or (a string) an attachment that both are."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,8 +65,9 @@ class _Court:
         self._parts = Parts(grants)
         self._translations = Translations()
         self._candidates: dict[Source, Candidate] = {}
-        self._ties: dict[Source, tuple[Tie, ...]] = {}
-        self._tied: dict[Tie, dict[Source, None]] = {}
+        self._ties = Ties()
+        self._wishes: dict[Source, tuple[ClaimKey, ...]] = {}
+        """The addresses that were learned for a candidate, where any were."""
         self._claims: FrozenMap[ClaimKey, str] = FrozenMap()
         self._learned: FrozenMap[str, tuple[IPAddress, ...]] = FrozenMap()
         self._endpoints: FrozenMap[str, Endpoint] = FrozenMap()
@@ -86,71 +86,116 @@ class _Court:
         """Follow to this site, these intents and these learned addresses."""
         parts = self._parts
         parts.follow(site, intents)
-        taught = list(differing(self._learned, learned))
+        taught = dict.fromkeys(differing(self._learned, learned))
         self._learned = frozen(learned)
-        gone, come = parts.gone, parts.come
-        parts.gone, parts.come = {}, {}
-        again = [source for attachment in taught for source in self._tied.get(attachment, ()) if source not in gone]
-        open_ties: set[Tie] = {*parts.declared.turned(), *taught}
-        open_ties.update(self._take_out((*gone, *again)))
-        come |= {source: self._candidates[source] for source in again if source not in come}
-        for source in gone:
-            del self._candidates[source]
-        open_ties.update(self._put_in(come))
+        moves = self._but_who_stays(parts.taken(), taught)
+        open_ties: set[Tie] = {*self._wished(parts.declared.turned()), *taught}
+        come = {source: now for source, _, now in moves if now is not None}
+        for source, was, _ in moves:
+            if was is not None:
+                open_ties.update(self._take_out(source))
+        for attachment in taught:
+            for source in list(self._ties.those(attachment)):
+                if source not in come:
+                    come[source] = self._candidates[source]
+                    open_ties.update(self._take_out(source))
+        open_ties.update(self._put_in(come, claims))
         if open_ties:
             self._settle(self._case(open_ties), claims)
         return self._say(intents)
 
-    # -- who is tied to whom ------------------------------------------------------------------------
+    # -- who needs no settlement --------------------------------------------------------------------
 
-    def _take_out(self, sources: Iterable[Source]) -> set[Tie]:
-        found: set[Tie] = set()
-        for source in sources:
-            ties = self._ties.pop(source)
-            found.update(ties)
-            for tie in ties:
-                del self._tied[tie][source]
-                if not self._tied[tie]:
-                    del self._tied[tie]
-        return found
+    def _but_who_stays(self, moves: Iterable[Move], taught: Collection[str]) -> list[Move]:
+        """Take in those who hold or lack what they did, whatever else is new of them; return the others."""
+        left: list[Move] = []
+        here: dict[str, Endpoint] = {}
+        for move in moves:
+            source, was, now = move
+            if was is None or now is None or not self._stays(was, now) or now.attachment in taught:
+                left.append(move)
+                continue
+            self._candidates[source] = now
+            if now.attachment in self._winners:
+                endpoint = endpoint_of(now, self._learned.get(now.attachment))
+                self._winners[now.attachment] = endpoint
+                if endpoint.addresses:
+                    here[endpoint.name] = endpoint
+        self._endpoints = self._endpoints.but(here)
+        return left
 
-    def _put_in(self, candidates: Mapping[Source, Candidate]) -> set[Tie]:
+    def _stays(self, was: Candidate, now: Candidate) -> bool:
+        """Whether nothing is another that `settle` reads of a candidate: whatever anybody holds, it still does."""
+        return (
+            was.keys == now.keys
+            and was.attachment == now.attachment
+            and was.endpoint.location == now.endpoint.location
+            and was.from_api == now.from_api
+            and was.network == now.network
+            and not self._ties.is_shared(now.attachment)
+        )
+
+    def _put_in(self, candidates: Mapping[Source, Candidate], before: Claims) -> set[Tie]:
+        """Take candidates in; return what ties those that are not alone in what they want."""
         found: set[Tie] = set()
+        held: dict[ClaimKey, str] = {}
+        alone: list[Candidate] = []
         for source, candidate in candidates.items():
             self._candidates[source] = candidate
-            wishes = (wish_key(candidate, address) for address in self._learned.get(candidate.attachment, ()))
-            ties = self._ties[source] = tuple(
-                {
-                    candidate.attachment: None,
-                    lost_key(candidate.endpoint.name): None,
-                    **dict.fromkeys(candidate.keys),
-                    **dict.fromkeys(wishes),
-                }
-            )
-            found.update(ties)
-            for tie in ties:
-                self._tied.setdefault(tie, {})[source] = None
+            attachment, learned = candidate.attachment, self._learned.get(candidate.attachment)
+            if learned:
+                self._wishes[source] = tuple(wish_key(candidate, address) for address in learned)
+            is_alone = self._ties.put(source, (attachment, *candidate.keys, *self._wishes.get(source, ())))
+            is_new = attachment not in self._winners and not learned and lost_key(candidate.endpoint.name) not in before
+            if is_alone and is_new:
+                held.update(dict.fromkeys(candidate.keys, attachment))
+                alone.append(candidate)
+            else:
+                found.update(self._ties_of(source))
+        self._claims = self._claims.but(held)
+        self._winners.update((c.attachment, c.endpoint) for c in alone)
+        self._endpoints = self._endpoints.but({c.endpoint.name: c.endpoint for c in alone if c.endpoint.addresses})
+        self._unaddressed.change((), [unaddressed_of(c.endpoint) for c in alone if not c.endpoint.addresses])
         return found
+
+    # -- who is tied to whom ------------------------------------------------------------------------
+
+    def _ties_of(self, source: Source) -> tuple[Tie, ...]:
+        candidate = self._candidates[source]
+        return (candidate.attachment, *candidate.keys, *self._wishes.get(source, ()))
+
+    def _wished(self, declared: Iterable[ClaimKey]) -> list[ClaimKey]:
+        """Return those of the addresses that were learned for somebody: it has them unless they are declared."""
+        wishes = self._wishes
+        return [key for key in declared if any(s in wishes for s in self._ties.those(key))] if wishes else []
+
+    def _take_out(self, source: Source) -> tuple[Tie, ...]:
+        ties = self._ties_of(source)
+        self._ties.drop(source, ties)
+        del self._candidates[source]
+        self._wishes.pop(source, None)
+        return ties
 
     def _case(self, ties: set[Tie]) -> _Case:
         """Return everybody who is tied to these, directly or through others."""
         waiting, sources = list(ties), set[Source]()
         while waiting:
-            for source in self._tied.get(waiting.pop(), ()):
+            for source in self._ties.those(waiting.pop()):
                 if source not in sources:
                     sources.add(source)
-                    waiting.extend(tie for tie in self._ties[source] if tie not in ties)
-                    ties.update(self._ties[source])
+                    tied = self._ties_of(source)
+                    waiting.extend(tie for tie in tied if tie not in ties)
+                    ties.update(tied)
         return _Case(ties, [self._candidates[source] for source in sorted(sources)])
 
     # -- settlement ---------------------------------------------------------------------------------
 
     def _settle(self, case: _Case, before: Claims) -> None:
         settled = settle(case.candidates, before, self._learned, self._parts.declared.counts, complete=True)
-        self._claims = self._claims.but(
-            settled.claims, [t for t in case.ties if not isinstance(t, str) and t not in settled.claims]
-        )
         attachments = [tie for tie in case.ties if isinstance(tie, str)]
+        things = [tie for tie in case.ties if not isinstance(tie, str)]
+        over = [thing for thing in (*things, *lost_keys_of(things)) if thing not in settled.claims]
+        self._claims = self._claims.but(settled.claims, over)
         self._learned = self._learned.but(settled.learned, [a for a in attachments if a not in settled.learned])
         self._seat(attachments, settled)
         self._parts.reports.change(
@@ -162,7 +207,7 @@ class _Court:
     def _seat(self, attachments: Iterable[str], settled: Settled) -> None:
         """Put the winners in the places of those who were there before."""
         before = {a: self._winners.pop(a) for a in attachments if a in self._winners}
-        after = {winner.attachment: endpoint_of(winner, settled) for winner in settled.winners}
+        after = {w.attachment: endpoint_of(w, settled.learned.get(w.attachment)) for w in settled.winners}
         for attachment, endpoint in after.items():
             if before.get(attachment) == endpoint:
                 after[attachment] = before[attachment]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from intent.inventory.candidates import (
     Bindings,
     Gathered,
+    Heard,
     consider,
     declared_keys,
     location_of,
-    report_refused,
-    report_unplugged,
+    refused_report,
+    unplugged,
 )
-from intent.inventory.declared import IFACE_ID, read
+from intent.inventory.declared import IFACE_ID
 from intent.inventory.drafts import Candidate
 from intent.inventory.grants import Grants
 from intent.inventory.mirrors import Mirrors
@@ -23,6 +23,7 @@ from intent.inventory.tally import Counted, Ordered
 from intent.inventory.uplinks import Uplinks
 from intent.inventory.values import ClaimKey
 from intent.model import Binding, EndpointIntent, Intents
+from topology.events import RefusedRow
 from topology.frozen import differing
 from topology.joined import Joined, RowId
 from topology.model import MirrorPort, Report, UplinkPort
@@ -35,18 +36,28 @@ Source: TypeAlias = tuple[str, str, str, str, int]
 """Host, bridge, interface name and UUID, and which of the candidates it is there: in this order `build` finds them."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Part:
+Move: TypeAlias = tuple[Source, Candidate | None, Candidate | None]
+"""What was a candidate, and what is; None for nothing."""
+
+
+class Part(NamedTuple):
     """What one interface says, with its documents."""
 
-    words: frozenset[Word] = frozenset()
+    words: tuple[Word, ...] = ()
     reports: tuple[Report, ...] = ()
-    candidates: Mapping[Source, Candidate] = dataclasses.field(default_factory=dict)
+    candidates: tuple[tuple[Source, Candidate], ...] = ()
     declared: frozenset[ClaimKey] = frozenset()
     plugged: frozenset[str] = frozenset()
 
 
-NOTHING = Part()
+class Said(NamedTuple):
+    """What one document, or one refused row, says by itself."""
+
+    reports: tuple[Report, ...] = ()
+    declared: tuple[ClaimKey, ...] = ()
+
+
+NOTHING, SILENCE = Part(), Said()
 _NO_INTENTS = Intents()
 
 
@@ -60,7 +71,7 @@ class Parts:
         self._mirrors = Mirrors(_NO_INTENTS)
         self._leading: dict[RowId, SiteInterface] = {}
         """The interfaces that are uplinks, or mirrors'."""
-        self._of_uplinks: dict[str, Gathered] = {}
+        self._of_uplinks: dict[str, Said] = {}
         self.uplinks: tuple[UplinkPort, ...] = ()
         self.mirrors: tuple[MirrorPort, ...] = ()
         self._joined = Joined()
@@ -69,16 +80,22 @@ class Parts:
         self._parts: dict[RowId, Part] = {}
         self._by_word: dict[Word, dict[RowId, None]] = {}
         self._plugged: Counted[str] = Counted()
-        self._of_documents: dict[str, Gathered] = {}
-        self._of_refused: dict[RowId, Gathered] = {}
+        self._of_documents: dict[str, Said] = {}
+        self._of_refused: dict[RowId, Said] = {}
         self.declared: Counted[ClaimKey] = Counted()
         self.reports: Ordered[Report] = Ordered(_whole)
-        self.gone: dict[Source, Candidate] = {}
-        """Candidates that went, or are not as they were, since somebody took them out of here."""
-        self.come: dict[Source, Candidate] = {}
+        self._moves: list[Move] = []
+        self._unsaid: list[Report] = []
+        """Reports that are no more; like those in `_said` they are told all at once."""
+        self._said: list[Report] = []
+
+    def taken(self) -> list[Move]:
+        """Return the candidates that came, went or are not as they were since the last time, each once."""
+        moves, self._moves = self._moves, []
+        return moves
 
     def follow(self, site: Site, intents: Intents) -> None:
-        """Follow the site and the documents; `gone` and `come` say what that did."""
+        """Follow the site and the documents; `taken` says what that did to candidates."""
         was, now = self._intents, intents
         named = {n: (was.endpoints.get(n), now.endpoints.get(n)) for n in differing(was.endpoints, now.endpoints)}
         networks = differing(was.networks, now.networks)
@@ -87,16 +104,15 @@ class Parts:
         if bound:
             self._uplinks, self._mirrors = Uplinks(intents), Mirrors(intents)
         for old, new in named.values():
-            self._bind(old, new)
+            self._bindings.change(old, new)
         changes = self._joined.follow(site)
         for place, refused in changes.refused.items():
-            told = Gathered()
-            if refused is not None:
-                report_refused(told, place[0], refused)
-            _replace(self, self._of_refused, place, told)
-        words = {word for pair in named.values() for document in pair if document for word in _words_of(document)}
+            self._replace(self._of_refused, place, _said_of_refused(place[0], refused))
+        words = {word for name, pair in named.items() for word in _words_of(name, *pair)}
         words |= {("network", name) for name in networks} | {word for binding in bound for word in _places_of(binding)}
-        dirty = dict.fromkeys(changes.interfaces) | {p: None for w in words for p in self._by_word.get(w, ())}
+        dirty = dict.fromkeys(changes.interfaces)
+        for word in words & self._by_word.keys():
+            dirty.update(self._by_word[word])
         leading = self._leading.copy()
         dirty.update(dict.fromkeys(leading if bound else ()))
         for place in dirty:
@@ -104,37 +120,44 @@ class Parts:
         if bound or leading != self._leading or was is _NO_INTENTS:
             self._lead()
         for name in {**named, **dict.fromkeys(self._plugged.turned())}:
-            self._say_of(name)
-
-    def _bind(self, was: EndpointIntent | None, now: EndpointIntent | None) -> None:
-        if was is not None:
-            self._bindings.drop(was)
-        if now is not None:
-            self._bindings.put(now)
+            self._replace(self._of_documents, name, self._said_of(name))
+        self.reports.change(self._unsaid, self._said)
+        self._unsaid, self._said = [], []
 
     def _consider(self, place: RowId) -> None:
-        before, interface = self._parts.pop(place, NOTHING), self._joined.interfaces.get(place)
-        self._leading.pop(place, None)
+        before, interface = self._parts.get(place, NOTHING), self._joined.interfaces.get(place)
+        if self._leading:
+            self._leading.pop(place, None)
         if interface is None or not interface.ours:
             after = NOTHING
         elif self._leads(interface):
             self._leading[place], after = interface, NOTHING
         else:
             after = self._part(interface)
-        if after is not NOTHING:
-            self._parts[place] = after
-        if before == after:
-            return
-        self._file(place, before.words, after.words)
-        self.gone.update((s, c) for s, c in before.candidates.items() if after.candidates.get(s) != c)
-        self.come.update((s, c) for s, c in after.candidates.items() if before.candidates.get(s) != c)
-        self.reports.change(before.reports, after.reports)
-        self.declared.change(before.declared, -1)
-        self.declared.change(after.declared, 1)
-        self._plugged.change(before.plugged, -1)
-        self._plugged.change(after.plugged, 1)
+        self._parts[place] = after
+        if after is NOTHING:
+            del self._parts[place]
+        self._tell(place, before, after)
+
+    def _tell(self, place: RowId, before: Part, after: Part) -> None:
+        """Take in that an interface says this now."""
+        if before.words != after.words:
+            self._file(place, before.words, after.words)
+        if before.candidates != after.candidates:
+            self._moves.extend(_moves(dict(before.candidates), dict(after.candidates)))
+        if before.reports != after.reports:
+            self._unsaid.extend(before.reports)
+            self._said.extend(after.reports)
+        if before.declared != after.declared:
+            self.declared.change(before.declared, -1)
+            self.declared.change(after.declared, 1)
+        if before.plugged != after.plugged:
+            self._plugged.change(before.plugged, -1)
+            self._plugged.change(after.plugged, 1)
 
     def _leads(self, interface: SiteInterface) -> bool:
+        if not self._intents.uplinks and not self._intents.mirrors:
+            return False
         iface_id = interface.external_ids.get(IFACE_ID)
         return any(those.of(interface, iface_id) is not None for those in (self._uplinks, self._mirrors))
 
@@ -150,59 +173,76 @@ class Parts:
         told.reports.extend((*uplinks.reports(), *mirrors.reports()))
         self.uplinks = uplinks.ports() if uplinks.ports() != self.uplinks else self.uplinks
         self.mirrors = mirrors.ports() if mirrors.ports() != self.mirrors else self.mirrors
-        _replace(self, self._of_uplinks, "", told)
+        self._replace(self._of_uplinks, "", Said(tuple(told.reports)))
 
-    def _file(self, place: RowId, was: frozenset[Word], now: frozenset[Word]) -> None:
-        for word in was - now:
+    def _file(self, place: RowId, was: tuple[Word, ...], now: tuple[Word, ...]) -> None:
+        for word in set(was).difference(now):
             del self._by_word[word][place]
             if not self._by_word[word]:
                 del self._by_word[word]
-        for word in now - was:
+        for word in set(now).difference(was):
             self._by_word.setdefault(word, {})[place] = None
 
     def _part(self, interface: SiteInterface) -> Part:
-        gathered = Gathered(grants=self._grants)
-        consider(gathered, self._intents, self._bindings, interface)
+        heard, gathered = self._bindings.heard(interface), Gathered(grants=self._grants)
+        consider(gathered, self._intents, heard)
         where = (interface.host, interface.bridge, interface.name, interface.uid)
         return Part(
-            frozenset(self._words(interface)),
+            tuple(_words_in(heard)),
             tuple(gathered.reports),
-            {(*where, number): candidate for number, candidate in enumerate(gathered.candidates)},
+            tuple([((*where, number), candidate) for number, candidate in enumerate(gathered.candidates)]),
             frozenset(gathered.declared),
             frozenset(gathered.plugged),
         )
 
-    def _words(self, interface: SiteInterface) -> Iterator[Word]:
-        row = read(interface.external_ids)
-        yield "place", interface.bridge, interface.name
-        yield "name", row.iface_id or interface.name
-        networks = (row.network, *(document.network for document in self._bindings.of(interface, row)))
-        yield from (("network", network) for network in networks if network)
+    def _said_of(self, name: str) -> Said:
+        """Return what is to be said of a document by itself."""
+        document = self._intents.endpoints.get(name)
+        if document is None:
+            return SILENCE
+        reports = () if name in self._plugged.counts else (unplugged(document),)
+        return Said(reports, tuple(declared_keys(document)))
 
-    def _say_of(self, name: str) -> None:
-        """Collect what is to be said of a document by itself."""
-        new, document = Gathered(), self._intents.endpoints.get(name)
+    def _replace(self, where: dict[K, Said], key: K, new: Said) -> None:
+        """Let something say this now."""
+        old = where.pop(key, SILENCE)
+        if new != SILENCE:
+            where[key] = new
+        if old.reports != new.reports:
+            self._unsaid.extend(old.reports)
+            self._said.extend(new.reports)
+        if old.declared != new.declared:
+            self.declared.change(old.declared, -1)
+            self.declared.change(new.declared, 1)
+
+
+def _moves(was: Mapping[Source, Candidate], now: Mapping[Source, Candidate]) -> Iterator[Move]:
+    for source, candidate in was.items():
+        if (after := now.get(source)) != candidate:
+            yield source, candidate, after
+    yield from ((source, None, candidate) for source, candidate in now.items() if source not in was)
+
+
+def _said_of_refused(host: str, row: RefusedRow | None) -> Said:
+    return SILENCE if row is None else Said((refused_report(host, row),))
+
+
+def _words_in(heard: Heard) -> Iterator[Word]:
+    """Yield what a row and its documents name."""
+    interface, row, documents = heard
+    yield "place", interface.bridge, interface.name
+    yield "name", row.iface_id or interface.name
+    if row.network:
+        yield "network", row.network
+    yield from [("network", document.network) for document in documents if document.network]
+
+
+def _words_of(name: str, *documents: EndpointIntent | None) -> Iterator[Word]:
+    """Yield what a row may name that is bound by a document, as it was and is, or whose name it takes."""
+    yield "name", name
+    for document in documents:
         if document is not None:
-            new.declared.update(declared_keys(document))
-            if name not in self._plugged.counts:
-                report_unplugged(new, document)
-        _replace(self, self._of_documents, name, new)
-
-
-def _replace(parts: Parts, where: dict[K, Gathered], key: K, new: Gathered) -> None:
-    """Let something say this now."""
-    old = where.pop(key, None) or Gathered()
-    parts.reports.change(old.reports, new.reports)
-    parts.declared.change(old.declared, -1)
-    parts.declared.change(new.declared, 1)
-    if new.reports or new.declared:
-        where[key] = new
-
-
-def _words_of(document: EndpointIntent) -> Iterator[Word]:
-    """Yield what a row may name that is bound by a document, or whose name it takes."""
-    yield "name", document.name
-    yield from _places_of(document.binding)
+            yield from _places_of(document.binding)
 
 
 def _places_of(binding: Binding) -> Iterator[Word]:

@@ -20,6 +20,8 @@ class ClaimKey(NamedTuple):
     """`10.0.0.1`, `02:00:00:00:00:01`, `name/web-1` or `port/<dpid>/<ofport>`."""
 
 
+NAME = "name/"
+"""How the key of an endpoint's name begins."""
 Claims: TypeAlias = Mapping[ClaimKey, str]
 """The attachment that held each thing first."""
 Learned: TypeAlias = Mapping[str, tuple[IPAddress, ...]]
@@ -81,7 +83,7 @@ def mac_key(network: str, mac: str) -> ClaimKey:
 
 def name_key(name: str) -> ClaimKey:
     """Return the key of an endpoint's name."""
-    return ClaimKey("", f"name/{name}")
+    return ClaimKey("", NAME + name)
 
 
 def port_key(location: Location) -> ClaimKey:

@@ -198,3 +198,45 @@ def test_a_site_that_is_not_complete_is_built_as_ever():
     _, intents = beginning()
     site = empty_site("me", HOSTS)
     assert Follower().build(site, intents, {}, {}) == build(site, intents, {}, {})
+
+
+def crowd(chance, count):
+    """Many endpoints with documents, few of which want what others want."""
+    documents = {}
+    for n in range(count):
+        mine = chance.randrange(count) if chance.random() < 0.1 else n
+        documents[f"e{n}"] = EndpointIntent(
+            f"e{n}",
+            Binding(iface_id=f"e{n}"),
+            network="shop",
+            labels={"role": str(chance.randrange(3))},
+            mac=f"02:00:00:00:01:{n:02x}",
+            addresses=() if chance.random() < 0.1 else (ip_address(f"10.0.1.{mine}"),),
+        )
+    return documents
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_follows_much_at_once_is_what_is_built_of_everything(seed):
+    """Most of a big change needs no settlement, some of it does, and they are among each other."""
+    chance, count = random.Random(seed), 40
+    site, intents = beginning()
+    ports = [PortRow(uid(1000 + n), f"c{n}", frozenset({uid(2000 + n)})) for n in range(count)]
+    rows = [interface(2000 + n, ofport=100 + n, **{"iface-id": f"e{n}"}) for n in range(count)]
+    rows = [dataclasses.replace(row, external_ids={"iface-id": row.external_ids["iface-id"]}) for row in rows]
+    whole = dataclasses.replace(bridge(set()), ports=frozenset(port.uid for port in ports))
+    site = reduce(site, HostResynced(HOSTS[0], (whole, *ports, *rows)))
+    follower, claims, learned = Follower(), {}, {}
+    for _ in range(12):
+        kept = {name: d for name, d in intents.endpoints.items() if chance.random() < 0.5}
+        drawn = {name: d for name, d in crowd(chance, count).items() if chance.random() < 0.8}
+        intents = dataclasses.replace(intents, endpoints={**drawn, **kept})
+        moved = [dataclasses.replace(r, ofport=chance.randrange(100, 105)) for r in rows if chance.random() < 0.05]
+        site = reduce(site, RowsChanged(HOSTS[0], rows=tuple(moved)))
+        expected = build(site, intents, dict(claims), dict(learned), GRANTS)
+        built = follower.build(site, intents, claims, learned, GRANTS)
+        assert built == expected
+        claims, learned = built.claims, built.learned
+        for port in chance.sample(built.inventory.unaddressed, min(2, len(built.inventory.unaddressed))):
+            sighting = Sighting(port, "arp", ip_address(f"10.0.1.{chance.randrange(count)}"))
+            learned = learn(learned, sighting, intents, built).learned
