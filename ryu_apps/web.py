@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 import eventlet
 import eventlet.wsgi
 
+from ryu_apps.logs import Limited
+
 if TYPE_CHECKING:
     from ryu_apps.config import Rest
 
 log = logging.getLogger("ringfence.rest")
 
 MAX_CONNECTIONS = 512
-"""Open connections, idle ones included; more wait in the listen queue."""
+"""Open connections, idle ones included; for one more, that goes which has asked nothing for longest."""
 MAX_REQUESTS = 64
 """Requests served at a time, `?wait=` included. A connection that asks nothing takes no place of theirs."""
+ACCEPT_PAUSE_S = 0.1
 IDLE_S = 30.0
 """A client that sends nothing for so long is cut off."""
 
@@ -31,6 +34,57 @@ def installed_version() -> str:
         return importlib.metadata.version("ringfence")
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
+
+
+class _Door:
+    """A listening socket whose `accept` goes on after errors: eventlet's server ends with the first one."""
+
+    def __init__(self, sock: Any) -> None:  # noqa: ANN401 - a green socket
+        self._socket = sock
+        self._limited = Limited(log)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the socket has
+        return getattr(self._socket, name)
+
+    def accept(self) -> Any:  # noqa: ANN401 - a green socket and an address
+        """Return the next client; who hung up, or for whom there is no file descriptor, is not the last."""
+        while True:
+            try:
+                return self._socket.accept()
+            except OSError as error:
+                self._limited.warning("accept", "cannot accept a client: %s", error)
+                eventlet.sleep(ACCEPT_PAUSE_S)
+
+
+class _Clients(eventlet.GreenPool):  # type: ignore[misc] # eventlet has no types
+    """The thread of each connection; one that asks nothing makes room for one that may."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._limited = Limited(log)
+        self._idle: dict[Any, None] = {}
+        """Threads whose client has not asked, or not yet sent what it asks; the longest first."""
+
+    def spawn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - eventlet's signature
+        """Serve one more; waits only while all the others are served."""
+        if not self.free() and self._idle:
+            self._limited.warning("full", "%d connections are open: silent ones are closed", self.size)
+            eventlet.kill(next(iter(self._idle)))
+        thread = super().spawn(function, *args, **kwargs)
+        self._idle[thread] = None
+        thread.link(self._ended)
+        return thread
+
+    def _ended(self, thread: Any) -> None:  # noqa: ANN401 - a green thread
+        self._idle.pop(thread, None)
+
+    def begin(self) -> None:
+        """Note that this thread serves a request."""
+        self._idle.pop(eventlet.getcurrent(), None)
+
+    def end(self, *_: object) -> None:
+        """Note that it waits for the next."""
+        self._idle[eventlet.getcurrent()] = None
 
 
 class Web:
@@ -51,14 +105,14 @@ class Web:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(rest.tls.cert, rest.tls.key)
             self._socket = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
-        self._pool = eventlet.GreenPool(MAX_CONNECTIONS)
+        self._pool = _Clients(MAX_CONNECTIONS)
         self._thread: Any = None
 
     def start(self) -> None:
         """Serve until stopped."""
         self._thread = eventlet.spawn(
             eventlet.wsgi.server,
-            self._socket,
+            _Door(self._socket),
             self._in_turn,
             custom_pool=self._pool,
             log=log,
@@ -69,8 +123,14 @@ class Web:
 
     def _in_turn(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ["eventlet.minimum_write_chunk_size"] = 1  # a part of a stream goes out when it is made
+        self._pool.begin()
         with self._turns:
-            return self._app(environ, start_response)
+            said = self._app(environ, start_response)
+        if hasattr(said, "__len__"):
+            self._pool.end()
+        else:  # a stream: served as long as it lasts
+            environ["eventlet.posthooks"].append((self._pool.end, (), {}))
+        return said
 
     def stop(self) -> None:
         """End at once, requests under way included."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import json
+import resource
 import socket
 import subprocess
 import sys
@@ -19,29 +20,79 @@ ROOT = Path(__file__).parents[2]
 SERVER = """
 import eventlet; eventlet.monkey_patch()
 from types import SimpleNamespace
+from ryu_apps import web as module
 from ryu_apps.web import Web
+module.MAX_CONNECTIONS = {most}
 def app(environ, start_response):
-    start_response("200 OK", [("Content-Length", "2")])
-    return [b"ok"]
+    stream = environ["PATH_INFO"] == "/stream"
+    start_response("200 OK", [] if stream else [("Content-Length", "2")])
+    return ticks() if stream else [b"ok"]
+def ticks():
+    while True:
+        yield b"tick"
+        eventlet.sleep(0.05)
 web = Web(SimpleNamespace(host="127.0.0.1", port=0, tls=None), app)
 web.start()
 print(web._socket.getsockname()[1], flush=True)
 eventlet.sleep(30)
 """
 IDLE = 100
+MOST = 40
+"""Connections of a server that is to have less room than clients want."""
+ASK_S = 5.0
+"""An answer that comes when silent clients are timed out (30 s) comes too late."""
+
+
+def served(stack: contextlib.ExitStack, most: int) -> tuple[subprocess.Popen[bytes], tuple[str, int]]:
+    """Start a server with room for `most` connections; return it and its address."""
+    argv = [sys.executable, "-c", SERVER.replace("{most}", str(most))]
+    server = stack.enter_context(subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
+    stack.callback(server.kill)
+    assert server.stdout
+    return server, ("127.0.0.1", int(server.stdout.readline()))
+
+
+def assert_answers(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=ASK_S) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(64).startswith(b"HTTP/1.1 200")
 
 
 def test_a_hundred_idle_connections_delay_no_request() -> None:
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE))
-        stack.callback(server.kill)
-        assert server.stdout
-        address = ("127.0.0.1", int(server.stdout.readline()))
+        _, address = served(stack, 512)
         for _ in range(IDLE):
             stack.enter_context(socket.create_connection(address, timeout=30))
-        with socket.create_connection(address, timeout=30) as client:
-            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert client.recv(64).startswith(b"HTTP/1.1 200")
+        assert_answers(address)
+
+
+def test_who_never_finishes_a_request_makes_room_and_who_reads_a_stream_keeps_it() -> None:
+    with contextlib.ExitStack() as stack:
+        _, address = served(stack, MOST)
+        reader = stack.enter_context(socket.create_connection(address, timeout=ASK_S))
+        reader.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert reader.recv(64).startswith(b"HTTP/1.1 200")
+        for _ in range(3 * MOST):
+            slow = stack.enter_context(socket.create_connection(address, timeout=30))
+            slow.sendall(b"GET / HTTP/1.1\r\nHost:")
+        assert_answers(address)
+        begin, said = time.monotonic(), 0
+        while time.monotonic() < begin + 0.3:
+            said += len(reader.recv(4096))
+        assert said > len(b"tick"), "the stream goes on"
+
+
+def test_a_server_without_file_descriptors_serves_again_once_it_has_some() -> None:
+    with contextlib.ExitStack() as stack:
+        server, address = served(stack, 512)
+        assert_answers(address)
+        used = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (used + 8, 4096))
+        with contextlib.ExitStack() as idle:
+            for _ in range(30):
+                idle.enter_context(socket.create_connection(address, timeout=30))
+            time.sleep(0.3)
+        assert_answers(address)
 
 
 CONFIG = """
