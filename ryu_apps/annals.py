@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from intent.store import StoreError
+from intent.schema.changes import StoreUnavailableError
 from ryu_apps.logs import Limited
 from ryu_apps.memory import Memory
 from topology import since
@@ -53,7 +53,7 @@ class Annals:
         began_at = time.monotonic()
         try:
             self._memory.keep_since(since.dump(found, self.past, lambda: time.sleep(0)))
-        except StoreError as error:
+        except StoreUnavailableError as error:
             self._limited.warning("keep", "since when things are as they are is not durable: %s", error)
         self._kept, self._kept_at = found, time.monotonic()
         self._pause_s = max(KEEP_S, SHARE * (self._kept_at - began_at))

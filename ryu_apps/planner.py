@@ -21,6 +21,7 @@ from intent.compiler.engine import IdChange
 from intent.compiler.fabric import wiring
 from intent.inventory import Built, Follower, Grants, Learned
 from intent.model import Intents
+from intent.schema.changes import StoreUnavailableError
 from intent.store.zones import offsets
 from ryu_apps.collecting import is_little, uncollected
 from ryu_apps.convergence import Desired
@@ -45,6 +46,8 @@ log = logging.getLogger("ringfence.planner")
 CLOCK_S = 60.0
 """Longest trust in the clock where policies depend on it: somebody may set it, either way."""
 NOTHING_BUILT = Built(Inventory(), FrozenMap(), FrozenMap(), frozenset())
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 5.0
+"""Between two tries to write to a store that cannot be written."""
 LATE_S = 10.0
 """After this wait for an OVSDB server at start, the log says which one keeps us waiting."""
 
@@ -122,6 +125,8 @@ class Planner:
         self.failed_revision = -1
         self.failure = ""
         """Why the newest revision could not be compiled; empty when it could."""
+        self.stuck = ""
+        """Why not even what could be compiled reaches a switch: the store cannot be written."""
         self._short = False
         """It wants numbers that rest: time alone may mend it."""
         self.built: Built | None = None
@@ -243,7 +248,7 @@ class Planner:
 
         try:
             done, draft = self.aside(work)
-            memory.put(draft)
+            self._keep(draft)
         except (CompileError, OutOfNumbers):
             raise  # nothing changed
         except BaseException:
@@ -257,6 +262,27 @@ class Planner:
         self._want(done, before.inventory if before else None)
         self._reconciler.forget(self._reconciler.wanted_switches() - dpids)
         self.planned_revision, self._planned_site = intents.revision, site
+
+    def _keep(self, draft: Draft) -> None:
+        """Make numbers durable before any switch learns of them, however long the disk says no."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                self._memory.put(draft)
+            except StoreUnavailableError as error:
+                if self.stopped:
+                    raise
+                if not self.stuck:
+                    log.error("nothing new reaches any switch: %s", error)  # noqa: TRY400 - no trace
+                self.stuck = f"nothing new reaches this switch: {error}"
+                self._reconciler.poke()
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 2, LAST_PAUSE_S)
+            else:
+                break
+        if self.stuck:
+            log.warning("the store can be written again")
+            self.stuck = ""
 
     def _wired(self, built: Built, fabric: Fabric) -> Built:
         """Return what was built with the fabric in it; the same as before where nothing changed."""

@@ -14,7 +14,7 @@ from intent.compiler import fields as f
 from intent.compiler.cookie import Kind, Origin
 from intent.compiler.fields import Field
 from intent.inventory import Built
-from intent.store import StoreError
+from intent.schema.changes import StoreUnavailableError
 from ryu_apps.attribution import Attribution, Pair
 from ryu_apps.conversation import SessionError
 from ryu_apps.gauges import Gauges
@@ -117,7 +117,7 @@ class Polling:
         self._kept_at = time.monotonic()
         try:
             self._controller.memory.keep_gauges(self.gauges.dump())
-        except StoreError as error:
+        except StoreUnavailableError as error:
             self._limited.warning("keep", "the totals of endpoints are not durable: %s", error)
 
     # -- one switch ----------------------------------------------------------------------------

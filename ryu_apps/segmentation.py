@@ -10,8 +10,10 @@ import gc
 import ipaddress
 import logging
 import os
+import resource
 from typing import Any, NoReturn
 
+from intent.schema.changes import StoreUnavailableError
 from intent.store import StoreError, StoreLocked
 from ovsdb import BadTarget
 from ryu_apps import framework, logs
@@ -25,6 +27,8 @@ _REQUIRED_APP = ["ryu.controller.ofp_handler"]
 
 BAD_CONFIG, STORE_LOCKED, BAD_STORE, NO_ADDRESS = 2, 3, 4, 5
 """Exit codes."""
+FILES = 8192
+"""File descriptors for all connections that the listeners allow, and as many again."""
 
 log = logging.getLogger("ringfence")
 
@@ -37,6 +41,7 @@ class Segmentation(framework.App):
         try:
             config = load(None, os.environ)
             logs.set_up(config.log_level)
+            _allow_files()
             listen = framework.effective_listen(_listen(config))
             early = _early_server(listen)
             self.controller = Controller(config, _target(config, listen))
@@ -46,7 +51,7 @@ class Segmentation(framework.App):
             _refuse(BAD_CONFIG, str(error))
         except StoreLocked as error:
             _refuse(STORE_LOCKED, str(error))
-        except (StoreError, Damaged) as error:
+        except (StoreError, StoreUnavailableError, Damaged) as error:
             _refuse(BAD_STORE, str(error))
         except BadTarget as error:
             _refuse(BAD_CONFIG, f"ovsdb.targets: {error}")
@@ -69,6 +74,14 @@ class Segmentation(framework.App):
         self.controller.stop()
         self.server.stop()
         framework.end_services()
+
+
+def _allow_files() -> None:
+    """Take as many file descriptors as we may: the usual 1,024 are fewer than switches and clients that we serve."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _early_server(listen: Listen) -> framework.Server | None:

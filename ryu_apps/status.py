@@ -43,7 +43,7 @@ class Status:
                     connected=state.connected,
                     revision=state.realized,
                     flows=state.flows,
-                    problem=controller.keeper_problem(host) or state.problem,
+                    problem=controller.keeper_problem(host) or state.problem or controller.planner.stuck,
                     portless=state.portless,
                 )
             )

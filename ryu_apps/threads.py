@@ -7,9 +7,13 @@ import threading
 import time
 from typing import Protocol
 
+from intent.schema.changes import StoreUnavailableError
+
 log = logging.getLogger("ringfence")
 
 PAUSE_S = 1.0
+STORE_PAUSE_S = 10.0
+"""Until a store that could not be written is tried again."""
 
 
 class Part(Protocol):
@@ -42,6 +46,11 @@ def _keep_running(part: Part, name: str) -> None:
 
 
 def _report(part: Part, name: str, error: Exception) -> None:
-    if not part.stopped:  # else the store was closed under it
-        log.error("the %s had a fault of ours, and begins anew: report it with these lines", name, exc_info=error)
-        time.sleep(PAUSE_S)
+    if part.stopped:  # the store was closed under it
+        return
+    if isinstance(error, StoreUnavailableError):
+        log.error("the %s waits: %s", name, error)
+        time.sleep(STORE_PAUSE_S)
+        return
+    log.error("the %s had a fault of ours, and begins anew: report it with these lines", name, exc_info=error)
+    time.sleep(PAUSE_S)

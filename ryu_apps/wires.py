@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from intent.compiler.flow import Output
+from intent.schema.changes import StoreUnavailableError
 from ryu_apps.logs import Limited
 from ryu_apps.memory import Memory
 from ryu_apps.planner import Planner
@@ -62,9 +63,15 @@ class Wires:
             self._ask(turn, turns)
             self._forget()
             if turn == 0:
-                self._memory.keep_links(self._links.up)
+                self._keep()
             self._woken.wait(TURN_S)
             self._woken.clear()
+
+    def _keep(self) -> None:
+        try:
+            self._memory.keep_links(self._links.up)
+        except StoreUnavailableError as error:
+            self._limited.warning("keep", "the links between switches are not durable: %s", error)
 
     def stop(self) -> None:
         """End the thread soon."""

@@ -6,13 +6,14 @@ With NORMAL it is in the log, which outlives this process, and is on disk with t
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from intent.schema.changes import StoreUnavailableError
-from intent.store.errors import StoreCorrupt, StoreTooNew
+from intent.store.errors import StoreCorrupt, StoreError, StoreTooNew
 from intent.store.files import make_private, sync_directory
 
 APPLICATION_ID = 0x52494E47
@@ -43,25 +44,59 @@ def open_database(path: Path) -> sqlite3.Connection:
 
     Raises:
         StoreCorrupt, StoreTooNew: with the remedy.
-        StoreError: the file cannot be made or opened.
+        StoreError: the file cannot be made, opened or written.
     """
-    make_private(path)
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2)
+    is_new = not os.path.lexists(path)
+    if path.is_file() and path.stat().st_size == 0:  # what we leave is never empty, and SQLite would begin anew
+        raise StoreCorrupt(f"{path} is empty: {_REMEDY}")
+    try:
+        make_private(path)
+        connection = _prepared(path)
+        sync_directory(path.parent)
+    except BaseException:
+        if is_new:
+            path.unlink(missing_ok=True)
+        raise
+    return connection
+
+
+def _prepared(path: Path) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2)
+    except sqlite3.Error as error:
+        raise unusable(path, error) from error
     try:
         _check(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA foreign_keys = ON")
         _migrate(connection)
-    except sqlite3.DatabaseError as error:
+    except sqlite3.Error as error:
         connection.close()
-        raise StoreCorrupt(f"{path} cannot be read ({error}): {_REMEDY}") from error
+        raise unusable(path, error) from error
     except BaseException:
         connection.close()
         raise
-    sync_directory(path.parent)
     return connection
 
 
+def unusable(path: Path, error: sqlite3.Error) -> StoreError:
+    """Return why a store does not open: the disk's fault, after which all is there, is not the file's."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK:
+        return StoreError(f"{path} cannot be used ({error}): free disk space, check the disk and who may write to it")
+    return StoreCorrupt(f"{path} cannot be read ({error}): {_REMEDY}")
+
+
+_DISK = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 _REMEDY = "restore it from a backup, or move it away to start empty"
 
 
@@ -107,7 +142,10 @@ def transaction(connection: sqlite3.Connection, *, synced: bool = True) -> Itera
         connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("COMMIT")
-    except sqlite3.OperationalError as error:
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        _roll_back(connection)
+        raise
+    except sqlite3.DatabaseError as error:  # also one that was damaged while it was open
         _roll_back(connection)
         raise StoreUnavailableError(
             f"the store cannot be written ({error}): free disk space, check the disk"
@@ -119,4 +157,5 @@ def transaction(connection: sqlite3.Connection, *, synced: bool = True) -> Itera
 
 def _roll_back(connection: sqlite3.Connection) -> None:
     if connection.in_transaction:
-        connection.execute("ROLLBACK")
+        with suppress(sqlite3.OperationalError):  # SQLite rolled back by itself, as it does after some errors
+            connection.execute("ROLLBACK")

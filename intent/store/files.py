@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -38,12 +39,23 @@ def make_private(path: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the names of new files in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Make the names of new files in a directory durable.
+
+    Raises:
+        StoreError: the disk says no.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _unwritten(directory, error) from error
+
+
+def _unwritten(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path}: {error.strerror}: free disk space, check the disk and who may write to it")
 
 
 class InstanceLock:
@@ -61,8 +73,9 @@ class InstanceLock:
             holder = self._holder()
             os.close(self._descriptor)
             raise StoreLocked(path, holder) from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # no space: the lock holds all the same
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def _holder(self) -> int | None:
         text = os.pread(self._descriptor, _MAX_PID_DIGITS, 0).strip()
@@ -77,11 +90,14 @@ def ensure_token(path: Path) -> str:
     """Return the bearer token in a file, made at the first start with mode 0600.
 
     Raises:
-        StoreError: the file holds no token, or others can read it.
+        StoreError: the file holds no token, others can read it, or it cannot be made.
     """
-    if not os.path.lexists(path):
-        _create_token(path)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not os.path.lexists(path):
+            _create_token(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unwritten(path, error) from error
     try:
         if os.fstat(descriptor).st_mode & 0o077:
             raise StoreError(f"{path}: others can read the token: delete the file (a new one is made), or chmod 600 it")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -38,7 +39,7 @@ from intent.schema.holding import Holders, same_things
 from intent.schema.loading import Raw
 from intent.schema.problems import DocumentError, Problem
 from intent.schema.reading import read_document
-from intent.store.database import open_database, transaction
+from intent.store.database import open_database, transaction, unusable
 from intent.store.errors import StoreCorrupt
 from intent.store.files import InstanceLock
 from intent.store.zones import zone_problems
@@ -324,8 +325,12 @@ class Store:
 
     def _load(self, path: Path) -> None:
         """Read every document as strictly as when it came: a file somebody edited is no way in."""
-        number = self._database.execute("SELECT coalesce(max(number), 0) FROM revisions").fetchone()[0]
-        rows = self._database.execute("SELECT kind, name, revision, body FROM documents").fetchall()
+        try:
+            number = self._database.execute("SELECT coalesce(max(number), 0) FROM revisions").fetchone()[0]
+            rows = self._database.execute("SELECT kind, name, revision, body FROM documents").fetchall()
+        except sqlite3.Error as error:
+            self._database.close()
+            raise unusable(path, error) from error
         try:
             documents = {(kind, name): _stored(kind, name, revision, body) for kind, name, revision, body in rows}
             intents = to_intents(stored.document for stored in documents.values())

@@ -9,6 +9,7 @@ import pytest
 
 from intent.compiler import CompileError, OutOfNumbers
 from intent.model import Intents, Policy
+from intent.schema import StoreUnavailableError
 from ryu_apps import planner as module
 from ryu_apps import threads
 from ryu_apps.memory import Memory
@@ -70,6 +71,27 @@ def test_what_a_fault_interrupted_is_planned_again(bench, monkeypatch):
     assert until(lambda: len(bench.compiled) >= 2), "nobody wakes it a second time"
     bench.fails.clear()
     assert until(lambda: bench.planner.planned_revision == 1)
+    bench.planner.stop()
+
+
+def test_what_the_disk_does_not_take_is_kept_until_it_does_and_every_switch_says_so(bench, monkeypatch):
+    """Nothing is compiled anew meanwhile: the disk's fault costs no processor."""
+    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.01)
+    full = [StoreUnavailableError("the disk is full")]
+    put = bench.planner._memory.put
+
+    def refused(draft):
+        if full:
+            raise full[0]
+        put(draft)
+
+    monkeypatch.setattr(bench.planner._memory, "put", refused)
+    threads.start(bench.planner)
+    assert until(lambda: "the disk is full" in bench.planner.stuck)
+    assert bench.planner.planned_revision == 0, "no switch learns of numbers that are not durable"
+    full.clear()
+    assert until(lambda: bench.planner.planned_revision == 1)
+    assert (bench.planner.stuck, bench.compiled) == ("", [1])
     bench.planner.stop()
 
 

@@ -250,6 +250,29 @@ def test_the_lock_is_free_after_closing_and_after_a_failure(path):
             Store(path)
 
 
+def test_a_file_cut_to_nothing_is_no_new_store(path):
+    with Store(path) as store:
+        apply(store, TWO)
+    path.write_bytes(b"")
+    with pytest.raises(StoreCorrupt, match="backup"):
+        Store(path)
+    assert path.exists()
+
+
+def test_a_start_that_fails_leaves_nothing_that_a_later_one_takes_for_damage(path, monkeypatch):
+    def full(_connection):
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    monkeypatch.setattr(database_module, "_migrate", full)
+    with pytest.raises(StoreError, match="free disk space") as caught:
+        Store(path)
+    assert not isinstance(caught.value, StoreCorrupt), "restoring a backup mends no disk"
+    monkeypatch.undo()
+    Store(path).close()
+
+
 @pytest.mark.parametrize("damage", ["header", "middle", "truncated"])
 def test_a_damaged_file_is_refused(path, damage):
     with Store(path) as store:
