@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from cli import sources
 from cli.exits import Exit, Failure
-from cli.parser import KIND_OF
 from cli.terminal import DIM, GREEN, RED, YELLOW, emit_json, note, paint, printable, say
 from cli.views import in_network, progress
 from cli.waiting import SERVER_WAIT_S, is_realized, until_realized
+from cli.words import KIND_OF
 
 if TYPE_CHECKING:
     import argparse

@@ -6,8 +6,9 @@ import argparse
 from typing import TYPE_CHECKING, NamedTuple
 
 from cli.exits import Exit
-from cli.parser import KINDS, build, commands_of
+from cli.parser import build, commands_of
 from cli.terminal import say
+from cli.words import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from cli.client import segment
 from cli.exits import Exit, Failure
-from cli.parser import KINDS
 from cli.terminal import emit_json, say
 from cli.views import print_table
+from cli.words import KINDS
 
 if TYPE_CHECKING:
     import argparse

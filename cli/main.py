@@ -71,6 +71,7 @@ def _asking(command: str) -> Callable[[Client, argparse.Namespace], Exit]:
         "ovsdb": "ovsdb",
         "leases": "leases",
         "top": "top",
+        "why": "why",
     }
     name = "import_" if command == "import" else command  # the word is Python's own
     found: Callable[[Client, argparse.Namespace], Exit] = getattr(

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cli.exits import MEANING
+from cli.words import KINDS, count, kind, kind_or_all, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,26 +18,11 @@ if TYPE_CHECKING:
 
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name
 
-KIND_OF = {
-    "networks": "Network",
-    "groups": "Group",
-    "services": "Service",
-    "policies": "Policy",
-    "endpoints": "Endpoint",
-    "routers": "Router",
-    "uplinks": "Uplink",
-    "queues": "Queue",
-    "mirrors": "Mirror",
-    "tiers": "Tiers",
-}
-"""The kind of the documents, by the plural that people and paths use."""
-KINDS = tuple(KIND_OF)
 SHELLS = ("bash", "zsh", "fish")
 SETTINGS = ("ports", "tunnels", "queues", "policing", "mirrors", "managers", "netflow", "sflow", "ipfix", "ssl")
 """What `ovsdb` sets up on a host."""
 SYSTEMS = ("k8s",)
 """What `import` reads."""
-MAX_WAIT_S = 3600.0
 SORTS = ("traffic", "rx", "tx", "packets", "dropped", "kept", "opened", "name")
 """What `top` sorts by."""
 TOP = """\
@@ -89,45 +75,6 @@ class Version(argparse.Action):
         parser.exit()
 
 
-def kind_of(word: str) -> str | None:
-    """Return the kind that a word names, plural or singular, in any case; None if it names none."""
-    lower = word.lower()
-    names = ((plural, {plural, plural.removesuffix("s"), plural.removesuffix("ies") + "y"}) for plural in KINDS)
-    return next((plural for plural, words in names if lower in words), None)
-
-
-def kind(word: str) -> str:
-    """Return the kind that a word names."""
-    if found := kind_of(word):
-        return found
-    raise argparse.ArgumentTypeError(f"{word!r} is no kind: use one of {', '.join(KINDS)}")
-
-
-def kind_or_all(word: str) -> str:
-    """Return the kind that a word names, or `all`."""
-    if word == "all" or kind_of(word):
-        return kind_of(word) or word
-    raise argparse.ArgumentTypeError(f"{word!r} is no kind: use one of {', '.join(KINDS)}, or all")
-
-
-def seconds(word: str) -> float:
-    """Return a number of seconds, more than 0 and at most an hour."""
-    try:
-        value = float(word)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= MAX_WAIT_S:
-        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds above 0 and up to {MAX_WAIT_S:.0f}")
-    return value
-
-
-def count(word: str) -> int:
-    """Return a whole number from 1 to 100000."""
-    if not word.isascii() or not word.isdigit() or not 1 <= int(word[:7]) <= 100_000:  # noqa: PLR2004 - said above
-        raise argparse.ArgumentTypeError(f"{word!r} is no whole number from 1 to 100000")
-    return int(word)
-
-
 def build() -> argparse.ArgumentParser:
     """Return the parser of the whole command; `.command` of what it parses names the command."""
     parser = argparse.ArgumentParser(
@@ -142,7 +89,19 @@ def build() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=Version, nargs=0, help="say which version this is and end")
     _common(parser, top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    looking = (_endpoints, _top, _switches, _topology, _events, _counters, _observed, _verdict, _matrix, _revisions)
+    looking = (
+        _endpoints,
+        _top,
+        _switches,
+        _topology,
+        _events,
+        _counters,
+        _observed,
+        _verdict,
+        _why,
+        _matrix,
+        _revisions,
+    )
     for add in (_run, _docker_driver, _apply, _import, _get, _delete, _status, *looking):
         add(commands)
     _ovsdb(commands)
@@ -306,7 +265,16 @@ def _observed(commands: Commands) -> None:
 
 def _verdict(commands: Commands) -> None:
     examples = ["verdict web-1 db-1 tcp/5432", "verdict 192.0.2.7 web-1 tcp/443", "verdict a b icmp && echo yes"]
-    command = _command(commands, "verdict", "say whether a connection is allowed, and why", examples)
+    _connection(_command(commands, "verdict", "say whether a connection is allowed, and why", examples))
+
+
+def _why(commands: Commands) -> None:
+    examples = ["why app-1 db-1 tcp/5432", "why app-1 db-1 tcp/5432 --json"]
+    text = "say what stops a connection: policy, an endpoint, a switch, what was dropped, what changed last"
+    _connection(_command(commands, "why", text, examples))
+
+
+def _connection(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", metavar="FROM", help="who opens the connection: an endpoint or an address")
     command.add_argument("destination", metavar="TO", help="to whom: an endpoint or an address")
     services = "tcp/80, tcp/http, icmp, icmpv6, proto/47, or the name of a Service"

@@ -39,6 +39,16 @@ SAID = {
     "mixed": "may open some of",
 }
 
+MISSING = {
+    "from": "its `from` is",
+    "to": "its `to` is",
+    "services": "its `services` are",
+    "subject": "its policy is about",
+    "standing": "its policy decides nothing now:",
+    "order": "another decides before it comes to",
+}
+"""What keeps a rule from allowing, by what differs."""
+
 
 def verdict(client: Client, args: argparse.Namespace) -> Exit:
     """Say whether a connection is allowed, and why."""
@@ -53,29 +63,57 @@ def verdict(client: Client, args: argparse.Namespace) -> Exit:
 
 
 def _print_verdict(answer: Answer, args: argparse.Namespace) -> None:
+    print_verdict(answer, args.source, args.destination, args.service)
+
+
+def print_verdict(answer: Answer, source: str, destination: str, service: str) -> None:
+    """Print what was decided, and why, once for all openings of which the same is to be said."""
     decision, reason = answer.text("verdict"), answer.text("reason", "")
     said = SAID.get(decision, f"{decision}:")
-    sentence = f"{args.source} {said} {args.service} to {args.destination}"
+    sentence = f"{source} {said} {service} to {destination}"
     say(f"{paint(printable(decision), STYLES.get(decision, BOLD))}: {printable(sentence)}")
     if reason:
         say(f"  because {printable(reason)}")
+    alike: dict[tuple[str, ...], list[Answer]] = {}
     for opening in answer.items("openings"):
-        _print_opening(opening)
+        alike.setdefault((opening.text("service"), *_body(opening)), []).append(opening)
+    for (_, *lines), openings in alike.items():
+        _print_opening(openings)
+        for line in lines:
+            say(f"    {printable(line)}")
 
 
-def _print_opening(opening: Answer) -> None:
-    decision, decider = opening.text("verdict"), opening.text("decidedBy", "")
-    ends = f"{_party(opening.part('from'))} to {_party(opening.part('to'))}, {opening.text('service')}"
+def _print_opening(openings: Sequence[Answer]) -> None:
+    """Print which opening, or which of them, the lines after it are about."""
+    first, *others = openings
+    decision = first.text("verdict")
+    ends = f"{_party(first.part('from'))} to {_party(first.part('to'))}, {first.text('service')}"
+    more = [f"{o.part('from').text('address')} to {o.part('to').text('address')}" for o in others]
+    ends += f"; the same for {', '.join(more)}" if more else ""
     say(f"  {paint(printable(decision), STYLES.get(decision, BOLD))}: {printable(ends)}")
-    for side in ("egress", "ingress"):
-        if opening.has(side):
-            decisive = " (this decides)" if side == decider else ""
-            say(f"    {side}: {printable(_ruling(opening.part(side)))}{decisive}")
-    handlings = [_handling(handling) for handling in opening.items("handlings")] if opening.has("handlings") else []
+
+
+def _body(opening: Answer) -> Iterator[str]:
+    """Yield what is said of an opening, line by line."""
+    rulings = {side: _ruling(opening.part(side)) for side in ("egress", "ingress") if opening.has(side)}
+    decider = opening.text("decidedBy", "")
+    if len(rulings) == len(set(rulings.values())):
+        for side, ruling in rulings.items():
+            yield f"{side}: {ruling}{' (this decides)' if side == decider else ''}"
+    else:
+        yield f"egress and ingress: {rulings['egress']}"
+    handlings = [_handling(handling) for handling in opening.items("handlings")]
     if handlings:
-        say(f"    its packets {printable(', or '.join(handlings))}")
+        yield f"its packets {', or '.join(handlings)}"
+    yield from map(near, opening.items("nearest"))
     if opening.text("reason", ""):
-        say(f"    {printable(opening.text('reason'))}")
+        yield opening.text("reason")
+
+
+def near(rule: Answer) -> str:
+    """Say which rule would have allowed it, and what keeps it from that."""
+    says, differs = rule.text("says"), rule.text("differs")
+    return f"nearest: {_rule(rule)} allows, but {MISSING.get(differs, differs)} {says}"
 
 
 def _handling(handling: Answer) -> str:

@@ -127,7 +127,8 @@ def revisions(client: Client, args: argparse.Namespace) -> Exit:
         emit_json(values)
         return Exit.OK
     rows = [
-        (str(r.number("number")), r.text("at"), r.text("author", ""), _changes(r), r.text("message", "")) for r in found
+        (str(r.number("number")), r.text("at"), r.text("author", ""), changes_of(r), r.text("message", ""))
+        for r in found
     ]
     print_table(("REVISION", "AT", "AUTHOR", "CHANGES", "MESSAGE"), rows)
     return Exit.OK
@@ -146,7 +147,8 @@ def _newest(client: Client, limit: int) -> list[Answer]:
     return found[:limit]
 
 
-def _changes(revision: Answer) -> str:
+def changes_of(revision: Answer) -> str:
+    """Return which documents a revision put (+), changed (~) and deleted (-)."""
     return " ".join(f"{_sign(c)}{c.text('kind')}/{c.text('name')}" for c in revision.items("changes"))
 
 

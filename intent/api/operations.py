@@ -9,6 +9,7 @@ from intent.api import answers, gauge_answers
 from intent.api.host_bodies import NAMED, SINGLE, HostChangedAnswer, HostsAnswer
 from intent.api.lease_bodies import LeaseAnswer, LeaseForgottenAnswer, LeasesAnswer
 from intent.api.seen import EventAnswer, TopologyAnswer
+from intent.api.verdict_answers import VerdictAnswer
 
 KIND_OF = {
     "networks": "Network",
@@ -196,7 +197,7 @@ OPERATIONS: Operations = {
     "/v1/verdict": {
         "GET": Operation(
             "May `from` open `service` to `to`, and why",
-            answers.VerdictAnswer,
+            VerdictAnswer,
             (
                 Parameter("from", "Name of a live endpoint, or an IP address.", _NAME, required=True),
                 Parameter("to", "Name of a live endpoint, or an IP address.", _NAME, required=True),

@@ -8,9 +8,17 @@ from typing import Literal, NamedTuple
 
 from pydantic_core import PydanticCustomError
 
-from intent.api.answers import DeciderAnswer, HandlingAnswer, OpeningAnswer, PartyAnswer, RulingAnswer, VerdictAnswer
+from intent.api.nearest import nearest
 from intent.api.requests import unprocessable
 from intent.api.scene import Scene
+from intent.api.verdict_answers import (
+    DeciderAnswer,
+    HandlingAnswer,
+    OpeningAnswer,
+    PartyAnswer,
+    RulingAnswer,
+    VerdictAnswer,
+)
 from intent.meaning.guards import hearers
 from intent.meaning.places import domain_of, holder, router_of
 from intent.model import Action, Intents, PortName, ServiceMatch, ServiceName
@@ -277,6 +285,7 @@ def _answer(scene: Scene, opening: Opening, match: ServiceMatch) -> OpeningAnswe
         egress=None if judgement is None else _ruling(scene.intents, judgement.egress),
         ingress=None if judgement is None else _ruling(scene.intents, judgement.ingress),
         handlings=_handlings(judgement),
+        nearest=[] if judgement is None else nearest(scene, opening, judgement),
         reason=reason,
     )
 

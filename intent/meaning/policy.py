@@ -9,10 +9,10 @@ what (services) and when (expiry, schedule).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias, TypeVar, assert_never
+from typing import Literal, NamedTuple, TypeAlias, TypeVar, assert_never
 
 from intent.meaning.places import holder
 from intent.meaning.rulings import ByIsolation, ByPosture, ByRules, Decider, Handling, Judgement, Ruling
@@ -51,6 +51,10 @@ NO_ZONES: Offsets = MappingProxyType({})
 
 PRECEDENCE = (Action.DENY, Action.REJECT, Action.ALLOW, Action.PASS)
 """Inside one band, strongest first."""
+
+Part: TypeAlias = Literal["from", "to", "services", "subject", "standing"]
+"""What of a rule, or of the policy it stands in, may not fit an opening."""
+PARTS: tuple[Part, ...] = ("subject", "from", "to", "services", "standing")
 
 _Trail: TypeAlias = tuple[str, ...]
 """From the rule through the groups or services it names: where we are reading."""
@@ -121,6 +125,36 @@ def candidate_set(intents: Intents) -> Intents:
         for name, policy in intents.policies.items()
     }
     return dataclasses.replace(intents, policies=policies)
+
+
+def shortfalls(
+    intents: Intents, inventory: Inventory, opening: Opening, *, now: datetime, offsets: Offsets
+) -> Iterator[tuple[Policy, Rule, list[Part]]]:
+    """Yield each rule that allows something, with what of it does not fit the opening.
+
+    That is any of `from`, `to`, `services`, `subject`, and `standing`: its policy decides nothing at that instant.
+    Arguments and errors are those of `judge`.
+    """
+    ends = [_Party(a, holder(intents, inventory, opening.network, a)) for a in (opening.src, opening.dst)]
+    scene = _Scene(intents, (), opening, *ends)
+    for policy in intents.policies.values():
+        stands = _is_in_force(policy, now, offsets)
+        for rule in policy.rules:
+            if rule.action is Action.ALLOW:
+                fitting = {**_fitting(scene, policy, rule), "standing": stands}
+                yield policy, rule, [part for part in PARTS if not fitting[part]]
+
+
+def _fitting(scene: _Scene, policy: Policy, rule: Rule) -> dict[Part, bool]:
+    """Say of each thing that a rule asks whether it fits."""
+    judged = (scene.source if rule.direction is Direction.EGRESS else scene.destination).endpoint
+    at = f"policies/{policy.name}.rules/{rule.name}"
+    return {
+        "subject": policy.subject is None or (judged is not None and selects(policy.subject, judged.labels)),
+        "from": _any_peer(scene.intents, rule.from_, scene.source, f"{at}.from"),
+        "to": _any_peer(scene.intents, rule.to, scene.destination, f"{at}.to"),
+        "services": _any_service(scene, rule, at),
+    }
 
 
 # -- order: tiers, bands, isolation, posture ------------------------------------------------------
@@ -199,8 +233,12 @@ def _describes_opening(scene: _Scene, policy: Policy, rule: Rule) -> bool:
     return (
         _any_peer(scene.intents, rule.from_, scene.source, f"{at}.from")
         and _any_peer(scene.intents, rule.to, scene.destination, f"{at}.to")
-        and (rule.services is None or any(_serves(scene, s, (f"{at}.services",)) for s in rule.services))
+        and _any_service(scene, rule, at)
     )
+
+
+def _any_service(scene: _Scene, rule: Rule, at: str) -> bool:
+    return rule.services is None or any(_serves(scene, s, (f"{at}.services",)) for s in rule.services)
 
 
 def _any_peer(intents: Intents, peers: Sequence[Peer] | None, party: _Party, at: str) -> bool:

@@ -256,7 +256,7 @@ def test_a_verdict_is_a_sentence_with_its_reasons_and_an_exit_code(world, shop, 
     assert "rule http of policy web-to-app (owner shop-team, the shop's front)" in out
     assert "tier application, order 1000" in out
     assert main(["verdict", "db-1", "web-1", "icmp"]) == Exit.NEGATIVE
-    assert "deny, the posture of network shop: no rule decides (this decides)" in capsys.readouterr().out
+    assert "egress and ingress: deny, the posture of network shop: no rule decides" in capsys.readouterr().out
     assert main(["verdict", "192.0.2.1", "web-1", "tcp/80", "--network", "shop"]) == Exit.NEGATIVE
     assert "world (192.0.2.1) to web-1 (10.1.0.1)" in capsys.readouterr().out
     assert answered(capsys, "verdict", "web-1", "app-1", "tcp/8080")["verdict"] == "allow"

@@ -20,12 +20,13 @@ from cli.answer import Answer, decode
 from cli.client import Client, Server, is_in_clear
 from cli.exits import MEANING, Exit, Failure
 from cli.main import main
-from cli.parser import build, commands_of, kind
+from cli.parser import build, commands_of
+from cli.words import kind
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
     *("run", "docker-driver", "apply", "import", "get", "delete", "status", "endpoints", "switches", "topology"),
-    *("events", "counters", "observed", "top", "verdict", "matrix", "revisions", "ovsdb"),
+    *("events", "counters", "observed", "top", "verdict", "why", "matrix", "revisions", "ovsdb"),
     "leases",
 ]
 
