@@ -22,6 +22,7 @@ BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest")
 ENGINE = "tests/property/test_engine_agrees.py::test_"
 SLICE = (
+    "tests/property/test_bands.py",
     "tests/property/test_compiler_parts.py",
     "tests/property/test_inventory_follows.py",
     "tests/property/test_fabric_parts.py",

@@ -2,8 +2,9 @@
 
 from intent.compiler.compile import allocate, attachment_key, compile_program
 from intent.compiler.delta import Delta, diff
-from intent.compiler.ids import IdMap, OutOfNumbers
+from intent.compiler.ids import IdMap
 from intent.compiler.resolve import CompileError
+from intent.compiler.spaces import OutOfNumbers
 
 __all__ = [
     "CompileError",

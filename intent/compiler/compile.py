@@ -5,6 +5,7 @@ Between them the id map is persisted, so no switch ever holds a number that a re
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
@@ -24,14 +25,15 @@ from intent.compiler.endpoints import Numbers
 from intent.compiler.fabric import Toward
 from intent.compiler.flow import Flow, Program
 from intent.compiler.handling import Care, Tended
-from intent.compiler.ids import IdMap, band_key
+from intent.compiler.ids import IdMap
 from intent.compiler.policy import PolicyTables, conjunction_key, expires_at, rule_key
 from intent.compiler.resolve import CompileError, Identity, Membership, Vocabulary
 from intent.compiler.routing import Via
+from intent.compiler.seats import TIMED
 from intent.compiler.tables import Lane, Table
 from intent.compiler.tunnels import Path
 from intent.compiler.verdict import Verdicts, reject_flows, silent_flow, tally_flows
-from intent.model import Action, Intents, Mode, Policy
+from intent.model import Action, Intents, Mode
 from topology.model import Endpoint, Inventory, IPAddress, UnaddressedPort
 
 
@@ -64,33 +66,21 @@ def allocate(intents: Intents, inventory: Inventory, ids: IdMap, now_s: float) -
     ids = ids.with_space("rule", (rule_key(p, r) for p in policies for r in p.rules), now_s)
     for space in ("queue", "mirror"):
         ids = ids.with_space(space, handling.named(policies, space), now_s)
-    parts = (
-        conjunction_key(p, r, v) for p in policies for r in p.rules for v in resolve.variants(intents, members, p, r)
-    )
-    ids = ids.with_space("conjunction", parts, now_s)
-    timed: dict[str, list[str]] = {}
+    parts = {
+        (p.name, r.name): [conjunction_key(p, r, v) for v in resolve.variants(intents, members, p, r)]
+        for p in policies
+        for r in p.rules
+    }
+    ids = ids.with_space("conjunction", itertools.chain.from_iterable(parts.values()), now_s)
+    wanted: dict[str, dict[int, dict[str, list[str]]]] = {tier.name: {} for tier in intents.tiers}
     for policy in policies:
-        rules = [rule_key(policy, r) for r in policy.rules if expires_at(policy, r)]
-        if rules:
-            timed.setdefault(band_key(policy.tier, policy.order), []).extend(rules)
-    ids = ids.with_timers(timed).with_shards(_by_band(policies, ids))
-    for tier in {*ids.bands, *(t.name for t in intents.tiers)}:
-        ids = ids.with_orders(tier, (p.order for p in policies if p.tier == tier), now_s)
-    return ids
-
-
-def _by_band(policies: Iterable[Policy], ids: IdMap) -> dict[str, dict[Action, list[int]]]:
-    """Return the conjunction numbers of the rules without timers, by band and action."""
-    by_rule: dict[str, list[int]] = {}
-    for key, number in ids.spaces["conjunction"].live.items():
-        by_rule.setdefault(key.rpartition("#")[0], []).append(number)
-    found: dict[str, dict[Action, list[int]]] = {}
-    for policy in policies:
-        by_action = found.setdefault(band_key(policy.tier, policy.order), {})
+        band = wanted.setdefault(policy.tier, {}).setdefault(policy.order, {})
         for rule in policy.rules:
-            if not expires_at(policy, rule):
-                by_action.setdefault(rule.action, []).extend(by_rule.get(rule_key(policy, rule), ()))
-    return found
+            if expires_at(policy, rule):
+                band.setdefault(TIMED, []).append(rule_key(policy, rule))
+            else:
+                band.setdefault(rule.action, []).extend(parts[policy.name, rule.name])
+    return ids.with_bands(wanted, now_s)
 
 
 def compile_program(intents: Intents, inventory: Inventory, dpid: int, ids: IdMap) -> Program:

@@ -15,7 +15,7 @@ from intent.compiler import cookie, handling, resolve
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind, Origin
 from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Term, exact, match_of
-from intent.compiler.ids import IdMap, band_key
+from intent.compiler.ids import IdMap
 from intent.compiler.resolve import Identity, Membership, Variant
 from intent.compiler.services import service_alternatives
 from intent.compiler.tables import Lane, Priority
@@ -94,16 +94,16 @@ class PolicyTables:
             yield from self._chain(direction)
 
     def _add_policy(self, policy: Policy, tier: int) -> None:
-        band = self._ids.bands[policy.tier][policy.order]
-        seats = self._ids.timers.get(band_key(policy.tier, policy.order), {})
         for rule in policy.rules:
             rule_variants = resolve.variants(self._intents, self._members, policy, rule)
             for direction in RULE_SIDES[rule.direction]:
                 for variant in rule_variants:
-                    number = self._ids.number("conjunction", conjunction_key(policy, rule, variant))
+                    key = conjunction_key(policy, rule, variant)
                     table = self._lane.tier(direction, tier)
-                    priority = band.priority(rule.action, seats.get(rule_key(policy, rule)), number)
-                    placed = Placed(table, priority, number, variant, expires_at(policy, rule))
+                    ends, number = expires_at(policy, rule), self._ids.number("conjunction", key)
+                    seat = rule_key(policy, rule) if ends else key
+                    priority = self._ids.priority(policy.tier, policy.order, rule.action, seat, timed=bool(ends))
+                    placed = Placed(table, priority, number, variant, ends)
                     if self._place(placed):
                         self._used.add((direction, tier))
                         self._decisions.append(Decision(placed, policy, rule, direction))

@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from intent.clockwork import effective
-from intent.compiler import IdMap, allocate, compile_program
-from intent.compiler import ids as id_maps
+from intent.compiler import IdMap, allocate, compile_program, seats
 from intent.compiler.flow import Conjunction, Goto
 from intent.compiler.tables import STAGES, Table, table_name
 from tests.property.cases import BASIC, EVERYTHING, NOW, OFFSETS, Case, Features, change_case, make_case
@@ -79,7 +78,7 @@ def test_program_and_semantics_agree_on_seeded_cases(first: int) -> None:
 @pytest.mark.parametrize("first", range(0, 60, 20))
 def test_split_bands_decide_as_whole_ones(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same cases with so small a shard that most bands are split over several priorities."""
-    monkeypatch.setattr(id_maps, "SHARD", 1)
+    monkeypatch.setattr(seats, "SHARD", 1)
     for seed in range(first, first + 20):
         _play(Seeded(f"agree {seed}"), FEATURES[seed % 2], steps=3, frames=12)
 

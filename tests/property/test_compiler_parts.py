@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intent.compiler import allocate, compile_program, cookie, ids
+from intent.compiler import allocate, compile_program, cookie
 from intent.compiler import fields as f
 from intent.compiler.flow import Conjunction, Goto, Term, exact, match_of
-from intent.compiler.ids import Band, IdMap, OutOfNumbers, Shards, Space, width_for
+from intent.compiler.ids import IdMap
 from intent.compiler.interpreter import Conntrack, Interpreter
 from intent.compiler.pipeline import static_flows
+from intent.compiler.seats import SHARD
+from intent.compiler.spaces import REST_S, OutOfNumbers, Space
 from intent.compiler.tables import STAGES, Lane, Table, table_name
 from intent.compiler.terms import masks
 from intent.model import (
@@ -53,92 +55,10 @@ def test_a_kept_key_keeps_its_number_and_a_freed_number_is_not_handed_on() -> No
 def test_a_freed_number_rests_ten_minutes_also_across_a_restart() -> None:
     space = Space().with_keys(["a", "b"], 0, limit=2).with_keys(["b"], 100, limit=2)
     with pytest.raises(OutOfNumbers, match="10 minutes"):
-        space.with_keys(["b", "c"], 100 + ids.REST_S - 1, limit=2)
+        space.with_keys(["b", "c"], 100 + REST_S - 1, limit=2)
     full = IdMap({"network": space})
     revived = IdMap.from_json(full.to_json()).spaces["network"]
-    assert revived.with_keys(["b", "c"], 100 + ids.REST_S, limit=2).live == {"b": 2, "c": 1}
-
-
-@given(st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=12), max_size=6))
-def test_slots_follow_the_orders_and_survive_json(history: list[list[int]]) -> None:
-    """A smaller order always has a smaller slot, so its band has the higher priority."""
-    id_map = IdMap()
-    for step, orders in enumerate(history):
-        id_map = id_map.with_orders("application", orders, step)
-        bands = id_map.bands["application"]
-        assert sorted(bands) == sorted(set(orders))
-        assert all(bands[a].end <= bands[b].slot for a, b in itertools.pairwise(sorted(bands)))
-        assert all(b.slot >= 1 and b.end <= ids.MAX_SLOT + 1 for b in bands.values())
-        assert IdMap.from_json(id_map.to_json()) == id_map
-
-
-def test_inserting_between_neighbours_moves_nobody_until_there_is_no_gap() -> None:
-    id_map = IdMap().with_orders("t", [10, 20], 0)
-    bands = dict(id_map.bands["t"])
-    grown = id_map.with_orders("t", [10, 15, 20], 0).bands["t"]
-    assert {o: grown[o] for o in (10, 20)} == bands
-    for extra in range(150):
-        id_map = id_map.with_orders("t", {*id_map.bands["t"], 1000 - extra}, 0)
-    assert sorted(id_map.bands["t"].values()) == [s for _, s in sorted(id_map.bands["t"].items())]
-
-
-def test_more_bands_than_priorities_are_refused() -> None:
-    with pytest.raises(OutOfNumbers, match="tier t uses 8001 orders"):
-        IdMap().with_orders("t", range(8001), 0)
-    assert len(set(IdMap().with_orders("t", range(8000), 0).bands["t"].values())) == 8000
-
-
-@given(st.integers(1, 7000), st.integers(0, 40))
-def test_in_a_band_deny_beats_reject_beats_every_allow_beats_pass_and_all_beat_the_next_band(
-    slot: int, timers: int
-) -> None:
-    band = Band(slot, width_for(timers))
-    allows = [band.priority(Action.ALLOW), *(band.priority(Action.ALLOW, t) for t in range(timers))]
-    order = [band.priority(Action.DENY), band.priority(Action.REJECT), *allows, band.priority(Action.PASS)]
-    assert order == sorted(set(order), reverse=True), "each timer has a priority of its own"
-    assert min(order) > Band(band.end).priority(Action.DENY)
-    assert 2 < min(order) < max(order) < 2**16
-
-
-def test_a_timed_rule_keeps_its_place_and_its_band_grows_when_there_are_many() -> None:
-    id_map = IdMap().with_timers({"t/1": ["b", "c"]}).with_orders("t", [0, 1, 2], 0)
-    assert id_map.timers["t/1"] == {"b": 0, "c": 1}
-    more = id_map.with_timers({"t/1": ["a", "c"]})
-    assert more.timers["t/1"] == {"a": 0, "c": 1}
-    many = id_map.with_timers({"t/1": [f"r{n}" for n in range(30)]}).with_orders("t", [0, 1, 2], 1)
-    assert many.bands["t"][1].width == 5
-    assert many.bands["t"][0] == id_map.bands["t"][0]
-    assert IdMap.from_json(many.to_json()) == many
-
-
-@given(st.lists(st.integers(0, 5), min_size=4, max_size=4), st.integers(0, 12), st.integers(1, 900))
-def test_a_split_band_keeps_the_order_of_actions(powers: list[int], timers: int, slot: int) -> None:
-    shards = Shards(*(2**p for p in powers))
-    band = Band(slot, width_for(timers, shards), shards)
-    by_action = [
-        {band.priority(action, None, number) for number in range(200)} for action in (Action.DENY, Action.REJECT)
-    ]
-    allows = {band.priority(Action.ALLOW, None, number) for number in range(200)}
-    timed = {band.priority(Action.ALLOW, timer) for timer in range(timers)}
-    passes = {band.priority(Action.PASS, None, number) for number in range(200)}
-    ordered = [*by_action, allows, timed, passes]
-    for above, below in itertools.combinations([group for group in ordered if group], 2):
-        assert min(above) > max(below)
-    assert [len(group) for group in ordered] == [shards.deny, shards.reject, shards.allow, timers, shards.pass_]
-    assert min(passes) > Band(band.end).priority(Action.DENY)
-
-
-def test_a_band_is_split_when_a_flow_would_hold_too_many_and_not_joined_at_the_first_that_goes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert ids.shards_for(range(1000), 1) == 1
-    assert ids.shards_for(range(1001), 1) == 2
-    assert ids.shards_for(range(900), 2) == 2, "not back and forth at the border"
-    assert ids.shards_for(range(400), 2) == 1
-    assert ids.shards_for(range(0, 4004, 4), 1) == 8, "numbers that fall into the same shard"
-    monkeypatch.setattr(ids, "MAX_SHARDS", 4)
-    with pytest.raises(OutOfNumbers, match="another order"):
-        ids.shards_for(range(4001), 1)
+    assert revived.with_keys(["b", "c"], 100 + REST_S, limit=2).live == {"b": 2, "c": 1}
 
 
 def test_more_rules_of_one_band_about_one_peer_than_a_flow_holds_are_split_over_priorities() -> None:
@@ -154,7 +74,7 @@ def test_more_rules_of_one_band_about_one_peer_than_a_flow_holds_are_split_over_
     id_map = allocate(intents, inventory, IdMap(), 0)
     program = compile_program(intents, inventory, 1, id_map)
     sizes = [sum(isinstance(a, Conjunction) for a in body.actions) for body in program.values()]
-    assert max(sizes) <= ids.SHARD
+    assert max(sizes) <= SHARD
     assert IdMap.from_json(id_map.to_json()) == id_map
     interpreter = Interpreter(program)
     for port, wanted in ((1, [2]), (1101, [2]), (1102, [])):

@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from intent.clockwork import effective
-from intent.compiler import Delta, IdMap, allocate, compile_program, diff
-from intent.compiler import ids as id_maps
+from intent.compiler import Delta, IdMap, allocate, compile_program, diff, seats
 from intent.compiler.delta import in_order
 from intent.compiler.engine import Changes, Engine, Update
 from intent.compiler.flow import Program
@@ -85,7 +84,7 @@ def test_every_step_of_a_history_equals_a_compilation_of_everything(first: int) 
 @pytest.mark.parametrize("seed", range(6))
 def test_bands_that_are_split_equal_a_compilation_of_everything(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With so small a shard that most bands are split over several priorities, and merged again."""
-    monkeypatch.setattr(id_maps, "SHARD", 2)
+    monkeypatch.setattr(seats, "SHARD", 2)
     history = make_history(Seeded(f"shards {seed}"), SITE, steps=7)
     follower = Follower()
     for case in [*history, *history[::-1]]:

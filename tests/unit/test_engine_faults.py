@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from intent.compiler import CompileError, IdMap, OutOfNumbers, allocate, compile_program, ids
+from intent.compiler import CompileError, IdMap, OutOfNumbers, allocate, compile_program, spaces
 from intent.compiler.engine import Changes, Engine
 from intent.compiler.engine import ledger as ledger_module
 from intent.model import Intents, Mode, Policy
@@ -60,7 +60,7 @@ def test_numbers_that_run_out_are_refused_and_nothing_changed(case, monkeypatch)
     engine.update(case.intents, case.inventory, DPIDS, 1)
     numbers, programs = engine.ids(), _programs(engine)
     used = len(numbers.spaces["rule"].live)
-    monkeypatch.setitem(ids.LIMITS, "rule", used)
+    monkeypatch.setitem(spaces.LIMITS, "rule", used)
     monkeypatch.setitem(ledger_module.LIMITS, "rule", used)
     engine = Engine(numbers)
     engine.update(case.intents, case.inventory, DPIDS, 2)

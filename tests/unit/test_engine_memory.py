@@ -13,7 +13,7 @@ from intent.compiler.delta import apply
 from intent.compiler.engine import Engine, IdChange
 from intent.compiler.fields import REG, whole
 from intent.compiler.flow import Flow, FlowBody, FlowKey, Load, OutputReg
-from intent.compiler.ids import Space
+from intent.compiler.spaces import Space
 from intent.compiler.verdict import meters
 from ryu_apps import journal as module
 from ryu_apps.changes import changes_between

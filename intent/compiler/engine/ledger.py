@@ -1,4 +1,4 @@
-"""The numbers in use, changed in place: what `IdMap.with_space` says of everything, said of what changed.
+"""The numbers in use, changed in place: what `IdMap.with_space` and `with_bands` say of all, said of what changed.
 
 Things are wanted by any number of others; `settle` gives numbers to what is newly wanted and frees those of
 what nobody wants any more. What it did is an `IdChange`, and can be taken back.
@@ -9,11 +9,14 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from intent.compiler import ids
+from intent.compiler.bands import NOBODY, Arrangement, Band, Places, arranged
 from intent.compiler.engine.journal import IdChange, SpaceChange
-from intent.compiler.ids import LIMITS, REST_S, Band, IdMap, OutOfNumbers, Space
+from intent.compiler.engine.seating import Crowd, SeatChange, after
+from intent.compiler.ids import IdMap, band_key
+from intent.compiler.seats import TIMED
+from intent.compiler.spaces import LIMITS, REST_S, OutOfNumbers, Space
 from intent.model import Action
 
 
@@ -114,23 +117,24 @@ class Pool:
 
 
 class Ledger:
-    """All spaces, and the places of bands and timers."""
+    """All spaces, the bands, and who sits where in them."""
 
     def __init__(self, numbers: IdMap) -> None:
         names = {*LIMITS, *numbers.spaces}
         self.pools = {name: Pool(numbers.spaces.get(name, Space()), LIMITS[name]) for name in names}
-        self._set_places(dataclasses.replace(numbers, spaces={}))
+        self._set_places(dataclasses.replace(numbers, spaces={}, seats={}))
         self._done: dict[str, SpaceChange] = {}
         self._places_before = self.places
         self._orders: dict[str, dict[int, int]] = {}
         """By tier and order: how many policies."""
-        self._timed: dict[str, dict[str, None]] = {}
-        """By band: the rules that end by themselves."""
-        self._parts: dict[str, dict[Action, dict[str, int]]] = {}
-        """By band and action: the conjunctions of rules that do not end by themselves, which may have to be split."""
-        self._open_parts: dict[str, str] = {band: band.rpartition("/")[0] for band in numbers.shards}
-        """Bands to look at, with their tiers."""
-        self._open_bands: dict[str, None] = dict.fromkeys(numbers.timers)
+        self._crowds = {band: Crowd(seats) for band, seats in numbers.seats.items()}
+        self._sat: dict[str, dict[str, SeatChange]] = {}
+        """By band, what the last settlement did."""
+        self._had: dict[str, Places] = {}
+        """By band, the places in use before it."""
+        self.moved: set[tuple[str, int]] = set()
+        """Tiers and orders of bands in which priorities may not be as before it."""
+        self._open_crowds: dict[str, None] = dict.fromkeys(numbers.seats)
         self._open_tiers: dict[str, None] = dict.fromkeys(numbers.bands)
 
     def number(self, space: str, key: str) -> int:
@@ -162,35 +166,33 @@ class Ledger:
             del orders[order]
             self._open_tiers[tier] = None
 
-    def want_timer(self, band: str, tier: str, rule: str) -> None:
+    def want_timer(self, band: str, rule: str) -> None:
         """Note that a rule of a band ends by itself."""
-        self._timed.setdefault(band, {})[rule] = None
-        self._open_bands[band] = self._open_tiers[tier] = None
+        self._crowd(band).row(TIMED).want(rule)
 
-    def release_timer(self, band: str, tier: str, rule: str) -> None:
+    def release_timer(self, band: str, rule: str) -> None:
         """Note that it does not, any more."""
-        del self._timed[band][rule]
-        if not self._timed[band]:
-            del self._timed[band]
-        self._open_bands[band] = self._open_tiers[tier] = None
+        self._crowd(band).row(TIMED).release(rule)
 
-    def want_part(self, key: str, tier: str, band: str, action: Action | None) -> None:
+    def want_part(self, key: str, band: str, action: Action | None) -> None:
         """Want a number for a conjunction; `action` None if it ends by itself."""
         self.pools["conjunction"].want(key)
         if action is not None:
-            parts = self._parts.setdefault(band, {}).setdefault(action, {})
-            parts[key] = parts.get(key, 0) + 1
-            self._open_parts[band] = tier
+            self._crowd(band).row(action).want(key)
 
-    def release_part(self, key: str, tier: str, band: str, action: Action | None) -> None:
+    def release_part(self, key: str, band: str, action: Action | None) -> None:
         """Want it no more."""
         self.pools["conjunction"].release(key)
         if action is not None:
-            parts = self._parts[band][action]
-            parts[key] -= 1
-            if not parts[key]:
-                del parts[key]
-            self._open_parts[band] = tier
+            self._crowd(band).row(action).release(key)
+
+    def _crowd(self, band: str) -> Crowd:
+        """Return who sits in a band, to be changed."""
+        self._open_crowds[band] = None
+        crowd = self._crowds.get(band)
+        if crowd is None:
+            crowd = self._crowds[band] = Crowd({})
+        return crowd
 
     # -- settlement -----------------------------------------------------------------------------
 
@@ -200,8 +202,7 @@ class Ledger:
         Raises:
             OutOfNumbers: a space or a tier is used up. Make a new ledger then: this one is half settled.
         """
-        self._done = {}
-        self._places_before = self.places
+        self.keep()
         for name, pool in self.pools.items():
             try:
                 change = pool.settle(now_s)
@@ -209,68 +210,95 @@ class Ledger:
                 raise OutOfNumbers(f"{name}: {error}") from None
             if change is not None:
                 self._done[name] = change
-        return IdChange(now_s, self._done, self._settle_places(now_s))
+        self._seat()
+        places = self._settle_places(now_s)
+        return IdChange(now_s, self._done, places, self._sat)
 
     def undo(self) -> None:
         """Take the numbers of the last settlement back, whole or half; what is wanted stays as it is."""
         for name, change in self._done.items():
             self.pools[name].undo(change)
-        self._done = {}
+        for band, changes in self._sat.items():
+            self._crowds.setdefault(band, Crowd({})).undo(changes)
         self._set_places(self._places_before)
+        self.keep()
+
+    def keep(self) -> None:
+        """Note that the last settlement is not to be taken back any more."""
+        self._done, self._sat, self._had, self.moved = {}, {}, {}, set()
+        self._places_before = self.places
+
+    def _seat(self) -> None:
+        for band in self._open_crowds:
+            crowd = self._crowds[band]
+            self._had[band] = crowd.places
+            if changes := crowd.settle():
+                self._sat[band] = changes
+            tier, _, order = band.rpartition("/")
+            there = self.places.bands.get(tier, {}).get(int(order))
+            if there is not None and not there.has_room(crowd.places):
+                self._open_tiers[tier] = None
+            if not crowd:
+                del self._crowds[band]
+        self._open_crowds.clear()
 
     def _settle_places(self, now_s: float) -> IdMap | None:
         before = self.places
-        places = dataclasses.replace(before, timers=self._seated()) if self._open_bands else before
-        places = self._split(places)
         if self._slots_due_s <= now_s:
-            self._open_tiers.update(dict.fromkeys(places.resting_slots))
-        for tier in self._open_tiers:
-            places = places.with_orders(tier, self._orders.get(tier, ()), now_s)
-        self._open_bands.clear()
+            self._open_tiers.update(dict.fromkeys(before.resting_slots))
+        found = {tier: self._settle_tier(tier, now_s) for tier in self._open_tiers}
         self._open_tiers.clear()
-        if places is before or places == before:
+        bands = {**before.bands, **{tier: arrangement.bands for tier, arrangement in found.items()}}
+        resting = {**before.resting_slots, **{tier: arrangement.resting for tier, arrangement in found.items()}}
+        if not found or (bands == before.bands and resting == before.resting_slots):
             return None
-        self._set_places(places)
-        return places
+        for tier in found:
+            was, is_ = before.bands.get(tier, {}), bands[tier]
+            self.moved.update((tier, order) for order in was.keys() & is_.keys() if was[order] != is_[order])
+        self._set_places(IdMap({}, bands, resting))
+        return self.places
+
+    def _settle_tier(self, tier: str, now_s: float) -> Arrangement:
+        before = Arrangement(self.places.bands.get(tier, {}), self.places.resting_slots.get(tier, {}))
+
+        def had(order: int) -> Places:
+            band = band_key(tier, order)
+            return self._had[band] if band in self._had else self._needs(tier, order)
+
+        orders = self._orders.get(tier, {})
+        try:
+            return arranged(tier, before, {order: self._needs(tier, order) for order in orders}, had, now_s)
+        except OutOfNumbers:
+            self._compact(tier, orders)
+            return arranged(tier, before, {order: self._needs(tier, order) for order in orders}, had, now_s)
+
+    def _needs(self, tier: str, order: int) -> Places:
+        crowd = self._crowds.get(band_key(tier, order))
+        return NOBODY if crowd is None else crowd.places
+
+    def _compact(self, tier: str, orders: Iterable[int]) -> None:
+        """Let everybody of a tier move up to the places of those who went."""
+        for order in orders:
+            band = band_key(tier, order)
+            if band in self._crowds:
+                self._sat[band] = after(self._sat.get(band, {}), self._crowds[band].compact())
+                self.moved.add((tier, order))
 
     def _set_places(self, places: IdMap) -> None:
         self.places = places
         rests = (since for slots in places.resting_slots.values() for since in slots.values())
         self._slots_due_s = min(rests, default=math.inf) + REST_S
 
-    def _split(self, places: IdMap) -> IdMap:
-        """Split bands of many rules; needs the numbers of conjunctions."""
-        shards = dict(places.shards)
-        live = self.pools["conjunction"].live
-        for band, tier in self._open_parts.items():
-            before = shards.pop(band, None)
-            parts = {action: keys for action, keys in self._parts.get(band, {}).items() if keys}
-            if not parts:
-                self._parts.pop(band, None)
-            if before is not None or any(len(keys) > ids.SHARD for keys in parts.values()):
-                numbers = {action: [live[key] for key in keys] for action, keys in parts.items()}
-                shards |= IdMap(shards={} if before is None else {band: before}).with_shards({band: numbers}).shards
-            if shards.get(band) != before:
-                self._open_tiers[tier] = None
-        self._open_parts.clear()
-        return places if shards == places.shards else dataclasses.replace(places, shards=shards)
-
-    def _seated(self) -> dict[str, Mapping[str, int]]:
-        timers = dict(self.places.timers)
-        for band in self._open_bands:
-            before = timers.pop(band, {})
-            if band in self._timed:
-                timers |= IdMap(timers={band: before}).with_timers({band: self._timed[band]}).timers
-        return timers
-
     def band(self, tier: str, order: int) -> Band:
         """Return the priorities of a policy."""
         return self.places.bands[tier][order]
 
-    def seat(self, band: str, rule: str) -> int | None:
-        """Return the place of a rule among the timers of its band."""
-        return self.places.timers.get(band, {}).get(rule)
+    def seat(self, band: str, kind: str, key: str) -> int:
+        """Return the place of a part of a rule in its band, or of a rule that ends by itself."""
+        return self._crowds[band].row(kind).seats[key]
 
     def id_map(self) -> IdMap:
         """Return all numbers as a value of its own."""
-        return dataclasses.replace(self.places, spaces={name: pool.space() for name, pool in self.pools.items()})
+        spaces = {name: pool.space() for name, pool in self.pools.items()}
+        seats = {band: seats for band, crowd in self._crowds.items() if (seats := crowd.seats)}
+        return dataclasses.replace(self.places, spaces=spaces, seats=seats)

@@ -12,7 +12,6 @@ from intent.compiler.engine.people import Cast, Party, People
 from intent.compiler.engine.rules import Casting, Layout, PolicyPlan, RulePlan, Unit
 from intent.compiler.engine.words import Words
 from intent.compiler.handling import handles
-from intent.compiler.ids import Band, IdMap
 from intent.model import Action, Intents, Mode, Policy
 
 _Value = TypeVar("_Value")
@@ -117,7 +116,7 @@ class Policies:
             for space, name in handles(rule.rule):
                 self._count_handled(policy, space, name, came=came)
             if rule.expires_at:
-                (ledger.want_timer if came else ledger.release_timer)(plan.band, policy.tier, rule.key)
+                (ledger.want_timer if came else ledger.release_timer)(plan.band, rule.key)
         _note(self._observed, policy.name, plan, there=came and policy.mode is Mode.OBSERVE)
         rejects = policy.mode is Mode.ENFORCE and any(r.action is Action.REJECT for r in policy.rules)
         _note(self._rejecting, policy.name, None, there=came and rejects)
@@ -184,26 +183,24 @@ class Policies:
 
     def _count_part(self, unit: Unit, *, live: bool) -> None:
         plan, ledger = unit.plan, self._ledger
-        band, policy = plan.policy.band, plan.policy.policy
         action = None if plan.expires_at else plan.rule.action
-        (ledger.want_part if live else ledger.release_part)(unit.key, policy.tier, band, action)
+        (ledger.want_part if live else ledger.release_part)(unit.key, plan.policy.band, action)
         unit.live = live
 
     # -- places ---------------------------------------------------------------------------------
 
-    def place(self, layout: Layout, before: IdMap, judges: Collection[Judge], *, anew: bool) -> list[Unit]:
+    def place(self, layout: Layout, judges: Collection[Judge], *, anew: bool) -> list[Unit]:
         """Give units their places, now that the numbers are settled; return those to be looked at.
 
         Args:
             layout: as it is now.
-            before: the bands before the settlement.
             judges: take out what has to move.
             anew: everything moves, and nothing is placed.
         """
         if anew:
             units = list(self.units())
         else:
-            moved = [unit for unit in self._moved(before) if unit not in self._fresh]
+            moved = [unit for unit in self._moved() if unit not in self._fresh]
             for judge in judges if moved else ():
                 judge.remove(moved)
             units = [*self._fresh, *moved]
@@ -212,25 +209,13 @@ class Policies:
             unit.place(self._ledger, layout)
         return units
 
-    def _moved(self, before: IdMap) -> Iterator[Unit]:
-        after = self._ledger.places
-        if after is before:
-            return
-        bands = {
-            (tier, order)
-            for tier, orders in after.bands.items()
-            if orders != before.bands.get(tier)
-            for order, band in orders.items()
-            if _differs(before, tier, order, band)
-        }
+    def _moved(self) -> Iterator[Unit]:
+        """Yield the units whose priority is not as before, which only those of some bands can be."""
+        bands = self._ledger.moved
         for plan in self.plans.values() if bands else ():
             if (plan.policy.tier, plan.policy.order) in bands:
-                yield from (unit for rule in plan.rules for unit in rule.units.values() if unit.live)
-
-
-def _differs(before: IdMap, tier: str, order: int, band: Band) -> bool:
-    was = before.bands.get(tier, {}).get(order)
-    return was is not None and was != band
+                units = (unit for rule in plan.rules for unit in rule.units.values() if unit.live)
+                yield from (unit for unit in units if unit.priority != unit.priority_now(self._ledger))
 
 
 def _note(index: dict[str, _Value], name: str, value: _Value, *, there: bool) -> None:

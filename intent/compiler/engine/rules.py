@@ -21,6 +21,7 @@ from intent.compiler.handling import marks
 from intent.compiler.ids import band_key
 from intent.compiler.policy import RULE_SIDES, expires_at, origin_of, rule_key
 from intent.compiler.resolve import Reader, flatten
+from intent.compiler.seats import TIMED
 from intent.compiler.services import service_alternatives
 from intent.compiler.tables import Lane
 from intent.compiler.terms import is_
@@ -142,14 +143,20 @@ class Unit:
         if whole <= 1:
             self.fixed.append(((_ALWAYS,), members[1]))
 
+    def priority_now(self, ledger: Ledger) -> int:
+        """Return the priority that the numbers as they are now give it."""
+        plan = self.plan
+        policy, action = plan.policy.policy, plan.rule.action
+        kind, key = (TIMED, plan.key) if plan.expires_at else (action, self.key)
+        return ledger.band(policy.tier, policy.order).priority(action, ledger.seat(plan.policy.band, kind, key))
+
     def place(self, ledger: Ledger, layout: Layout) -> None:
         """Work out priority and places, from the numbers as they are now."""
         plan = self.plan
         policy, action = plan.policy.policy, plan.rule.action
         number = ledger.number("rule", plan.key)
-        seat = ledger.seat(plan.policy.band, plan.key)
         self.number_clauses(ledger.number("conjunction", self.key))
-        self.priority = ledger.band(policy.tier, policy.order).priority(action, seat, self.number)
+        self.priority = self.priority_now(ledger)
         tier = layout.places[policy.tier]
         wanted = marks(plan.rule, ledger.number)
         met, spots = (exact(f.CONJ_ID, self.number),), []

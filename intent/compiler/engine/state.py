@@ -72,8 +72,9 @@ class State:
         return [self.switches[dpid] for dpid in self._busy if dpid in self.switches]
 
     def rest(self) -> None:
-        """Forget which switches the turn concerned."""
+        """Forget what the turn concerned; it is not to be taken back any more."""
         self._busy.clear()
+        self.ledger.keep()
 
     def turn(self, changes: Changes, now_s: float) -> IdChange:
         """Follow the inputs, which have changed so; each switch's `flows` know what that did to it.
@@ -84,9 +85,8 @@ class State:
         """
         turn = self._begin(changes)
         arrivals = self._go(turn)
-        before = self.ledger.places
         done = self.ledger.settle(now_s)
-        self._come(turn, arrivals, before)
+        self._come(turn, arrivals)
         self._begin_together()
         keys: Keys = {}
         for switch in self.busy():
@@ -172,13 +172,13 @@ class State:
             self.ledger.pools["identity"].release(party.key)
         return arrivals
 
-    def _come(self, turn: Turn, arrivals: list[tuple[Switch, Party]], before: IdMap) -> None:
+    def _come(self, turn: Turn, arrivals: list[tuple[Switch, Party]]) -> None:
         """Put in what comes, with the numbers that are settled now."""
         for party in self._places.newborn():
             party.number = on_wire(party.identity, self.ledger.number("identity", party.key))
             party.as_client = Pattern((is_(CLIENT_ID, party.number),))
             party.as_server = Pattern((is_(SERVER_ID, party.number),))
-        units = self._policies.place(turn.layout, before, self._judges, anew=turn.anew)
+        units = self._policies.place(turn.layout, self._judges, anew=turn.anew)
         if turn.fixed:
             self._fixed = fixed_flows(self._policies, turn.layout)
         for switch in self.switches.values() if turn.fixed else self.busy():
