@@ -17,7 +17,7 @@ from typing import Self
 from intent.compiler import Delta, IdMap
 from intent.compiler.engine import Engine, IdChange
 from intent.compiler.fields import Slice
-from intent.compiler.flow import Flow, FlowBody, FlowKey, Meter, OutputReg, Program
+from intent.compiler.flow import Conjunction, FlowBody, FlowKey, Meter, OutputReg, Program
 from intent.compiler.verdict import metered
 from intent.model import Intents
 from ryu_apps.changes import Lead
@@ -66,38 +66,22 @@ class Outline:
 
     def after(self, delta: Delta) -> Self:
         """Return the outline that a change leads to."""
-        put = [*delta.adds, *delta.changes]
-        gone = [Flow(key, self.program[key]) for key in (*delta.deletes, *(flow.key for flow in delta.changes))]
-        program = self.program.but(dict(put), delta.deletes)
-        slices = Counter(self.slices)
-        slices.subtract(_counted(body for _, body in gone))
-        slices.update(_counted(body for _, body in put))
-        slices = +slices
+        held = self.program
+        program = held.but(dict((*delta.adds, *delta.changes)), delta.deletes)
+        turn = _Turn(self)
+        for key in delta.deletes:
+            turn.note(key, held[key], -1)
+        for key, body in delta.adds:
+            turn.note(key, body, 1)
+        for key, body in delta.changes:
+            turn.change(key, held[key], body)
+        slices = +turn.slices
         if slices.keys() == self.slices.keys():
-            found = self._changed(program, gone, put)
+            groups = turn.ports.done(), +turn.metering, turn.timed.done()
+            found = type(self)(program, *groups, slices)
         else:  # all flows that load one of them may belong to other ports
             found = self.of(dict(program.items()))
-        lead = Lead(self.program, program, delta)
-        return dataclasses.replace(found, program=program, slices=slices, lead=lead, made={})
-
-    def _changed(
-        self,
-        program: FrozenMap[FlowKey, FlowBody],
-        gone: Iterable[tuple[FlowKey, FlowBody]],
-        put: Iterable[tuple[FlowKey, FlowBody]],
-    ) -> Self:
-        ports, timed = _Groups(self.of_port), _Groups(self.timed)
-        metering = Counter(self.metering)
-        for flows, there in ((gone, False), (put, True)):
-            for key, body in flows:
-                for ofport in ports_of(key, body, self.slices):
-                    ports.note(ofport, key, there=there)
-                if limited := metered(body):
-                    metering[limited] += 1 if there else -1
-                if body.expires_at:
-                    timed.note(body.expires_at, key, there=there)
-        groups = ports.done(), +metering, timed.done()
-        return type(self)(program, *groups, self.slices)
+        return dataclasses.replace(found, program=program, lead=Lead(held, program, delta), made={})
 
     @property
     def meters(self) -> dict[int, int]:
@@ -110,6 +94,44 @@ def _counted(bodies: Iterable[FlowBody]) -> Counter[Slice]:
     return Counter(
         act.src for body in bodies if not is_clause(body) for act in body.actions if isinstance(act, OutputReg)
     )
+
+
+class _Turn:
+    """What becomes of all but the program of an outline while flows come and go."""
+
+    def __init__(self, before: Outline) -> None:
+        self._known = before.slices
+        self.slices, self.metering = Counter(before.slices), Counter(before.metering)
+        self.ports, self.timed = _Groups(before.of_port), _Groups(before.timed)
+
+    def note(self, key: FlowKey, body: FlowBody, step: int) -> None:
+        """Take a flow in (1) or out (-1)."""
+        for ofport in ports_of(key, body, self._known):
+            self.ports.note(ofport, key, there=step > 0)
+        self._count(key, body, step)
+
+    def change(self, key: FlowKey, was: FlowBody, now: FlowBody) -> None:
+        """Let a flow be another; mostly it belongs to the ports that it belonged to."""
+        if not (is_clause(was) and is_clause(now)) and (
+            ports_of(key, was, self._known) != ports_of(key, now, self._known)
+        ):
+            self.note(key, was, -1)
+            self.note(key, now, 1)
+        else:
+            self._count(key, was, -1)
+            self._count(key, now, 1)
+
+    def _count(self, key: FlowKey, body: FlowBody, step: int) -> None:
+        if body[3]:  # expires_at
+            self.timed.note(body[3], key, there=step > 0)
+        actions = body[0]
+        if not actions or type(actions[0]) is Conjunction:
+            return  # clauses are long, and in them is none of these
+        for act in actions:
+            if type(act) is OutputReg:
+                self.slices[act.src] += step
+        if type(actions[0]) is Meter and (limited := metered(body)):
+            self.metering[limited] += step
 
 
 class _Groups:

@@ -8,7 +8,7 @@ each other, and still do work only for what is new.
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from itertools import chain
 from typing import Any, Final, TypeVar, overload
 
@@ -100,8 +100,9 @@ class FrozenMap(Mapping[K, V_co]):
         """
         if not self.size and put:
             return FrozenMap(put)
-        draft = _Draft(self)
-        draft.remove(gone)
+        leaving = gone if isinstance(gone, Collection) else list(gone)
+        draft = _Draft(self, most=len(leaving) + len(put or ()) > 1 << 2 * self.bits - 1)
+        draft.remove(leaving)
         if put:
             draft.put(put)
         return draft.done()
@@ -128,7 +129,8 @@ class _Values(ValuesView[V_co]):
 class _Draft:
     """A successor that is being made."""
 
-    def __init__(self, base: FrozenMap[Any, Any]) -> None:
+    def __init__(self, base: FrozenMap[Any, Any], *, most: bool) -> None:
+        """Begin with a base; `most` copies all of it at once, which is quicker where most dicts will change."""
         self._base = base
         self._nodes: list[list[dict[Any, Any]]] = base.nodes
         self._bits: Final = base.bits
@@ -136,7 +138,11 @@ class _Draft:
         self._size = base.size
         self._own_nodes: set[int] = set()
         """Nodes that are copies already."""
-        self._own_leaves: set[int] = set()
+        self._own_leaves: set[int] | range = set()
+        self._has_changed = False
+        if most:
+            self._nodes = [[leaf.copy() for leaf in node] for node in base.nodes]
+            self._own_leaves = range(1 << 2 * base.bits)
 
     def _mine(self, at: int, within: int) -> dict[Any, Any]:
         """Make the dict at a place one that may be changed, and return it."""
@@ -146,13 +152,14 @@ class _Draft:
             self._own_nodes.add(at)
             self._nodes[at] = self._nodes[at].copy()
         node = self._nodes[at]
-        self._own_leaves.add(within << self._bits | at)
+        if isinstance(self._own_leaves, set):  # a range holds them all
+            self._own_leaves.add(within << self._bits | at)
         node[within] = leaf = node[within].copy()
         return leaf
 
     def remove(self, keys: Iterable[object]) -> None:
         """Take keys out, those that are there."""
-        bits, mask, own = self._bits, self._mask, self._own_leaves
+        bits, mask, own, before = self._bits, self._mask, self._own_leaves, self._size
         both = (1 << 2 * bits) - 1
         for key in keys:
             place = hash(key) & both
@@ -161,10 +168,11 @@ class _Draft:
             if key in leaf:
                 del (leaf if place in own else self._mine(at, within))[key]
                 self._size -= 1
+        self._has_changed |= self._size != before
 
     def put(self, entries: Mapping[Any, Any]) -> None:
         """Put entries in, those that are not there."""
-        bits, mask, own = self._bits, self._mask, self._own_leaves
+        bits, mask, own, same = self._bits, self._mask, self._own_leaves, 0
         both = (1 << 2 * bits) - 1
         for key, value in entries.items():
             place = hash(key) & both
@@ -174,11 +182,13 @@ class _Draft:
             if there is _NOTHING:
                 self._size += 1
             elif there is value or there == value:
+                same += 1
                 continue
             (leaf if place in own else self._mine(at, within))[key] = value
+        self._has_changed |= same != len(entries)
 
     def done(self) -> FrozenMap[Any, Any]:
-        if not self._own_nodes:
+        if not self._has_changed:
             return self._base
         made: FrozenMap[Any, Any] = FrozenMap.__new__(FrozenMap)
         made.nodes, made.bits, made.mask, made.size = self._nodes, self._bits, self._mask, self._size
