@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cli import sources
+from cli.diffs import diff
 from cli.exits import Exit, Failure
 from cli.terminal import DIM, GREEN, RED, YELLOW, emit_json, note, paint, printable, say
 from cli.views import in_network, progress
@@ -39,6 +40,12 @@ def delete(client: Client, args: argparse.Namespace) -> Exit:
     """Delete documents as one change-set; say what is gone."""
     further = {"missing": "ignore"} if args.ignore_missing else {}
     return _send(client, args, _named(args), "/v1/delete", further)
+
+
+def revert(client: Client, args: argparse.Namespace) -> Exit:
+    """Take a revision back; say what changed."""
+    args.message = args.message or f"revert revision {args.number}"
+    return _send(client, args, sources.Sources(b"", (), ()), f"/v1/revisions/{args.number}/revert", {})
 
 
 def _named(args: argparse.Namespace) -> sources.Sources:
@@ -107,8 +114,13 @@ def _path(path: str, line: int | None, read: sources.Sources) -> str:
 
 def _print_applied(answer: Answer) -> None:
     documents = answer.items("documents")
+    changes = {(change.text("kind"), change.text("name")): change for change in answer.items("changes")}
     for result in documents:
-        _print_outcome(result.text("kind"), result.text("name"), result.text("outcome"))
+        kind, name, outcome = result.text("kind"), result.text("name"), result.text("outcome")
+        _print_outcome(kind, name, outcome)
+        if outcome == "changed" and (kind, name) in changes:
+            for line in diff(changes[kind, name]):
+                say(f"  {line}")
     if not documents:
         say("nothing to do")
     elif answer.flag("dryRun"):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cli.client import Client
 
 PATH = "/v1/events"
+MAX_DIGITS = 18
 PAUSE_S = 1.0
 """Between two attempts to connect anew."""
 GOOD = frozenset({"connected", "up", "came", "realized", "settled"})
@@ -26,8 +27,13 @@ BAD = frozenset({"disconnected", "down", "left", "raised"})
 
 def events(client: Client, args: argparse.Namespace) -> Exit:
     """Print events as they come."""
-    left = args.limit
-    for event in _follow(client, args.after or ""):
+    left, after = args.limit, args.after or ""
+    newest = -1
+    if args.once:
+        newest, after = _number(client.get("/v1/topology").text("event")), after or "oldest"
+        if newest <= (0 if after == "oldest" else _number(after)):
+            return Exit.OK
+    for mark, event in _follow(client, after):
         if args.json:
             print(json.dumps(event.value))
         else:
@@ -37,11 +43,19 @@ def events(client: Client, args: argparse.Namespace) -> Exit:
             left -= 1
             if not left:
                 break
+        if args.once and _number(mark) >= newest:
+            break
     return Exit.OK
 
 
-def _follow(client: Client, after: str) -> Iterator[Answer]:
-    """Yield events for ever. Only the first connection must succeed; later ones are tried again."""
+def _number(mark: str) -> int:
+    """Return the number in an event's id, `GENERATION-NUMBER`; ids of another form come before all."""
+    digits = mark.rpartition("-")[2]
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS else -1
+
+
+def _follow(client: Client, after: str) -> Iterator[tuple[str, Answer]]:
+    """Yield events for ever, each with its id. Only the first connection must succeed; later ones are tried again."""
     query = {"after": after} if after else {}
     last, begun = "", False
     while True:
@@ -51,7 +65,7 @@ def _follow(client: Client, after: str) -> Iterator[Answer]:
                 if field == "id":
                     last, query = value, {}
                 elif field == "data":
-                    yield decode(value.encode(), PATH)
+                    yield last, decode(value.encode(), PATH)
         except Failure as failure:
             if not begun or failure.code is not Exit.UNREACHABLE:
                 raise

@@ -61,6 +61,7 @@ def _asking(command: str) -> Callable[[Client, argparse.Namespace], Exit]:
         "apply": "changes",
         "import": "changes",
         "delete": "changes",
+        "revert": "changes",
         "get": "documents",
         "verdict": "verdicts",
         "matrix": "verdicts",

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cli.exits import MEANING
-from cli.words import KINDS, count, kind, kind_or_all, seconds
+from cli.words import KINDS, count, kind, kind_or_all, revision, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ def build() -> argparse.ArgumentParser:
         _matrix,
         _revisions,
     )
-    for add in (_run, _docker_driver, _apply, _import, _get, _delete, _status, *looking):
+    for add in (_run, _docker_driver, _apply, _import, _get, _delete, _revert, _status, *looking):
         add(commands)
     _ovsdb(commands)
     _leases(commands)
@@ -163,7 +163,7 @@ def _apply(commands: Commands) -> None:
     ]
     command = _command(commands, "apply", "put documents into force, all of them or none, as one revision", examples)
     _files(command, "documents, YAML or JSON; - for standard input; a directory for its .yaml, .yml and .json files")
-    command.add_argument("--dry-run", action="store_true", help="check and say what would change, change nothing")
+    _dry_run(command)
     _wait(command, "until the switches confirmed it")
     _context(command)
 
@@ -176,7 +176,7 @@ def _import(commands: Commands) -> None:
     command.add_argument(
         "files", metavar="FILE", nargs="+", help="as for apply: files, directories, - for standard input"
     )
-    command.add_argument("--dry-run", action="store_true", help="check and say what would change, change nothing")
+    _dry_run(command)
     _wait(command, "until the switches confirmed it")
     _context(command)
     _network(command, "network of the imported workloads (default pods)")
@@ -203,7 +203,16 @@ def _delete(commands: Commands) -> None:
         "-f", "--file", metavar="FILE", action="append", dest="files", help="delete what these documents name"
     )
     command.add_argument("--ignore-missing", action="store_true", help="what is not there is no error")
-    command.add_argument("--dry-run", action="store_true", help="check and say what would change, change nothing")
+    _dry_run(command)
+    _wait(command, "until the switches confirmed it")
+    _context(command)
+
+
+def _revert(commands: Commands) -> None:
+    text = "take a revision back, all of it or none, as a new revision"
+    command = _command(commands, "revert", text, ["revert 7 --dry-run", "revert 7 --wait"])
+    command.add_argument("number", type=revision, metavar="NUMBER", help="which revision; see `ringfence revisions`")
+    _dry_run(command)
     _wait(command, "until the switches confirmed it")
     _context(command)
 
@@ -248,10 +257,13 @@ def _topology(commands: Commands) -> None:
 
 
 def _events(commands: Commands) -> None:
-    examples = ["events", "events --after oldest", "events --limit 1 --json"]
+    examples = ["events", "events --once", "events --after oldest", "events --limit 1 --json"]
     command = _command(commands, "events", "follow what happens, until Ctrl-C", examples)
     command.add_argument("--after", metavar="ID", help="begin after this event; oldest: with all that is kept")
     command.add_argument("--limit", type=count, metavar="N", help="end after N events")
+    command.add_argument(
+        "--once", action="store_true", help="end with the newest event there is; begins with the oldest"
+    )
 
 
 def _counters(commands: Commands) -> None:
@@ -289,7 +301,11 @@ def _matrix(commands: Commands) -> None:
 
 
 def _revisions(commands: Commands) -> None:
-    command = _command(commands, "revisions", "show who changed what, and when", ["revisions", "revisions --limit 5"])
+    examples = ["revisions", "revisions --limit 5", "revisions 7"]
+    command = _command(commands, "revisions", "show who changed what, and when", examples)
+    command.add_argument(
+        "number", type=revision, nargs="?", metavar="NUMBER", help="only this one, with what it changed"
+    )
     command.add_argument("--limit", type=count, default=20, metavar="N", help="newest N (default 20)")
 
 
@@ -346,6 +362,10 @@ def _wait(command: argparse.ArgumentParser, what: str) -> None:
 def _context(command: argparse.ArgumentParser) -> None:
     command.add_argument("--author", metavar="WHO", help="who changes it, for the revision (default: your user name)")
     command.add_argument("-m", "--message", metavar="WHY", help="why, for the revision")
+
+
+def _dry_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--dry-run", action="store_true", help="check and say what would change, change nothing")
 
 
 def _network(command: argparse.ArgumentParser, text: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.exits import Exit
+from cli.diffs import diff
+from cli.exits import Exit, Failure
 from cli.terminal import BOLD, DIM, GREEN, RED, YELLOW, emit_json, paint, painted, printable, say, table
 from cli.waiting import is_realized, until_realized
 
@@ -120,7 +121,9 @@ def _switch(s: Answer) -> tuple[str, ...]:
 
 
 def revisions(client: Client, args: argparse.Namespace) -> Exit:
-    """Show the newest revisions: who changed what, when and why."""
+    """Show the newest revisions: who changed what, when and why; or all of one."""
+    if args.number:
+        return _one_revision(client, args)
     found = _newest(client, args.limit)
     if args.json:
         values: list[Json] = [revision.value for revision in found]
@@ -131,6 +134,24 @@ def revisions(client: Client, args: argparse.Namespace) -> Exit:
         for r in found
     ]
     print_table(("REVISION", "AT", "AUTHOR", "CHANGES", "MESSAGE"), rows)
+    return Exit.OK
+
+
+def _one_revision(client: Client, args: argparse.Namespace) -> Exit:
+    found = client.get("/v1/revisions", {"before": str(args.number + 1), "limit": "1"}).items("items")
+    if not found or found[0].number("number") != args.number:
+        raise Failure(Exit.NOT_FOUND, f"there is no revision {args.number}", "`ringfence revisions` shows the newest")
+    (revision,) = found
+    if args.json:
+        emit_json(revision.value)
+        return Exit.OK
+    who, why = revision.text("author", "") or "nobody said who", revision.text("message", "")
+    say(printable(f"revision {args.number}, {revision.text('at')}, {who}{': ' if why else ''}{why}"))
+    for change in revision.items("changes"):
+        say()
+        say(paint(printable(f"{_sign(change)}{change.text('kind')}/{change.text('name')}"), BOLD))
+        for line in diff(change):
+            say(f"  {line}")
     return Exit.OK
 
 

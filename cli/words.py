@@ -53,6 +53,13 @@ def seconds(word: str) -> float:
     return value
 
 
+def revision(word: str) -> int:
+    """Return the number of a revision."""
+    if not word.isascii() or not word.isdigit() or not 1 <= int(word[:16]) < 10**15:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of a revision: `ringfence revisions` shows them")
+    return int(word)
+
+
 def count(word: str) -> int:
     """Return a whole number from 1 to 100000."""
     if not word.isascii() or not word.isdigit() or not 1 <= int(word[:7]) <= 100_000:  # noqa: PLR2004 - said above

@@ -85,6 +85,15 @@ class ResultAnswer(Answer):
     revision: int
 
 
+class ChangeAnswer(Answer):
+    """One document in a diff, before and after; null where there was or is none."""
+
+    kind: str
+    name: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
 class AppliedAnswer(Answer):
     """What an apply did."""
 
@@ -97,15 +106,8 @@ class AppliedAnswer(Answer):
     realized: RealizedAnswer | None
     """Of `revision`; null for a dry run."""
     warnings: list[WarningAnswer] = []
-
-
-class ChangeAnswer(Answer):
-    """One document in the diff of a revision."""
-
-    kind: str
-    name: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    changes: list[ChangeAnswer] = []
+    """Of a dry run: every document that would change."""
 
 
 class RevisionAnswer(Answer):

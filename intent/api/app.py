@@ -21,6 +21,7 @@ from intent.api.plugs import OnePort, PortList
 from intent.api.ports import Limits, Ports
 from intent.api.reads import Health, LiveEndpoints, Matrix, Status, Switches, Verdict
 from intent.api.requests import QueryGuard, TokenGuard
+from intent.api.reverts import Revert
 from intent.api.watching import Events, Topology
 from intent.api.writes import Apply, Collection, Item, Revisions, Writer
 
@@ -76,6 +77,7 @@ def _add_routes(app: falcon.App[Any, Any], ports: Ports, limits: Limits, version
     app.add_route("/v1/delete", DeleteMany(writer))
     app.add_route("/v1/import/kubernetes", KubernetesImport(writer))
     app.add_route("/v1/revisions", Revisions(ports, limits))
+    app.add_route("/v1/revisions/{number}/revert", Revert(writer))
     app.add_route("/v1/status", Status(ports))
     app.add_route("/v1/switches", Switches(ports))
     app.add_route("/v1/topology", Topology(ports))

@@ -134,6 +134,13 @@ OPERATIONS: Operations = {
             ),
         )
     },
+    "/v1/revisions/{number}/revert": {
+        "POST": Operation(
+            "Take a revision back: its documents as they were before it, as a new revision, or none",
+            answers.AppliedAnswer,
+            (*_WRITE, Parameter("expected_revision", "Refuse unless the store is at it.", _COUNT)),
+        )
+    },
     "/v1/status": {"GET": Operation("How far the switches are, with every document", answers.StatusAnswer)},
     "/v1/switches": {"GET": Operation("The managed switches", answers.SwitchesAnswer)},
     "/v1/counters": {"GET": Operation("What rules decided and guards dropped", answers.CountersAnswer)},

@@ -36,6 +36,8 @@ _DEFAULT_WAIT_S = 30.0
 _DEFAULT_PAGE = 50
 _MAX_REVISION = 2**53 - 1
 _SOURCE = "body"
+_BREATH = 20
+"""Documents between two breaths."""
 
 
 def send(resp: falcon.Response, answer: Answer) -> None:
@@ -63,8 +65,10 @@ class Writer:
         expected = requests.number(req, "expected_revision", _MAX_REVISION)
         store, at = self.ports.store, self.ports.clock.now()
         found = [*warnings, *_warnings(changes, at)][:MAX_PROBLEMS]  # now: a stored document forgets where it was read
+        diff: list[ChangeAnswer] = []
         if dry_run:
             applied = store.preview(changes, expected_revision=expected)
+            diff = list(self._diff(changes, applied))
         else:
             author, message = requests.text(req, "author", "api"), requests.text(req, "message")
             applied = store.apply(changes, author=author, at=at, message=message, expected_revision=expected)
@@ -73,7 +77,7 @@ class Writer:
                     self.ports.waiter.wait(applied.revision, wait_s)
             finally:  # mostly so already, with the numbers that the compiler gave
                 store.make_durable()
-        send(resp, self._answer(applied, found, dry_run=dry_run))
+        send(resp, self._answer(applied, found, diff, dry_run=dry_run))
         return applied
 
     def _wait_s(self, req: falcon.Request, *, dry_run: bool) -> float | None:
@@ -84,7 +88,20 @@ class Writer:
             raise RequestError(BAD_REQUEST, "query.timeout", "it goes with `wait`", "add `wait=realized`")
         return requests.seconds(req, "timeout", _DEFAULT_WAIT_S, self.limits.wait_s) if waits else None
 
-    def _answer(self, applied: Applied, warnings: Sequence[Problem], *, dry_run: bool) -> AppliedAnswer:
+    def _diff(self, changes: Sequence[Wanted], applied: Applied) -> Iterator[ChangeAnswer]:
+        """Yield what a preview would change of each document."""
+        for index, (change, result) in enumerate(zip(changes, applied.results, strict=True)):
+            if not index % _BREATH:
+                self.ports.waiter.breathe()
+            if result.outcome is not Outcome.UNCHANGED:
+                stored = self.ports.store.document(result.kind, result.name)
+                before = None if stored is None else dump_document(stored.document)
+                after = dump_document(change.document) if isinstance(change, Put) else None
+                yield ChangeAnswer(kind=result.kind, name=result.name, before=before, after=after)
+
+    def _answer(
+        self, applied: Applied, warnings: Sequence[Problem], diff: list[ChangeAnswer], *, dry_run: bool
+    ) -> AppliedAnswer:
         documents = [
             ResultAnswer(kind=r.kind, name=r.name, outcome=r.outcome.value, revision=r.revision)
             for r in applied.results
@@ -97,6 +114,7 @@ class Writer:
             documents=documents,
             realized=None if dry_run else Progress(self.ports.status).of(applied.revision, keys),
             warnings=[WarningAnswer(path=w.path, message=w.message, remedy=w.remedy, line=w.line) for w in warnings],
+            changes=diff,
         )
 
 

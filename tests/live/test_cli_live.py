@@ -313,6 +313,23 @@ def test_revisions_are_read_page_by_page(world, shop, capsys, monkeypatch):
     assert [r["number"] for r in answered(capsys, "revisions")] == [5, 4, 3, 2, 1]
 
 
+def test_one_revision_shows_its_lines_and_is_taken_back(world, shop, capsys):
+    shop.write_text(SHOP.replace("8080", "8081"))
+    assert main(["apply", "-f", str(shop), "--dry-run"]) == Exit.OK
+    assert "Policy/web-to-app changed\n" in (out := capsys.readouterr().out)
+    assert "\n  -  - tcp/8080\n  +  - tcp/8081\n" in out
+    assert main(["apply", "-f", str(shop), "-m", "the other port"]) == Exit.OK
+    assert main(["revisions", "2"]) == Exit.OK
+    assert ": the other port\n\n~Policy/web-to-app\n" in (out := capsys.readouterr().out)
+    assert "\n  -  - tcp/8080\n  +  - tcp/8081" in out
+    capsys.readouterr()
+    assert main(["revert", "2", "--wait", "--timeout", "5"]) == Exit.OK
+    assert "Policy/web-to-app changed\nrevision 3\nrealized" in capsys.readouterr().out
+    assert answered(capsys, "revisions", "3")["message"] == "revert revision 2"
+    assert main(["revert", "2"]) == Exit.OK
+    assert main(["revert", "9"]) == main(["revisions", "9"]) == Exit.NOT_FOUND
+
+
 # -- who may ask -------------------------------------------------------------------------------
 
 

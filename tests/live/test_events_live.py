@@ -156,6 +156,17 @@ def test_the_command_follows_and_ends_after_as_many_as_it_was_told(stage, capsys
     assert "header.Last-Event-ID" not in capsys.readouterr().err
 
 
+def test_the_command_ends_with_the_newest_where_it_is_asked_once(stage, capsys):
+    stage.tell("happen", 2)
+    assert main(["events", "--once", "--json"]) == Exit.OK
+    lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert "revision.applied" in {e["kind"] for e in lines}
+    assert main(["events", "--once", "--after", lines[0]["id"], "--json"]) == Exit.OK
+    assert [json.loads(text) for text in capsys.readouterr().out.splitlines()] == lines[1:]
+    assert main(["events", "--once", "--after", lines[-1]["id"]]) == Exit.OK
+    assert capsys.readouterr().out == ""
+
+
 def test_the_command_is_told_of_what_it_missed_and_goes_on(stage, capsys):
     done = threading.Event()
 

@@ -25,7 +25,8 @@ from cli.words import kind
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
-    *("run", "docker-driver", "apply", "import", "get", "delete", "status", "endpoints", "switches", "topology"),
+    *("run", "docker-driver", "apply", "import", "get", "delete", "revert", "status", "endpoints", "switches"),
+    "topology",
     *("events", "counters", "observed", "top", "verdict", "why", "matrix", "revisions", "ovsdb"),
     "leases",
 ]
@@ -135,7 +136,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ringfence; printf '%s\\n' "${{COMPRE
 
 
 def test_bash_completes_commands_options_kinds_and_files(tmp_path, monkeypatch):
-    assert completed_by_bash("re") == ["revisions"]
+    assert completed_by_bash("revi") == ["revisions"]
     assert set(completed_by_bash("")) == {*COMMANDS, "completion"}
     assert completed_by_bash("apply", "--dr") == ["--dry-run"]
     assert completed_by_bash("--json", "get", "pol") == ["policies"]
