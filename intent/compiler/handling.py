@@ -84,9 +84,11 @@ def named(policies: Iterable[Policy], space: str) -> list[str]:
 
 def marks(rule: Rule, number: Numbering) -> tuple[Load, ...]:
     """Return what a decision writes for DELIVER; that of the ingress, which comes later, goes before the egress's."""
+    if rule.queue is None and rule.mirror is None:
+        return ()
     registers = {"queue": f.QUEUE, "mirror": f.MIRROR}
     loads = tuple(Load(registers[space], number(space, name)) for space, name in handles(rule))
-    return (*loads, Load(f.HANDLED, 1)) if loads else ()
+    return (*loads, Load(f.HANDLED, 1))
 
 
 def delivery_flow() -> Flow:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from intent.compiler import cookie, handling, resolve
 from intent.compiler import fields as f
 from intent.compiler.cookie import Kind, Origin
-from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Term, exact, match_of
+from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey, Term, exact, make, match_of
 from intent.compiler.ids import IdMap
 from intent.compiler.resolve import Identity, Membership, Variant
 from intent.compiler.services import service_alternatives
@@ -190,7 +190,7 @@ def origin_of(lane: Lane, kind: Kind, number: int, direction: Direction) -> int:
     """Return the cookie of a decision in a lane; in the candidate lane it changes no verdict."""
     if lane is Lane.CANDIDATE:
         kind, number = Kind.CANDIDATE, number if kind is Kind.RULE else 0
-    return cookie.encode(Origin(kind, number, direction))
+    return cookie.encode(make(Origin, (kind, number, direction, 0)))
 
 
 def after_tier(lane: Lane, direction: Direction, used: Iterable[int], table: int) -> int:

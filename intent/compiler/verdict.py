@@ -47,6 +47,11 @@ def _rate(number: int, origin: int) -> int:
     return SWITCH_REJECTS if number == SWITCH_METER else PORT_REJECTS
 
 
+_JUDGE, _DELIVER = goto(Table.INGRESS), goto(Table.DELIVER)
+_TALLY = goto(Table.TALLY, Load(f.VERDICT, f.ALLOWED))
+"""What an allowed packet goes through."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdicts:
     """The actions that end a judgement, in one lane; `observing` if the other lane is there too."""
@@ -79,8 +84,8 @@ class Verdicts:
 
     def _allowed(self, direction: Direction) -> Actions:
         if direction is Direction.EGRESS:
-            return goto(Table.INGRESS)
-        return goto(Table.TALLY, Load(f.VERDICT, f.ALLOWED)) if self.observing else goto(Table.DELIVER)
+            return _JUDGE
+        return _TALLY if self.observing else _DELIVER
 
     def _noted(self, action: Action, direction: Direction, rule: int) -> Actions:
         decider = Load(f.CANDIDATE_RULE, rule)

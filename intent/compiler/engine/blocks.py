@@ -39,8 +39,11 @@ class Block:
         for side in self._sides:
             side.rank()
         for places, patterns in fixed.items():
+            last, body = list[Solo](), NOTHING
             for each, said in patterns.items():
-                _put(self.flows, places, each.match, joint(said))
+                if said != last:  # the patterns of a service follow each other, and the same units say them
+                    last, body = said, joint(said)
+                _put(self.flows, places, each.match, body)
 
     def _add(self, unit: Unit, fixed: _Fixed) -> None:
         for spot in unit.spots:
@@ -142,6 +145,7 @@ def _put(program: Program, places: Places, match: Match, body: FlowBody) -> None
         program[key] = both(program[key], body) if key in program else body
 
 
+NOTHING = make(FlowBody, ((), 0, 0, 0))
 _SHARED = 8
 """Casts that parties are taken to have in common, at most: what is kept must not grow with their square."""
 

@@ -134,7 +134,7 @@ class Unit:
         sides = [self.clients is not None, self.servers is not None]
         whole = sum(sides) + (self.services is not None)
         of, ends = max(whole, 2), self.plan.expires_at
-        members = [clause(Conjunction(number, n, of), ends) for n in range(1, of + 1)]
+        members = [clause(make(Conjunction, (number, n, of)), ends) for n in range(1, of + 1)]
         self.number = number
         self.members = (members[0] if sides[0] else None, members[sum(sides) - 1] if sides[1] else None)
         self.fixed = [] if self.services is None else [(self.services, members[sum(sides)])]
@@ -205,17 +205,17 @@ class RulePlan:
         if subject is not None:
             people.release(subject)  # what a one-sided rule does not use
         self.clients, self.servers = clients, servers
-        self._make_units(people, casting.intents)
+        self._make_units(casting)
 
-    def _make_units(self, people: People, intents: Intents) -> None:
+    def _make_units(self, casting: Casting) -> None:
         if self.rule.services is None:
             self.add_unit(None, self.servers, None)
             return
-        matches = tuple(dict.fromkeys(flatten(intents, self.rule.services)))
+        people, matches = casting.people, tuple(flatten(casting.intents, self.rule.services))
         plain = tuple(m for m in matches if not isinstance(m.port, PortName))
         if plain:
             everything = any(m.protocol is None for m in plain)
-            self.add_unit(None, self.servers, None if everything else patterns(plain))
+            self.add_unit(None, self.servers, None if everything else casting.patterns(plain))
         wanted: WantedPorts = frozenset((m.protocol, m.port.name) for m in matches if isinstance(m.port, PortName))
         if wanted:
             self._base = self.servers or people.cast((SelectorPeer(Selector()),))
@@ -225,7 +225,7 @@ class RulePlan:
 
     def add_part(self, port: PortKey, part: Cast) -> Unit:
         """Add the unit of one number that named ports stand for."""
-        return self.add_unit(port, part, patterns((ServiceMatch(port[0], PortRange(port[1], port[1])),)))
+        return self.add_unit(port, part, patterns(ServiceMatch(port[0], PortRange(port[1], port[1]))))
 
     def add_unit(self, port: PortKey | None, servers: Cast | None, services: tuple[Pattern, ...] | None) -> Unit:
         """Add a unit, and tell its casts."""
@@ -299,13 +299,16 @@ class PolicyPlan:
 
 
 class Casting:
-    """Gives rules their casts, all by the same intents: rules name the same peers again and again."""
+    """Gives rules their casts and patterns, by the same intents: rules name the same peers and services all over.
+
+    They are known by the objects that they are, which the intents hold: to read them takes longer than all else here.
+    """
 
     def __init__(self, people: People, intents: Intents) -> None:
         self.people = people
         self.intents = intents
         self._known: dict[tuple[int, ...], Cast] = {}
-        """By the peers, as the objects that they are: the intents hold them."""
+        self._patterns: dict[tuple[int, ...], tuple[Pattern, ...]] = {}
 
     def cast(self, peers: tuple[Peer, ...]) -> Cast:
         """Return the cast of whom peers describe, one user more."""
@@ -316,6 +319,18 @@ class Casting:
         else:
             cast.refs += 1
         return cast
+
+    def patterns(self, services: tuple[ServiceMatch, ...]) -> tuple[Pattern, ...]:
+        """Return what packets of any of these services look like, each once."""
+        known = tuple(map(id, services))
+        found = self._patterns.get(known)
+        if found is None:
+            found = patterns(services[0]) if len(services) == 1 else self._union(services)
+            self._patterns[known] = found
+        return found
+
+    def _union(self, services: tuple[ServiceMatch, ...]) -> tuple[Pattern, ...]:
+        return tuple(dict.fromkeys([each for service in services for each in self.patterns((service,))]))
 
 
 def leaves(intents: Intents, peers: Iterable[Peer]) -> Iterator[Leaf]:
@@ -329,14 +344,9 @@ def leaves(intents: Intents, peers: Iterable[Peer]) -> Iterator[Leaf]:
 
 
 @lru_cache(maxsize=65536)
-def patterns(services: tuple[ServiceMatch, ...]) -> tuple[Pattern, ...]:
-    """Return what packets of any of these services look like."""
-    return tuple(dict.fromkeys(found for service in services for found in _patterns(service)))
-
-
-@lru_cache(maxsize=65536)
-def _patterns(service: ServiceMatch) -> tuple[Pattern, ...]:
-    return tuple(pattern(match_of(terms)) for terms in service_alternatives(service))
+def patterns(service: ServiceMatch) -> tuple[Pattern, ...]:
+    """Return what packets of a service look like, each once."""
+    return tuple(dict.fromkeys([pattern(match_of(terms)) for terms in service_alternatives(service)]))
 
 
 def pass_flow(spot: Spot, actions: Actions) -> Flow:
