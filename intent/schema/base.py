@@ -41,6 +41,11 @@ class DocumentBase(Part):
         object.__setattr__(self, "_meaning", meaning)
         return self
 
+    @property
+    def is_read(self) -> bool:
+        """Whether it was read from a text that is at hand, not stored before."""
+        return getattr(self, "_origin", None) is not None
+
     def meaning(self, convert: Callable[[Self], M]) -> M:
         """Return what `convert` makes of the document, once: a document is immutable, an apply reads all of them."""
         meaning = getattr(self, "_meaning", None)

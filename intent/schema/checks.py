@@ -216,6 +216,9 @@ class _Site:
 
 
 def _unknown(doc: Document, place: Place, what: str, name: str, known: Iterable[str]) -> Problem:
+    if not doc.is_read:  # a stored document: it is not that one which is wrong, but the change
+        message = f"it names the {what} {echo(name)}, which there would not be"
+        return doc.problem(place, message, "change or delete this document as well, in the same revision or before")
     remedy = did_you_mean(name, known, f"declare it, in the same apply or before: `kind: {what.capitalize()}`")
     return doc.problem(place, f"there is no {what} {echo(name)}", remedy)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeGuard
 
@@ -115,6 +116,9 @@ def _kind_problem(raw: Raw, kind: object) -> Problem:
         return Problem(path, "the document is not a mapping", "write `kind:`, `name:`, …", raw.source, raw.line_of(()))
     if kind is None:
         return Problem(f"{path}.kind", "the document has no kind", f"say one of {known}", raw.source, raw.line_of(()))
+    if isinstance(raw.value.get("apiVersion"), str):
+        remedy = "objects of Kubernetes are imported: `ringfence import k8s FILE`, POST /v1/import/kubernetes"
+        return Problem(f"{path}.kind", f"{echo(kind)} is no kind", remedy, raw.source, raw.line_of(("kind",)))
     remedy = did_you_mean(kind, KINDS, f"there are {known}") if isinstance(kind, str) else f"there are {known}"
     return Problem(f"{path}.kind", f"{echo(kind)} is no kind", remedy, raw.source, raw.line_of(("kind",)))
 
@@ -164,6 +168,9 @@ _WORDS = {
     "model_type": ("{given} is not a mapping", "write fields: `key: value`"),
 }
 """What to say, as (message, remedy), by the type of pydantic's error."""
+_SYNONYMS = {"drop": "deny", "block": "deny", "permit": "allow", "accept": "allow", "audit": "observe"}
+"""Words of other products for what has another here."""
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 
 def _words(detail: Mapping[str, Any], place: Place, model: type[BaseModel]) -> tuple[str, str]:
@@ -176,7 +183,32 @@ def _words(detail: Mapping[str, Any], place: Place, model: type[BaseModel]) -> t
     known = _known_fields(place, model) if kind == "extra_forbidden" else ""
     values = {"given": given, "last": last, "known": known} | detail.get("ctx", {})
     message, remedy = (template.format_map(values) for template in _WORDS[kind])
-    return message, remedy
+    return message, _meant(detail, place) or remedy
+
+
+def _meant(detail: Mapping[str, Any], place: Place) -> str:
+    """Return what was meant by a value that people often write in place of another; nothing where that is unclear."""
+    given, list_of = detail.get("input"), place[-2] if len(place) > 1 else ""
+    if detail["type"] == "literal_error" and isinstance(given, str):
+        known = re.findall(r"'(\w+)'", str(detail.get("ctx", {}).get("expected", "")))
+        word = given.lower()
+        found = next((name for name in known if name.lower() in {word, _SYNONYMS.get(word)}), None)
+        return f"did you mean `{found}`?" if found else ""
+    if detail["type"] == "model_type" and isinstance(given, str) and list_of in ("from", "to", "members"):
+        return _peer_meant(given)
+    if detail["type"] == "string_type" and isinstance(given, int) and list_of in ("services", "matches"):
+        return f"say of which protocol: `tcp/{given}` or `udp/{given}`"
+    return ""
+
+
+def _peer_meant(word: str) -> str:
+    """Say how the peer is written that somebody gave by a mere word."""
+    if word == "world":
+        return "write `{world: true}`"
+    if re.fullmatch(r"[0-9a-fA-F:.]{2,45}(/[0-9]{1,3})?", word) and not word.isalpha():
+        return f"write `{{cidr: {word if '/' in word else word + ('/128' if ':' in word else '/32')}}}`"
+    name = word if _PLAIN.fullmatch(word) else "NAME"
+    return f"write `{{group: {name}}}`, `{{endpoint: {name}}}` or `{{labels: {{KEY: VALUE}}}}`"
 
 
 def _reason(detail: Mapping[str, Any]) -> Mapping[str, Any]:

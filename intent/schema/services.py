@@ -16,6 +16,8 @@ _WORDS = {number: word for word, number in (_WITH_PORTS | _WITH_TYPES).items()}
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
 _RANGE = re.compile(r"(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,9})")
 _NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
+_SHOWN = 4
+"""Matches that a remedy spells out."""
 _EXAMPLES = "write it as `tcp/80`, `tcp/8000-8099`, `udp`, `icmp/8`, `proto/47` or `any`"
 
 
@@ -35,8 +37,19 @@ def parse_match(text: str) -> ServiceMatch:
         return _icmp(text, word, parts)
     if word == "proto" and len(parts) == 1:
         return ServiceMatch(_number(parts[0], "protocol", _MAX_BYTE))
-    remedy = did_you_mean(word, (*_WITH_PORTS, *_WITH_TYPES, "proto", "any"), _EXAMPLES)
-    raise refusal(f"{echo(text)} is no service match", remedy if remedy.strip("`?") != word else _EXAMPLES)
+    raise refusal(f"{echo(text)} is no service match", _meant(text) or _EXAMPLES)
+
+
+def _meant(text: str) -> str:
+    """Return a remedy for what other tools write: `80`, `80/tcp`, `tcp:80`, `TCP/80`; nothing where it is unclear."""
+    if _NUMBER.fullmatch(text):
+        return f"say of which protocol: `tcp/{text}` or `udp/{text}`"
+    words = re.fullmatch(r"(\w{1,12})[/: -](\w{1,12}(?:-\d{1,5})?)", text.lower(), re.ASCII)
+    for word, rest in (words.groups(), words.groups()[::-1]) if words else ():
+        near = did_you_mean(word, (*_WITH_PORTS, *_WITH_TYPES, "proto"), "").removeprefix("did you mean `").rstrip("`?")
+        if near and (_NUMBER.fullmatch(rest) or _RANGE.fullmatch(rest)):
+            return f"did you mean `{near}/{rest}`?"
+    return did_you_mean(text.lower(), (*_WITH_PORTS, *_WITH_TYPES, "any"), "") if text.isalnum() else ""
 
 
 def match_text(match: ServiceMatch) -> str:
@@ -115,6 +128,9 @@ def _port(text: str, word: str, parts: list[str]) -> PortRange | PortName | None
         return PortRange(first, last)
     if _NAME.fullmatch(parts[0]):
         return PortName(parts[0])
+    if "," in parts[0]:
+        each = [f"`{word}/{part}`" for part in parts[0].split(",")[:_SHOWN] if _NUMBER.fullmatch(part)]
+        raise refusal(f"{echo(text)} is more than one match", f"list each: {', '.join(each) or f'`{word}/80`, …'}")
     number = _number(parts[0], "port", MAX_PORT, 1)
     return PortRange(number, number)
 
