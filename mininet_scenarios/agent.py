@@ -32,6 +32,7 @@ ECHO = {4: (socket.IPPROTO_ICMP, 8, 0), 6: (socket.IPPROTO_ICMPV6, 128, 129)}
 """Protocol, request type and reply type of each address family."""
 RESEND_S = 0.45
 SETTLE_S = 0.3
+LAST_S = 0.5
 
 
 def family_of(address: str) -> int:
@@ -373,10 +374,12 @@ class Agent:
         return len(self.streams)
 
     def on_stop(self, _asked: dict[str, Any]) -> list[Any]:
-        """End the streams, wait for the last answers, and report."""
-        deadline = time.monotonic() + 0.5
-        while (now := time.monotonic()) < deadline:
-            self.loop.turn(deadline - now)
+        """End the streams, wait for the last answers, until none came for a while, and report."""
+        left, deadline = -1, time.monotonic()
+        while left != (now_left := sum(len(stream.sent) for stream in self.streams)) or time.monotonic() < deadline:
+            if left != now_left:
+                left, deadline = now_left, time.monotonic() + LAST_S
+            self.loop.turn(deadline - time.monotonic())
         reports = [stream.report() for stream in self.streams]
         self.streams = []
         return reports

@@ -81,7 +81,7 @@ class Agent:
             if stream is not None:
                 stream.close()
         self._process.terminate()
-        self._process.wait(5)
+        self._process.wait(30)
 
 
 def ask_all(agents: Iterable[Agent], op: str) -> dict[str, Any]:

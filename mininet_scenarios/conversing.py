@@ -17,7 +17,7 @@ from mininet_scenarios.expectation import Cell, Judge
 from mininet_scenarios.scenario import Conversation, Step
 from mininet_scenarios.sites import AnyNetwork, SiteNetwork
 
-OPEN_S = 5.0
+OPEN_S = 20.0
 UNHEARD_S = 0.4
 """How long the other side is listened for that should not be heard; TCP sends again within 0.2 s."""
 HEARD_S = 5.0

@@ -35,9 +35,9 @@ DRIVER = "ringfence"
 IMAGE = "ringfence/busybox"
 PLUGIN_SOCKET = Path("/run/docker/plugins") / f"{DRIVER}.sock"
 CGROUPS = Path("/sys/fs/cgroup")
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 20.0
-CALL_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 40.0
+CALL_TIMEOUT_S = 120.0
 CLIENT = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
 """Debian's own, where it is: another on PATH may be too new for this dockerd."""
 PROGRAMS = ("dockerd", "containerd", "runc", "docker", "busybox", "iptables", "nft")

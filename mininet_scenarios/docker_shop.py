@@ -32,7 +32,7 @@ NAME = "docker_shop"
 EXAMPLE = Path(__file__).parent.parent / "examples" / "compose"
 PROBES = (Probe("tcp", 8080), Probe("tcp", 8000), Probe("tcp", 5432), Probe("udp", 53), Probe("icmp"))
 PORT_LABEL = "ringfence.port."
-SETTLE_TIMEOUT_S = 15.0
+SETTLE_TIMEOUT_S = 90.0
 
 
 class Shop:

@@ -24,7 +24,7 @@ from mininet_scenarios.private_ovs import Daemon, PrivateOvs
 
 BRIDGE = "br-ring"
 OPENFLOW_PORT, REST_PORT = 6653, 8181
-START_S = 60.0
+START_S = 90.0
 """A busy machine may take its time."""
 DEAD_S = 2.0
 """How long what was killed stays so."""
@@ -223,7 +223,7 @@ class FabricSite:
         """Stop the controller; the switches keep their flows."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(START_S)
 
     def _is_up(self) -> bool:
         try:

@@ -19,7 +19,8 @@ from typing import Self
 
 from mininet_scenarios import shell, watchdog
 
-CLOSE_TIMEOUT_S = 20.0
+CLOSE_TIMEOUT_S = 90.0
+"""More than the watchdog gives itself."""
 
 
 class Janitor:

@@ -16,6 +16,8 @@ QUICK_S = 0.6
 """How long a probe waits for its answer at first."""
 TIMEOUT_S = 1.3
 """How long it does so where none came and one should: TCP sends its opening packet again after 1 s."""
+PATIENCE_S = 4.0
+"""How long it does so where none came even then: TCP sends it once more after 3 s, and the machine may be busy."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,17 +52,18 @@ class Compared:
 def judged(agents: Mapping[str, Agent], judge: Judge, cells: Sequence[Cell]) -> list[Compared]:
     """Measure, and put what the semantics say beside it.
 
-    Of those that should be open to one receiver and are not answered soon, the packet may have been lost: they are
-    asked again, with time for TCP's second. What arrives where it should not counts at once.
+    Of those that should be open and are not answered soon, the packet may have been lost or late: they are asked again,
+    with time for TCP's second, and once more. What arrives where it should not counts at once.
     """
     found = compare(judge, matrix(agents, cells, QUICK_S))
-    again = matrix(agents, [one.cell for one in found if _may_be_late(one)], TIMEOUT_S)
-    return [dataclasses.replace(one, measured=again.get(one.cell, one.measured)) for one in found]
+    for timeout_s in (TIMEOUT_S, PATIENCE_S):
+        again = matrix(agents, [one.cell for one in found if _may_be_late(one)], timeout_s)
+        found = [dataclasses.replace(one, measured=again.get(one.cell, one.measured)) for one in found]
+    return found
 
 
 def _may_be_late(one: Compared) -> bool:
-    silent = one.measured.outcome in {"blocked", "one-way"}
-    return silent and one.expected.outcome == "open" and not one.cell.probe.group
+    return one.measured.outcome in {"blocked", "one-way"} and one.expected.outcome == "open"
 
 
 def matrix(agents: Mapping[str, Agent], cells: Sequence[Cell], timeout_s: float = TIMEOUT_S) -> dict[Cell, Measured]:

@@ -28,7 +28,7 @@ from mininet_scenarios.scenario import Document
 from mininet_scenarios.standing import Standing
 
 NETWORK = "lan"
-SETTLE_S = 40.0
+SETTLE_S = 90.0
 QUIET_S = 0.5
 """So long the flows must have stayed as they are."""
 

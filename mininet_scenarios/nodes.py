@@ -12,7 +12,7 @@ from mininet_scenarios import ports
 from mininet_scenarios.routes import ANYWHERE, Routes, strangers
 from mininet_scenarios.scenario import Scenario, Workload
 
-BRIDGE_TIMEOUT_S = 30
+BRIDGE_TIMEOUT_S = 60
 PREFIX_LENGTHS = {4: 24, 6: 64}
 
 

@@ -24,7 +24,10 @@ from mininet_scenarios import shell
 from mininet_scenarios.janitor import Janitor
 
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 90.0
+"""A machine that is busy with other things may take its time; a second is usual."""
+STOP_TIMEOUT_S = 30.0
+VSCTL_TIMEOUT_S = 60
 
 
 class Daemon(enum.StrEnum):
@@ -105,7 +108,7 @@ class PrivateOvs:
 
     def vsctl(self, *words: str, wait: bool = True) -> str:
         """Run ovs-vsctl; `wait` until the switch has done it."""
-        options = ["--timeout=15"] if wait else ["--timeout=15", "--no-wait"]
+        options = [f"--timeout={VSCTL_TIMEOUT_S}", *(() if wait else ("--no-wait",))]
         return self._tool(["ovs-vsctl", f"--db={self.db_target}", *options, *words]).strip()
 
     def ofctl(self, *words: str, text: str = "", protocol: str = "OpenFlow14") -> str:
@@ -182,11 +185,11 @@ class PrivateOvs:
         process.wait()
 
     def stop_daemon(self, daemon: Daemon) -> None:
-        """Ask a daemon to end, and return when it has; kill it after 10 s."""
+        """Ask a daemon to end, and return when it has; kill one that does not."""
         process = self._running.pop(daemon)
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

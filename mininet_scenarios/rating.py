@@ -25,7 +25,7 @@ from mininet_scenarios.values import ScenarioError
 
 LASTING_S, OMITTED_S = 3, 1
 """Of a transfer; and what comes before, in which TCP finds its pace and the first burst is let through."""
-START_S = 5.0
+START_S = 30.0
 QUIET_S = 0.3
 """Before a transfer: the last packets of the one before are on their way."""
 TOLERANCE = 0.15

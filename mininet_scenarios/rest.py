@@ -79,7 +79,7 @@ class Rest:
             else:
                 return
 
-    def apply(self, documents: Iterable[Document], timeout_s: float = 30.0) -> Mapping[str, Any]:
+    def apply(self, documents: Iterable[Document], timeout_s: float = 50.0) -> Mapping[str, Any]:
         """Apply documents as one change, wait until the switches confirmed it, and return the answer."""
         text = yaml.safe_dump_all([dict(d) for d in documents], sort_keys=False)
         answer: Mapping[str, Any] = self.call("POST", f"/v1/apply?wait=realized&timeout={timeout_s:g}", text)

@@ -16,6 +16,8 @@ from typing import IO, TypeAlias
 Argv: TypeAlias = Sequence[str]
 Sink: TypeAlias = int | IO[bytes] | None
 
+PATIENCE_S = 90.0
+"""How long a program may take that usually needs a moment: the machine may be busy with other things."""
 MARKER = "RINGFENCE_RUN"
 """Environment variable that every process of a run carries, and by which the watchdog finds it."""
 
@@ -43,7 +45,7 @@ class Surroundings:
 HERE = Surroundings()
 
 
-def run(argv: Argv, *, text: str = "", timeout_s: float = 15.0, where: Surroundings = HERE) -> str:
+def run(argv: Argv, *, text: str = "", timeout_s: float = PATIENCE_S, where: Surroundings = HERE) -> str:
     """Run a program to its end, feed it `text`, and return its standard output.
 
     Raises:

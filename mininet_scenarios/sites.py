@@ -28,6 +28,8 @@ WORKLOAD_MTU = 1400
 STALE_S = 1.0
 FAULT_S = 2.0
 """How long what is broken stays so."""
+CLAIMED_S = 60.0
+"""By when a claim must have won at the latest; a moment is usual."""
 
 
 class SiteNetwork(Standing):
@@ -178,7 +180,7 @@ class SiteNetwork(Standing):
         name = next(n for n, w in self.world.workloads.items() if w.host != host.name and n in self.world.plugged)
         namespaces.batch((f"link add {name} type veth peer name rival", f"link set {name} up"), host.ovs.netns)
         host.plug({name: self.world.workloads[name].external_ids()})
-        deadline = time.monotonic() + FAULT_S
+        deadline = time.monotonic() + CLAIMED_S
         while not self._has_moved(name, host):
             if time.monotonic() > deadline:
                 raise RestError(f"{name} is not on {host.name}, which claimed it last, or the other is not reported")

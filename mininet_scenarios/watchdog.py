@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 MARKER = "RINGFENCE_RUN"
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 ROOTS = (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/"))
 """One hierarchy (cgroup v2), or one a controller (v1)."""
 LOOKS = 3

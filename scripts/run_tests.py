@@ -170,6 +170,14 @@ def keep_bytecode() -> None:
         os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / ".pytest_cache" / "bytecode"))
 
 
+def even_out() -> None:
+    """Let tests see the same whoever starts them: with and without make above, and in every language."""
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    os.environ["LC_ALL"] = "C.UTF-8"
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "RINGFENCE_SERVER", "RINGFENCE_CONFIG"):
+        os.environ.pop(name, None)
+
+
 def interrupt(_number: int, _frame: object) -> None:
     """Treat SIGTERM as Ctrl-C, so that the stage cleans up."""
     raise KeyboardInterrupt
@@ -181,10 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"any of: {', '.join(s.name for s in STAGES)}")
     stages = chosen(parser.parse_args(arguments).stages)
     signal.signal(signal.SIGTERM, interrupt)
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    even_out()
     keep_bytecode()
-    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # so that tests see the same with and without make above
-        os.environ.pop(name, None)
     results = []
     for stage in stages:
         results.append(run_stage(stage))

@@ -21,6 +21,8 @@ from mininet_scenarios.private_ovs import PrivateOvs, missing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+os.environ["LC_ALL"] = "C.UTF-8"  # programs that tests start say the same whatever this machine's language is
+
 for profile, repeats in (("repeatable", True), ("searching", False)):
     settings.register_profile(profile, derandomize=repeats, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("searching" if os.environ.get("RINGFENCE_SOAK") == "1" else "repeatable")

@@ -21,8 +21,8 @@ def test_a_container_has_what_docker_promises_and_no_side_door(host):
     host.plugged("web.lan", "db.lan")
     end = host.end("db", "lan")
     assert (end["IPAddress"], end["MacAddress"], end["GlobalIPv6Address"]) == (address, mac, "fd00:1::99")
-    assert host.reaches("web", "db")
-    assert host.inside("web", "ping", "-6", "-c1", "-W1", "fd00:1::99") is not None
+    assert host.gets_through("web", "db")
+    assert until(lambda: host.inside("web", "ping", "-6", "-c1", "-W1", "fd00:1::99") is not None)
     assert not host.reaches("db", "web")
     assert host.inside("web", "ip", "route").startswith("default via 10.1.0.1 ")  # the switch's own router
     assert set(host.docker("network", "ls", "--format", "{{.Name}}").split()) == {"host", "none", "lan"}
@@ -39,7 +39,7 @@ def test_a_container_in_several_networks_with_their_own_mtu(host):
         assert host.live()["both.inner"]["network"] == "inner"
         assert "mtu 1400" in host.inside("both", "ip", "link", "show", "eth1")
         assert "mtu 1500" in host.inside("both", "ip", "link", "show", "eth0")
-        assert host.reaches("both", "deep")
+        assert host.gets_through("both", "deep")
         assert "default" not in host.inside("deep", "ip", "route")
         host.docker("network", "disconnect", "inner", "both")
         assert until(lambda: "both.inner" not in host.live())
@@ -84,7 +84,7 @@ def test_until_its_labels_are_known_a_container_reaches_nobody(host):
         assert set(host.live()) == {"db.lan"}
         host.restart_driver()
         host.plugged("web.lan")
-        assert until(lambda: host.reaches("web", address)), host.last_words()
+        assert host.gets_through("web", address), host.last_words()
         assert arrived(agent, source) != []
 
 
@@ -137,19 +137,19 @@ def test_while_the_controller_is_away_containers_start_cut_off_or_not_at_all(hos
     host.controller.kill()
     began = time.monotonic()
     host.run("web", "lan", labels=["side=web"])
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 40
     assert not host.reaches("web", address)
     host.restart_driver({"controller_down": "refuse"})
     began = time.monotonic()
     with pytest.raises(CommandError, match="controller does not answer"):
         host.run("late", "lan")
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 40
     host.remove("late")
     host.controller.start()
     host.controller.wait()
     host.restart_driver()
     host.plugged("web.lan", "db.lan")
-    assert until(lambda: host.reaches("web", address))
+    assert host.gets_through("web", address)
 
 
 def test_the_driver_stops_when_asked_and_leaves_traffic_alone(host):
@@ -160,8 +160,8 @@ def test_the_driver_stops_when_asked_and_leaves_traffic_alone(host):
     driver = host.driver
     driver.send_signal(signal.SIGTERM)
     assert driver.wait(30) == 0
-    assert host.reaches("web", address)
+    assert host.gets_through("web", address)
     host.driver = None
     host.start_driver()
     host.plugged("web.lan", "db.lan")
-    assert host.reaches("web", address)
+    assert host.gets_through("web", address)

@@ -23,5 +23,5 @@ def clean(host):
     yield
     if names := host.docker("ps", "-aq").split():
         host.remove(*names)
-    left = until(lambda: not host.our_ports() and not host.our_interfaces(), 8)
+    left = until(lambda: not host.our_ports() and not host.our_interfaces())
     assert left, (host.our_ports(), host.our_interfaces(), host.last_words())

@@ -48,7 +48,7 @@ class Docker(DockerHost):
     def end(self, name, network):
         return self.inspect(name)["NetworkSettings"]["Networks"][network]
 
-    def inside(self, name, *words, timeout_s=20):
+    def inside(self, name, *words, timeout_s=60):
         """What a command in a container says; None if it fails."""
         try:
             return self.docker("exec", name, *words, timeout_s=timeout_s)
@@ -57,6 +57,10 @@ class Docker(DockerHost):
 
     def reaches(self, name, address):
         return self.inside(name, "ping", "-c1", "-W1", address) is not None
+
+    def gets_through(self, name, address):
+        """Whether one of many pings is answered: a busy machine may take longer than one of them waits."""
+        return until(lambda: self.reaches(name, address), 30)
 
     def live(self):
         items = self.controller.rest.call("GET", "/v1/live/endpoints")["items"]
@@ -82,7 +86,7 @@ class Docker(DockerHost):
         return "\n".join(line for line in lines if " DEBUG " not in line)[-3000:]
 
     def apply(self, text):
-        self.controller.rest.call("POST", "/v1/apply?wait=realized&timeout=20", text)
+        self.controller.rest.call("POST", "/v1/apply?wait=realized&timeout=50", text)
 
     def our_interfaces(self):
         return {name for _, name in socket.if_nameindex() if name.startswith("rf") and name[2] in "oi"}

@@ -168,14 +168,14 @@ def test_a_published_port_shows_policy_who_asks(host, world, documents):
     host.plugged("web.lan")
     world.serve(80, "web")
     assert wait(lambda: world.from_world(HOST, 8080, WORLD), WORLD) == WORLD
-    assert world.from_world(HOST, 8080, OTHER) == OTHER
+    assert wait(lambda: world.from_world(HOST, 8080, OTHER), OTHER) == OTHER
     assert wait(lambda: world.from_world(HOST6, 8080), WORLD6) == WORLD6
     assert world.from_world(HOST, 8081) != WORLD
     (policy,) = policies(host).values()
     assert (policy["tier"], policy["rules"][0]["services"]) == ("baseline", ["tcp/80"])
     documents(NARROW)
     assert wait(lambda: world.from_world(HOST, 8080, OTHER), LOST) == LOST
-    assert world.from_world(HOST, 8080, WORLD) == WORLD
+    assert wait(lambda: world.from_world(HOST, 8080, WORLD), WORLD) == WORLD
     host.remove("web")
     assert until(lambda: not policies(host))
     assert wait(lambda: world.from_world(HOST, 8080), REFUSED) == REFUSED
@@ -268,18 +268,21 @@ def test_a_container_cannot_pretend_to_be_somebody_else_outside(host, world, doc
     sources = ("10.1.0.77", "198.51.100.1", HOST, "127.0.0.1", host.end("web", "lan")["IPAddress"])
     frames = [datagram(router, own, source, WORLD, 7000 + number) for number, source in enumerate(sources)]
     host.send_frames("web", frames * 2)
-    assert capture.communicate(timeout=60)[0].split() == ["7004", "7004"]
+    assert capture.communicate(timeout=120)[0].split() == ["7004", "7004"]
 
 
 CAPTURE = """
 import socket, struct, time
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
 print("up", flush=True)
-end = time.monotonic() + 1.5
+end, honest = time.monotonic() + 60, 0
 while (left := end - time.monotonic()) > 0:
     s.settimeout(left)
-    try: print(struct.unpack_from("!H", s.recv(99), 22)[0])
+    try: port = struct.unpack_from("!H", s.recv(99), 22)[0]
     except TimeoutError: break
+    print(port)
+    honest += port == 7004
+    if honest == 2: end = time.monotonic() + 1  # they come last; what should not come would be here
 """
 
 
@@ -309,7 +312,7 @@ def test_published_ports_outlive_the_driver_and_come_back_with_it(host, world):
     world.serve(80, "web")
     assert wait(lambda: world.from_world(HOST, 8080), WORLD) == WORLD
     host.kill("driver")
-    assert world.from_world(HOST, 8080) == WORLD
+    assert wait(lambda: world.from_world(HOST, 8080), WORLD) == WORLD
     host.start_driver()
     with pytest.raises(CommandError, match="already allocated"):
         host.run("late", "lan", "-p", "8080:80")
@@ -341,7 +344,7 @@ def test_the_first_five_minutes_of_the_manual(host, world, tmp_path):
         lines
     )
     done = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     try:
         assert done.returncode == 0, done.stderr

@@ -70,7 +70,7 @@ def test_the_first_act_of_a_container_is_judged_too(host, effort, figure):
     acts, forbidden = first_acts(places), []
     where = host.janitor.surroundings(env={"DOCKER_HOST": f"unix://{host.socket}"})
     with host.watching("db", places["db"]) as agent:
-        assert host.inside("web", "ping", "-c1", "-W1", places["db"]) is not None
+        assert host.gets_through("web", places["db"])
         assert [f for f in arrived(agent) if f[1] == places["web"]], "the watcher sees nothing"
         for options, command in itertools.islice(acts, one_by_one):
             host.docker("run", "--rm", "--network", "lan", "--label", "side=nobody", *options, IMAGE, *command)
@@ -80,7 +80,7 @@ def test_the_first_act_of_a_container_is_judged_too(host, effort, figure):
             for options, command in itertools.islice(acts, at_once)
         ]
         running = [host.janitor.start(argv, where=where, output=subprocess.DEVNULL) for argv in starts]
-        assert [process.wait(120) for process in running] == [0] * at_once
+        assert [process.wait(300) for process in running] == [0] * at_once
         forbidden += forbidden_of(arrived(agent), places)
     figure("docker: containers whose first act was forbidden, one by one", one_by_one, "containers")
     figure("docker: containers whose first act was forbidden, at once", at_once, "containers")
@@ -122,9 +122,9 @@ def test_an_allowed_packet_passes_soon_after_the_start(host, effort, figure):
     listener.terminate()
     # A handful of starts beside other work says little: the bounds that count are those of the full run.
     figure("docker: start event to first allowed packet, p50", round(statistics.median(waits), 2), "ms",
-           at_most=effort(short=80, full=20))  # fmt: skip
+           at_most=effort(short=400, full=20))  # fmt: skip
     figure("docker: start event to first allowed packet, p99", round(percentile(waits, 0.99), 2), "ms",
-           at_most=effort(short=400, full=100))  # fmt: skip
+           at_most=effort(short=2000, full=100))  # fmt: skip
 
 
 def test_an_opening_that_comes_too_early_is_delayed_and_not_refused(host, effort, figure):
@@ -135,7 +135,7 @@ def test_an_opening_that_comes_too_early_is_delayed_and_not_refused(host, effort
     refused, came = 0, []
     for _ in range(effort(short=4, full=100)):
         began = time.monotonic()
-        command = ("sh", "-c", f"nc -w 8 {address} 80 </dev/null && echo ready")
+        command = ("sh", "-c", f"nc -w 30 {address} 80 </dev/null && echo ready")
         try:
             said = host.docker("run", "--rm", "--network", "lan", "--label", "side=web", IMAGE, *command)
         except CommandError as error:
@@ -162,7 +162,7 @@ def test_starting_takes_about_as_long_as_on_dockers_own_bridge(host, effort, fig
         for share in (0.5, 0.99):
             value = round(percentile(took[network], share) * 1000)
             figure(f"docker: docker run --rm on {name}, p{share * 100:.0f}", value, "ms")
-    for share, most in ((0.5, effort(short=200, full=115) / 100), (0.99, None)):
+    for share, most in ((0.5, effort(short=300, full=115) / 100), (0.99, None)):
         ratio = percentile(took["fair"], share) / percentile(took["plain"], share)
         figure(f"docker: start against Docker's bridge, p{share * 100:.0f}", round(ratio, 3), "times", at_most=most)
 
@@ -190,7 +190,7 @@ def test_who_gets_an_address_next_inherits_nothing(host, effort, figure):
         host.run("db", "lan", *place, labels=["side=db"])
         host.plugged("db.lan")
         with host.watching("db", place[1]) as agent:
-            assert until(lambda a=agent: [f for f in a.ask("arrivals") if f[1] == source], 5)
+            assert until(lambda a=agent: [f for f in a.ask("arrivals") if f[1] == source], 60)
         host.remove("db")
         host.run("heir", "lan", *place, labels=["side=none"])
         with host.watching("heir", place[1]) as agent:
@@ -241,25 +241,25 @@ def come_and_go(host, number, part, moment, delay_s):
     if moment in {"create", "join"}:
         time.sleep(delay_s)
         kill(host, part)
-    coming.wait(60)
+    coming.wait(180)
     if moment == "after":
         kill(host, part)
     going = start("rm", "-f", f"x{number}")
     if moment == "leave":
         time.sleep(delay_s)
         kill(host, part)
-    going.wait(60)
+    going.wait(180)
 
 
 def answers(host):
     """Whether dockerd answers, and both `--restart always` containers run again."""
     try:
-        host.docker("ps", timeout_s=20)
+        host.docker("ps", timeout_s=60)
         # What dockerd was killed in the middle of may have left the container, as it does with any driver.
         if left := [n for n in host.docker("ps", "-a", "--format", "{{.Names}}").split() if n.startswith("x")]:
             host.remove(*left)
         running = ("ps", "-q", "--filter", "name=web", "--filter", "name=db")
-        return until(lambda: len(host.docker(*running).split()) == 2, 30)
+        return until(lambda: len(host.docker(*running).split()) == 2, 60)
     except CommandError:
         return False
 
@@ -290,8 +290,8 @@ def test_whatever_is_killed_and_when_docker_goes_on(host, effort, figure):
         began = time.monotonic()
         wedged += not answers(host)
         host.controller.wait()
-        settled = until(lambda: {"web.lan", "db.lan"} == set(host.live()) and len(host.our_ports()) == 2, 30)
-        reached = until(lambda: host.reaches("web", host.end("db", "lan")["IPAddress"]), 20)
+        settled = until(lambda: {"web.lan", "db.lan"} == set(host.live()) and len(host.our_ports()) == 2, 60)
+        reached = until(lambda: host.reaches("web", host.end("db", "lan")["IPAddress"]), 60)
         forbidden = host.reaches("db", host.end("web", "lan")["IPAddress"])
         if not settled or not reached or forbidden:
             unsettled.append((part, moment, settled, reached, forbidden))

@@ -32,7 +32,7 @@ class Dockerd:
 
     def raw(self, data):
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(5)
+            sock.settimeout(60)
             sock.connect(str(self.path))
             sock.sendall(data)
             sock.shutdown(socket.SHUT_WR)

@@ -52,7 +52,7 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_exit_codes(tmp_path, text, code):
     (tmp_path / "docker.yaml").write_text(text)
     command = [sys.executable, "-m", "docker_driver", "--config", str(tmp_path / "docker.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 1

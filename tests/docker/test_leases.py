@@ -211,7 +211,7 @@ def test_a_controller_that_never_answers_delays_a_call_by_a_bounded_time(tmp_pat
         for _ in range(3):  # only the first waits
             with pytest.raises(Refused, match="no answer in"):
                 ipam.request_address(SUBNET, "", mac(1))
-        assert time.monotonic() - began < 3 * WAIT_S, "only one of four waited"
+        assert time.monotonic() - began < 3.5 * WAIT_S, "only one of four waited"
     finally:
         release.set()
         leases.stop()

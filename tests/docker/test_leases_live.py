@@ -2,10 +2,7 @@
 
 import contextlib
 import json
-import os
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -13,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from mininet_scenarios import shell
+from mininet_scenarios.janitor import Janitor
+from tests.free_ports import free_port
+
 ROOT = Path(__file__).parents[2]
+HERE = shell.Surroundings({"PYTHONPATH": str(ROOT)})
 SUBNET = "10.9.0.0/24"
 CONTROLLER = """
 openflow: {{port: {openflow}}}
@@ -33,44 +35,37 @@ controller_down: refuse
 """
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 class Process:
     """A program of ours, ended with the test."""
 
-    def __init__(self, stack, log, *argv):
-        self._stack, self._log, self._argv = stack, log, argv
+    def __init__(self, janitor, log, *argv):
+        self._janitor, self._log, self._argv = janitor, log, argv
         self.start()
 
     def start(self):
         with self._log.open("ab") as out:
-            self._child = subprocess.Popen([sys.executable, *self._argv], cwd=ROOT, stdout=out, stderr=out)
-        self._stack.callback(self.kill)
+            self._child = self._janitor.start([sys.executable, *self._argv], where=HERE, output=out)
 
     def kill(self):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._child.pid, signal.SIGKILL)
+        self._child.kill()
         self._child.wait(60)
 
 
 class Site:
-    def __init__(self, stack, path):
+    def __init__(self, janitor, path):
         self.path, self.rest = path, free_port()
         (path / "c.yaml").write_text(CONTROLLER.format(openflow=free_port(), rest=self.rest, path=path))
         config = str(path / "c.yaml")
-        self.controller = Process(stack, path / "c.log", "-m", "cli.main", "run", "--config", config)
+        self.controller = Process(janitor, path / "c.log", "-m", "cli.main", "run", "--config", config)
         self.ready(self.rest)
         self.drivers = {}
         for name in ("one", "two"):
             (path / f"{name}.yaml").write_text(DRIVER.format(path=path, name=name, rest=self.rest))
             argv = ("-m", "docker_driver", "--config", str(path / f"{name}.yaml"))
-            self.drivers[name] = Process(stack, path / f"{name}.log", *argv)
+            self.drivers[name] = Process(janitor, path / f"{name}.log", *argv)
 
     def ready(self, port):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
                 return
@@ -79,12 +74,12 @@ class Site:
 
     def call(self, driver, name, **body):
         """Call a driver as dockerd does, which tries again while nobody listens."""
-        data, deadline = json.dumps(body).encode(), time.monotonic() + 20
+        data, deadline = json.dumps(body).encode(), time.monotonic() + 90
         head = f"POST /IpamDriver.{name} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode()
         while True:
             try:
                 with socket.socket(socket.AF_UNIX) as sock:
-                    sock.settimeout(10)
+                    sock.settimeout(60)
                     sock.connect(str(self.path / f"{driver}.sock"))
                     sock.sendall(head + data)
                     answer = b"".join(iter(lambda: sock.recv(65536), b""))
@@ -101,8 +96,8 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path):
-    with contextlib.ExitStack() as stack:
-        yield Site(stack, tmp_path)
+    with Janitor() as janitor:
+        yield Site(janitor, tmp_path)
 
 
 def test_two_drivers_and_one_controller_never_give_an_address_twice(site):
@@ -143,7 +138,7 @@ def test_two_drivers_and_one_controller_never_give_an_address_twice(site):
     began = time.monotonic()
     assert site.address("two", 903)["Address"] not in addresses
     assert "the controller does not answer" in site.address("two", 904, "10.9.0.251")["Err"]
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
     site.controller.start()
     site.ready(site.rest)
     assert "Address" in site.address("two", 905, "10.9.0.252")

@@ -119,7 +119,7 @@ def test_who_is_stopped_before_it_runs_never_looks(run):
 
 
 def test_a_trouble_is_told_once_until_it_changes_or_is_over(caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="ringfence")
     troubles = Troubles(log, "the way out, ")
 
     def fail(error):

@@ -41,6 +41,6 @@ def test_a_real_daemon_with_real_packets(suite):
 
 def test_the_demo_of_the_compose_example():
     command = [sys.executable, "-m", "mininet_scenarios.demo", "--scenario", "docker_shop"]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "demo: 240/240 cells as intended"

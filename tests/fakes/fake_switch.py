@@ -175,7 +175,7 @@ class FakeSwitch:
             raise AssertionError(f"flow-mod command {command} is never sent")
 
 
-def until(done: Callable[[], bool], timeout_s: float = 5.0) -> bool:
+def until(done: Callable[[], bool], timeout_s: float = 60.0) -> bool:
     """Wait until something is true; return whether it became so."""
     give_up_at = time.monotonic() + timeout_s
     while not done():

@@ -13,7 +13,7 @@ import pytest
 
 from cli.top import ENTER, LEAVE
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def read_until(terminal, text, said=b""):

@@ -123,7 +123,7 @@ def test_an_event_arrives_while_the_request_is_open_and_a_lost_connection_is_res
         stage.tell("happen", 1)
         began_at = time.monotonic()
         read_until(client, b"event: revision.applied\n")
-        assert time.monotonic() - began_at < 4.0
+        assert time.monotonic() - began_at < 20
         read_until(client, b"\n:\n\n")  # a heartbeat
     stage.tell("happen", 2)
     with ask(stage, "Last-Event-ID: b-2") as client:
@@ -137,7 +137,7 @@ def test_a_client_that_does_not_read_is_let_go_and_others_lose_nothing(stage):
         assert eventually(lambda: stage.readers == 2)
         told = 0
         for turn in range(TURNS):
-            assert stage.tell("storm", turn, STORM)[1] < 4.0
+            assert stage.tell("storm", turn, STORM)[1] < 20, "a socket that nobody reads would hold it for ever"
             data = read_until(quick, f'"r{turn}-999"'.encode())
             told += data.count(b"event: report.raised\n")
         assert told == TURNS * STORM

@@ -10,6 +10,9 @@ from intent.compiler.flow import FlowBody, FlowKey, Goto
 from tests.fakes.fake_switch import FakeSwitch, until
 from tests.unit.reconciler_kit import Bench, program
 
+LASTS_S = 4
+"""Long enough for a busy machine to have it sent before."""
+
 
 @pytest.fixture
 def bench():
@@ -31,7 +34,7 @@ def test_a_refused_message_leaves_nothing_and_is_reported(bench):
 
 def test_a_flow_that_ends_by_itself_is_sent_with_its_timer_and_not_again_when_it_is_over():
     bench = Bench(interval_s=0.2)
-    ends = int(time.time()) + 2
+    ends = int(time.time()) + LASTS_S
     wanted = {**program(1), FlowKey(3, 7, ()): FlowBody((Goto(5),), 9, expires_at=ends)}
     switch = FakeSwitch()
     added: list[int] = []
@@ -45,7 +48,7 @@ def test_a_flow_that_ends_by_itself_is_sent_with_its_timer_and_not_again_when_it
     bench.want(wanted)
     assert bench.realized()
     assert len(added) == 1
-    assert added[0] in {1, 2}
+    assert 1 <= added[0] <= LASTS_S
     assert until(lambda: time.time() > ends and not any(table == 3 for table, *_ in switch.tables))
     time.sleep(0.5)
     assert len(added) == 1, "an allow that is over is never sent again"

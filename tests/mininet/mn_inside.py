@@ -10,10 +10,24 @@ from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.private_ovs import PrivateOvs
 
 COMMANDS = """\
-sh sleep 1
-web1 ping -c1 -W1 app1
+sh {wait}
+web1 ping -c1 -W10 app1
 web1 ping -c1 -W1 db1
 """
+WAIT = """
+import sys, time
+from pathlib import Path
+from mininet_scenarios.rest import Rest
+rest, names = Rest("127.0.0.1", {port}, Path("{token}")), set("{names}".split())
+give_up_at = time.monotonic() + 60
+while rest.call("GET", "/v1/status")["realized"]["phase"] != "realized" or names - {{
+    item["name"] for item in rest.call("GET", "/v1/live/endpoints")["items"]
+}}:
+    assert time.monotonic() < give_up_at
+    time.sleep(0.05)
+time.sleep(0.3)
+"""
+"""Until the controller knows every workload, and a moment more: what was plugged last is on its way to the switch."""
 
 
 def main():
@@ -25,12 +39,16 @@ def main():
         controller.start()
         controller.wait()
         controller.rest.apply(initial(told).documents.values())
+        settings = Settings(ovs.db_target)
+        waiting = janitor.directory() / "wait.py"
+        token = controller.state_dir / "token"
+        waiting.write_text(WAIT.format(port=settings.rest_port, token=token, names=" ".join(initial(told).live())))
         script = janitor.directory() / "commands"
-        script.write_text(COMMANDS)
+        script.write_text(COMMANDS.format(wait=f"env PYTHONPATH={PROJECT} {sys.executable} {waiting}"))
         topologies = PROJECT / "mininet_scenarios" / "topologies.py"
         words = ["mn", "--custom", str(topologies), "--topo", "ringfence_three_tier", "--controller", "remote"]
         done = shell.start([*words, "--pre", os.devnull, "--test", "none", "--post", str(script)], output=sys.stdout)
-        code = done.wait(60)
+        code = done.wait(300)
         print("ports left:", ovs.vsctl("list-ports", "br-ring").split())
     return code
 

@@ -10,6 +10,8 @@ import pytest
 from mininet_scenarios import private_ovs, system_mininet
 
 PROJECT = Path(__file__).parents[2]
+TIMEOUT_S = 900
+"""Only what hangs takes so long: a minute is usual, and the machine may be slow and busy."""
 
 
 def need_tools():
@@ -19,7 +21,7 @@ def need_tools():
         pytest.skip(why)
 
 
-def run(module, timeout_s, *words):
+def run(module, *words):
     """Run it with these words to its end."""
     need_tools()
     return subprocess.run(
@@ -27,13 +29,13 @@ def run(module, timeout_s, *words):
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=TIMEOUT_S,
         check=False,
     )
 
 
-def found(module, timeout_s, *words):
+def found(module, *words):
     """Run it, and read what it found: its output is one JSON object."""
-    done = run(module, timeout_s, *words)
+    done = run(module, *words)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -4,7 +4,7 @@ from tests.mininet import sandboxed
 
 
 def test_mininets_own_command_plugs_our_workloads():
-    done = sandboxed.run("mn_inside", 90)
+    done = sandboxed.run("mn_inside")
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     pings = [line for line in said.splitlines() if " packets transmitted" in line]

@@ -16,9 +16,12 @@ from mininet_scenarios import namespaces
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.private_ovs import Daemon, PrivateOvs, SwitchCrashedError
 
+PATIENCE_S = 60
+"""A moment is usual, but the machine may be busy with other things."""
 
-def ping(netns, address):
-    command = ["ip", "netns", "exec", netns, "ping", "-c1", "-W1", address]
+
+def ping(netns, address, wait_s=1):
+    command = ["ip", "netns", "exec", netns, "ping", "-c1", f"-W{wait_s}", address]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
@@ -29,9 +32,10 @@ def test_packets_cross_a_userspace_bridge(ovs, janitor):
     namespaces.plug(nics, ovs.netns)
     ovs.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")
     ovs.vsctl("add-port", "br0", "v1", "--", "add-port", "br0", "v2")
-    assert ping(nics[0].netns, "10.9.0.2")
-    assert ping(nics[0].netns, "fd09::2")
+    assert ping(nics[0].netns, "10.9.0.2", PATIENCE_S)
+    assert ping(nics[0].netns, "fd09::2", PATIENCE_S)
     ovs.ofctl("add-flow", "br0", "priority=9,icmp,actions=drop")
+    ovs.appctl("revalidator/wait")  # until then packets may go on as before
     assert not ping(nics[0].netns, "10.9.0.2")
 
 
@@ -45,17 +49,18 @@ def test_daemons_restart_and_keep_their_database(ovs):
     ovs.check()
 
 
+def crashed(ovs):
+    try:
+        ovs.check()
+    except SwitchCrashedError:
+        return True
+    return False
+
+
 def test_a_dead_switch_is_a_crash(janitor):
     with PrivateOvs(janitor) as ovs:
         os.kill(ovs.pid(Daemon.SWITCH), signal.SIGSEGV)
-        for _ in range(200):
-            try:
-                ovs.check()
-            except SwitchCrashedError:
-                break
-            time.sleep(0.01)
-        else:
-            pytest.fail("nobody noticed")
+        assert until(lambda: crashed(ovs)), "nobody noticed"
         ovs.kill(Daemon.SWITCH)
 
 
@@ -92,7 +97,7 @@ def started(program, **environment):
         yield process, process.stdout.readline().decode().strip()
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
         process.stdout.close()
 
 
@@ -110,7 +115,7 @@ def leftovers(run_id):
     return names
 
 
-def until(true, timeout_s=10.0):
+def until(true, timeout_s=PATIENCE_S):
     deadline = time.monotonic() + timeout_s
     while not true():
         if time.monotonic() > deadline:
@@ -131,7 +136,7 @@ def test_a_killed_run_leaves_nothing(real_parts, delay_s, number):
     with started(RUN) as (process, run_id):
         time.sleep(delay_s)
         process.send_signal(number)
-        process.wait(10)
+        process.wait(PATIENCE_S)
     assert until(lambda: leftovers(run_id) == []), leftovers(run_id)
 
 
@@ -155,7 +160,7 @@ def test_a_namespace_that_is_just_being_made_is_not_left_either(real_parts, tmp_
     with started(run, PATH=path) as (process, run_id):
         assert until(lambda: any(b"netns\0add" in command for command in commands_below(process.pid)))
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
     time.sleep(0.5)  # longer than `ip` would have taken
     assert until(lambda: leftovers(run_id) == []), leftovers(run_id)
 

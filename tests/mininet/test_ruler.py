@@ -7,7 +7,7 @@ from tests.mininet import sandboxed
 
 @pytest.fixture(scope="module")
 def seen():
-    return sandboxed.found("ruler_inside", 60)
+    return sandboxed.found("ruler_inside")
 
 
 def outcomes(rows, probe=None, version=None):

@@ -8,9 +8,7 @@ import pytest
 
 from mininet_scenarios import failover, scenario
 from tests.mininet import sandboxed
-from tests.mininet.sandboxed import PROJECT
-
-TIMEOUT_S = 240
+from tests.mininet.sandboxed import PROJECT, TIMEOUT_S
 
 
 @pytest.fixture(scope="module", autouse=True)

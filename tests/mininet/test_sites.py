@@ -14,7 +14,7 @@ FIRST_PACKET_MS = 100
 
 @pytest.fixture(scope="module")
 def seen():
-    return sandboxed.found("site_inside", 120)
+    return sandboxed.found("site_inside")
 
 
 def test_what_the_policies_before_and_after_allow_loses_nothing_over_two_hosts(seen):

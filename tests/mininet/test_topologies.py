@@ -16,7 +16,7 @@ TURNED_MS = 1000
 
 @pytest.mark.parametrize("name", SIZES)
 def test_a_topology_of_mininet_is_a_fabric(name):
-    found = sandboxed.found("topo_inside", 180, name)
+    found = sandboxed.found("topo_inside", name)
     switches, links, hosts = SIZES[name]
     assert (found["switches"], found["links"], found["problems"]) == (switches, links, [])
     assert found["unintended"] == []

@@ -18,6 +18,7 @@ from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.namespaces import Nic
 from mininet_scenarios.private_ovs import PrivateOvs
 from mininet_scenarios.shell import CommandError
+from tests.ovs.flow_watch import Watch
 
 BRIDGE = "br-ring"
 RUN = (sys.executable, "-m", "ryu_apps.main")
@@ -37,7 +38,7 @@ START_S = 60.0
 """A busy machine may take its time to start a controller; no proof is about that."""
 
 
-def until(done: Callable[[], object], timeout_s: float = 30.0, every_s: float = 0.05) -> bool:
+def until(done: Callable[[], object], timeout_s: float = 60.0, every_s: float = 0.05) -> bool:
     give_up_at = time.monotonic() + timeout_s
     while not done():
         if time.monotonic() > give_up_at:
@@ -93,7 +94,7 @@ class ControllerBench:
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.process
         self.send(number)
-        return self.process.wait(30)
+        return self.process.wait(START_S)
 
     def is_up(self) -> bool:
         try:
@@ -123,13 +124,17 @@ class ControllerBench:
         finally:
             connection.close()
 
-    def apply(self, documents: str, timeout_s: int = 30) -> dict:
+    def apply(self, documents: str, timeout_s: int = 50) -> dict:
         status, answer = self.ask("POST", f"/v1/apply?wait=realized&timeout={timeout_s}", documents)
         assert status in {200, 201, 202}, answer
         return answer
 
     def switch(self) -> dict:
         return self.ask("GET", "/v1/switches")[1]
+
+    def is_connected(self) -> bool:
+        """Whether there is a switch yet and it is connected."""
+        return any(switch["connected"] for switch in self.switch()["items"])
 
     def copy_store(self, other: ControllerBench) -> None:
         """Give another controller a copy of the state, as a backup restored by mistake would."""
@@ -168,14 +173,6 @@ class ControllerBench:
         except CommandError:
             return False
 
-    def watch(self) -> Path:
+    def watch(self) -> Watch:
         """Record every change of any flow from now on, by whoever makes it."""
-        path = self.janitor.directory() / "watch"
-        with path.open("wb") as output:
-            self.janitor.start(
-                ["ovs-ofctl", "-O", "OpenFlow13", "monitor", BRIDGE, "watch:!initial"],
-                where=self.ovs.where,
-                output=output,
-            )
-        time.sleep(0.3)
-        return path
+        return Watch(self.janitor, self.ovs, BRIDGE)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 def wait_for(what, wait_s: float = WAIT_S):

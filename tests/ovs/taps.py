@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mininet_scenarios.private_ovs import PrivateOvs
 
 ETH_P_ALL = 3
-FENCE_TIMEOUT_S = 5.0
+FENCE_TIMEOUT_S = 30.0
 
 
 class Taps:

@@ -42,16 +42,16 @@ def converged(bench: ControllerBench) -> list[str]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_clean_start_and_stop_with_both_commands(bench, command, number):
     bench.start(command)
-    assert until(lambda: any(s["connected"] for s in bench.switch()["items"]))
+    assert until(bench.is_connected)
     began_at = time.monotonic()
     assert bench.stop(number) == 0
-    assert time.monotonic() - began_at < 10
+    assert time.monotonic() - began_at < 30, "about a second, on a machine with nothing else to do"
     assert not re.search(r"WARNING|ERROR|Traceback|[Ww]arning|greened", bench.said()), bench.said()
 
 
 def test_options_of_ryu_win_and_the_bridge_follows(bench):
     bench.start((*RYU_MANAGER, "--ofp-listen-host", "127.0.0.2", "--ofp-tcp-listen-port", "6700"))
-    assert until(lambda: any(s["connected"] for s in bench.switch()["items"]))
+    assert until(bench.is_connected)
     assert bench.ovs.vsctl("get-controller", BRIDGE) == "tcp:127.0.0.2:6700"
 
 
@@ -76,14 +76,14 @@ def test_switches_are_admitted_by_the_name_in_their_certificate(janitor, ovs):
     assert until(lambda: "has none of openflow.admission.names" in bench.said()), bench.said()
     assert not any(s["connected"] for s in bench.switch()["items"])
     ovs.vsctl("set-ssl", *(str(directory / file) for file in ("switch-1.key", "switch-1.crt", "ca.crt")))
-    assert until(lambda: any(s["connected"] for s in bench.switch()["items"])), bench.said()
+    assert until(bench.is_connected), bench.said()
     assert ovs.vsctl("get-controller", BRIDGE) == "ssl:127.0.0.1:6653"
     assert bench.stop() == 0
 
 
 def test_bridge_is_secure_out_of_band_and_mended(bench):
     bench.start()
-    assert until(lambda: any(s["connected"] for s in bench.switch()["items"]))
+    assert until(bench.is_connected)
     bench.ovs.vsctl("set-fail-mode", BRIDGE, "standalone")
     assert until(lambda: bench.ovs.vsctl("get-fail-mode", BRIDGE) == "secure")
     hidden = bench.ovs.appctl("bridge/dump-flows", BRIDGE)
@@ -98,7 +98,7 @@ def test_restart_sends_nothing_when_nothing_changed(bench):
     assert until(lambda: all(s["revision"] == 1 for s in bench.switch()["items"]) and bench.switch()["items"])
     time.sleep(1.5)  # a verification, too
     assert bench.flows() == flows
-    assert "event=" not in changes.read_text(), changes.read_text()
+    assert not changes.changes(), changes.said()
 
 
 def test_foreign_flow_is_removed_and_missing_one_restored(bench):
@@ -113,13 +113,13 @@ def test_foreign_flow_is_removed_and_missing_one_restored(bench):
 def test_switch_killed_and_restarted_gets_its_flows_again(bench):
     flows = converged(bench)
     bench.ovs.restart(Daemon.SWITCH, gently=False)
-    assert until(lambda: bench.has(flows), 30), bench.said()
+    assert until(lambda: bench.has(flows)), bench.said()
 
 
 def test_a_gone_port_leaves_no_flow(bench):
     converged(bench)
     bench.ovs.vsctl("del-port", BRIDGE, "v2")
-    assert until(lambda: not any("02:00:00:00:00:02" in flow for flow in bench.flows()), 5)
+    assert until(lambda: not any("02:00:00:00:00:02" in flow for flow in bench.flows()))
 
 
 def test_second_instance_on_the_same_store_refuses_to_start(bench, janitor):
@@ -150,9 +150,9 @@ def test_a_stopped_controller_that_comes_back_changes_nothing(bench, janitor, ov
     ovs.ofctl("add-flow", BRIDGE, FOREIGN)  # something that a master would set right
     bench.send(signal.SIGCONT)
     try:
-        assert until(lambda: "another controller took over" in bench.said(), 15), bench.said()
+        assert until(lambda: "another controller took over" in bench.said()), bench.said()
         time.sleep(1.5)
-        assert changes.read_text().count("event=") == 1, "only the foreign flow itself"
+        assert changes.changes() == 1, "only the foreign flow itself"
     finally:
         second.process.kill()
 
@@ -163,7 +163,9 @@ def honest_echo_s(sock: socket.socket) -> float:
     sock.sendall(wire.echo_request(77, b"alive?"))
     answer = b""
     while wire.echo_reply(77, b"alive?") not in answer:
-        answer += sock.recv(4096)
+        data = sock.recv(4096)
+        assert data, "an honest connection is closed"
+        answer += data
     return time.monotonic() - began_at
 
 
@@ -180,27 +182,26 @@ def test_rubbish_disturbs_no_echo_and_no_policy_change(bench, ovs):
 
     def connect() -> socket.socket:
         with namespaces.entered(ovs.netns):
-            return socket.create_connection(("127.0.0.1", 6653), 5)
+            return socket.create_connection(("127.0.0.1", 6653), 30)
 
-    honest = connect()
-    honest.sendall(wire.hello(1))
     echoes = []
     sockets = []
-    for number in range(200):
-        sockets.append(connect())
-        sockets[-1].sendall(rubbish[number % len(rubbish)])
-        if number % 10 == 0:
+    for first in range(0, 200, 10):
+        with connect() as honest:  # one for all would be closed if they took as long as a handshake may
+            honest.sendall(wire.hello(1))
+            for number in range(first, first + 10):
+                sockets.append(connect())
+                sockets[-1].sendall(rubbish[number % len(rubbish)])
             echoes.append(honest_echo_s(honest))
-    honest.close()
     print(f"echo while 200 bad frames arrive: longest {max(echoes) * 1000:.1f} ms")
-    assert max(echoes) < 3
+    assert max(echoes) < 8, "a parser that hangs does so for ever"
     began_at = time.monotonic()
     assert bench.apply(THREE.replace("tcp/80", "tcp/81"))["realized"]["phase"] == "realized"
-    assert time.monotonic() - began_at < 5
+    assert time.monotonic() - began_at < 20
     for number, sock in enumerate(sockets):
-        sock.settimeout(5)
+        sock.settimeout(30)
         while number % len(rubbish) != CUT_OFF and sock.recv(4096):
             pass
         sock.close()
-    assert bench.switch()["items"][0]["connected"]
+    assert bench.is_connected()
     assert "disconnected" not in bench.said()

@@ -52,7 +52,7 @@ def shell(session_ovs, unique_bridge) -> Iterator[Callable[[str], str]]:
         script += f"{helper}\n{command} || test $? = 1\n"  # grep says 1 where there is nothing
         here = re.sub(r"in_port=v1\b", f"in_port={unique_bridge}p1", script).replace("br-ring", unique_bridge)
         path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **session_ovs.env}
-        done = subprocess.run(["bash", "-c", here], env=path, capture_output=True, text=True, check=False, timeout=20)
+        done = subprocess.run(["bash", "-c", here], env=path, capture_output=True, text=True, check=False, timeout=90)
         assert done.returncode == 0, done.stderr
         assert not done.stderr, done.stderr
         return done.stdout

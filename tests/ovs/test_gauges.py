@@ -24,7 +24,7 @@ from ryu_apps.polling import INTERVAL_S, KEEP_S
 ANSWER = b"y" * 4000
 KERNEL = {"rxBytes": 0, "rxPackets": 1, "txBytes": 8, "txPackets": 9}
 """Columns of /proc/net/dev (proc(5))."""
-SOON_S = 30.0
+SOON_S = 60.0
 """A polling interval and the half second by which flows count late, on a machine that is busy with other things."""
 
 
@@ -48,7 +48,7 @@ class Workloads:
         namespaces.unplug([self.outer[name]], self.bench.ovs.netns)
 
     def settle(self) -> None:
-        assert until(lambda: self.bench.apply(THREE)["realized"]["phase"] == "realized", 20)
+        assert until(lambda: self.bench.apply(THREE)["realized"]["phase"] == "realized")
         assert until(lambda: len(self.bench.ask("GET", "/v1/live/endpoints")[1]["items"]) == len(self.netns))
 
     # -- traffic -------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ class Workloads:
     def socket(self, name: str, *kind: int) -> socket.socket:
         with namespaces.entered(self.netns[name]):
             made = socket.socket(*kind)
-        made.settimeout(10)
+        made.settimeout(30)
         return made
 
     def talk(self, connections: int) -> None:
@@ -202,7 +202,7 @@ def test_totals_only_grow_over_moves_restarts_and_reconnects(workloads):
     workloads.settle()
     check("after a restart")
     assert until(lambda: workloads.agrees("a"), SOON_S)
-    time.sleep(KEEP_S + INTERVAL_S)  # so old at most is what a controller forgets that is killed
+    time.sleep(KEEP_S + 3 * INTERVAL_S)  # so old at most is what a controller forgets that is killed
     bench.stop(signal.SIGKILL)
     workloads.talk(1)  # nobody looks
     bench.start()
@@ -210,7 +210,7 @@ def test_totals_only_grow_over_moves_restarts_and_reconnects(workloads):
     assert until(lambda: workloads.agrees("a"), SOON_S), "what interfaces count is not lost with the controller"
     check("after being killed")
     bench.ovs.restart(Daemon.SWITCH, gently=False)
-    assert until(lambda: any(s["connected"] for s in bench.switch()["items"]), 30)
+    assert until(bench.is_connected)
     workloads.settle()
     check("after the switch began anew")
     assert until(lambda: workloads.agrees("a"), SOON_S)

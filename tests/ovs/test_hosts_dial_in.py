@@ -40,14 +40,14 @@ def test_a_host_registers_gets_its_bridge_and_comes_back(bench, ovs):
     assert until(lambda: [s["host"] for s in bench.switch()["items"] if s["connected"]] == ["host-a"]), bench.said()
     bench.add_port("v1", 1, app="a")
     bench.add_port("v2", 2, app="b")
-    assert until(lambda: bench.apply(THREE)["realized"]["phase"] == "realized", 15), bench.said()
+    assert until(lambda: bench.apply(THREE)["realized"]["phase"] == "realized"), bench.said()
     assert until(lambda: len(bench.ask("GET", "/v1/live/endpoints")[1]["items"]) == 2)
     assert until(lambda: bench.ask("GET", "/v1/status")[1]["realized"]["phase"] == "realized"), bench.said()
     assert until(lambda: sum("dl_src=02:00:00:00:00:0" in flow for flow in bench.flows()) >= 2)
     flows = bench.flows()
     bench.stop(signal.SIGKILL)
     bench.start()
-    assert until(lambda: any(s["connected"] for s in bench.switch()["items"])), bench.said()
+    assert until(bench.is_connected), bench.said()
     assert until(lambda: bench.ask("GET", "/v1/status")[1]["realized"]["phase"] == "realized"), bench.said()
     assert bench.has(flows)
     ovs.restart(Daemon.DATABASE, gently=False)
@@ -65,7 +65,7 @@ def test_a_person_sets_things_up_by_hand(bench, ovs):
     def ringfence(*words: str, code: int = 0) -> str:
         argv = [sys.executable, "-m", "cli.main", "ovsdb", *words, "--token-file", str(bench.state / "token")]
         with namespaces.entered(ovs.netns):
-            done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
 

@@ -14,6 +14,8 @@ import pytest
 from mininet_scenarios import namespaces
 from tests.ovs.controller_bench import until
 
+ENDED_S = 5.0
+"""Open vSwitch looks for flows that are over once a second, and a busy machine lets it wait."""
 NETWORK = "{kind: Network, name: lan, subnets: [10.0.0.0/24]}\n---\n"
 
 
@@ -21,7 +23,7 @@ NETWORK = "{kind: Network, name: lan, subnets: [10.0.0.0/24]}\n---\n"
 def bench(bench):
     """Two workloads in namespaces of their own, a controller, and a listener at the second."""
     bench.start()
-    assert until(lambda: bench.switch()["items"][0]["connected"], 20), bench.said()
+    assert until(bench.is_connected), bench.said()
     bench.hosts = {}
     for number, name in ((1, "web"), (2, "db")):
         address = f"10.0.0.{number}"
@@ -51,7 +53,7 @@ def knock(bench, timeout_s: float = 1.0) -> str:
 
 
 def flood(bench, count: int) -> tuple[int, float]:
-    """Open connections from web to db at once; return how many were refused, and how long it took to open them."""
+    """Open connections from web to db at once; return how many were refused, and how long that took."""
     with contextlib.ExitStack() as stack:
         with namespaces.entered(bench.hosts["web"]):
             clients = [stack.enter_context(socket.socket()) for _ in range(count)]
@@ -59,11 +61,14 @@ def flood(bench, count: int) -> tuple[int, float]:
         for client in clients:
             client.setblocking(False)
             client.connect_ex(("10.0.0.2", 80))
-        took_s = time.monotonic() - started
         time.sleep(0.9)  # openings are sent again after 1 s
-        told = [client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) for client in clients]
-    assert set(told) <= {0, errno.ECONNREFUSED}
-    return told.count(errno.ECONNREFUSED), took_s
+        told: list[int] = []
+        while not told and time.monotonic() < started + 30:
+            found = [client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) for client in clients]
+            told = [error for error in found if error]
+            time.sleep(0.05)
+    assert set(told) == {errno.ECONNREFUSED}
+    return len(told), time.monotonic() - started
 
 
 def rule(name: str, action: str, more: str = "") -> str:
@@ -89,11 +94,12 @@ def live(bench) -> bool:
 def test_a_rejected_sender_is_told_at_once_and_a_flood_is_not(bench) -> None:
     bench.apply(NETWORK + rule("told", "reject"))
     assert until(lambda: live(bench) and knock(bench, 0.3) == "refused")
-    assert knock(bench, 0.9) == "refused", "before its opening is sent again, after 1 s"
+    assert until(lambda: knock(bench, 0.9) == "refused"), "before its opening is sent again, after 1 s"
     time.sleep(1.1)
-    refused, took_s = flood(bench, 40)
-    assert 1 <= refused <= 15 + 10 * took_s, "ten a second and a burst"
+    refused, took_s = flood(bench, 60)
+    assert refused <= 15 + 10 * took_s, "ten a second and a burst"
     bench.apply(rule("told", "deny"))
+    bench.ovs.appctl("revalidator/wait")  # until then the old verdict may hold (law 3)
     assert knock(bench, 0.3) == "silent"
 
 
@@ -108,23 +114,31 @@ def test_an_observed_policy_changes_nothing_and_is_counted(bench) -> None:
         assert answer["observing"] == ["strict"]
         return sum(t["connections"] for t in answer["rules"] if (t["enforced"], t["candidate"]) == ("allow", "deny"))
 
-    assert until(lambda: counted() >= 6, 10), json.dumps(bench.ask("GET", "/v1/observed")[1])
+    assert until(lambda: counted() >= 6), json.dumps(bench.ask("GET", "/v1/observed")[1])
     hits = bench.ask("GET", "/v1/counters")[1]["rules"]
     assert {h["policy"] for h in hits if h["packets"]} == {"open"}
 
 
 def test_an_allow_ends_in_the_switch_also_when_the_controller_is_dead(bench) -> None:
-    ends = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=4)
-    bench.apply(NETWORK + rule("brief", "allow", f"expires: {ends.isoformat()}\n"))
-    assert until(lambda: live(bench) and knock(bench, 0.3) == "open", 3), bench.said()
+    began = time.monotonic()
+    bench.apply(NETWORK + rule("always", "allow"))
+    assert until(lambda: live(bench) and knock(bench) == "open"), bench.said()
+    bench.ask("DELETE", "/v1/policies/always?wait=realized")
+    took_s = time.monotonic() - began  # the same again has to fit in before it ends, however busy the machine is
+    ends = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=4 + 3 * took_s)
+    bench.apply(rule("brief", "allow", f"expires: {ends.isoformat()}\n"))
+    assert until(lambda: knock(bench) == "open"), bench.said()
     with namespaces.entered(bench.hosts["web"]):
-        stream = socket.create_connection(("10.0.0.2", 80), timeout=1)
+        stream = socket.create_connection(("10.0.0.2", 80), timeout=10)
     bench.process.kill()
     bench.process.wait(30)
     server = accepted(bench.listener, stream.getsockname())
-    assert knock(bench, 0.3) == "open", "the switch goes on without its controller"
-    time.sleep(max(0.0, ends.timestamp() - time.time()) + 1.5)
-    assert knock(bench, 0.3) == "silent"
+    assert knock(bench) == "open", "the switch goes on without its controller"
+    assert dt.datetime.now(dt.UTC) < ends
+    time.sleep(max(0.0, ends.timestamp() - time.time()))
+    assert until(lambda: knock(bench, 0.3) == "silent", ENDED_S), "it ended in the switch"
+    print(f"ended at most {time.time() - ends.timestamp():.1f} s late")
+    assert knock(bench) == "silent"
     stream.send(b"late")
     server.settimeout(0.5)
     with pytest.raises(TimeoutError):

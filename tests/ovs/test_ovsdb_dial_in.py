@@ -191,7 +191,7 @@ def beat():
         eventlet.sleep(0.005)
 eventlet.spawn(beat)
 print(listener.port, flush=True)
-with eventlet.Timeout(8):
+with eventlet.Timeout(60):
     while not any(isinstance(e, HostResynced) for e in events):
         eventlet.sleep(0.01)
 assert clients[0].alive(2) and len(beats) > 3

@@ -64,7 +64,7 @@ def test_it_runs_under_eventlet_without_stopping_others(remote, ovs, pki):
     files = tls(pki)
     argv = [sys.executable, "-W", "ignore", "-c", GREEN, remote, files.key, files.cert, files.ca]
     with entered(ovs.netns):
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert (done.stdout.strip(), done.returncode) == ("green", 0), done.stderr
 
 

@@ -18,8 +18,8 @@ README = (ROOT / "README.md").read_text()
 
 
 def add_port(ovs, command, *options):
-    private = f"ovs-vsctl --timeout=15 --db={ovs.db_target} {' '.join(options)}"
-    subprocess.run(["bash", "-c", command.replace("ovs-vsctl", private, 1)], check=True, timeout=20)
+    private = f"ovs-vsctl --timeout=60 --db={ovs.db_target} {' '.join(options)}"
+    subprocess.run(["bash", "-c", command.replace("ovs-vsctl", private, 1)], check=True, timeout=90)
 
 
 def test_adding_a_port_as_the_readme_shows(ovs):

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from tests.ovs.controller_bench import until
-from tests.soak.field import Field, Watch, policy
+from tests.ovs.flow_watch import Watch
+from tests.soak.field import Field, policy
 
 OPEN = policy("open", "allow web app tcp/80", "allow web app udp/5001")
 ALLOWED_TCP, ALLOWED_UDP, FORBIDDEN = range(4), range(10, 16), range(20, 26)
@@ -54,9 +55,9 @@ def test_killed_controller_loses_and_leaks_nothing_and_sends_nothing(field, effo
         field.bench.start()
         if chance.random() < 0.3:  # also in the middle of reading the switch
             continue
-        assert until(field.realized, 20), field.bench.said()
+        assert until(field.realized, 60), field.bench.said()
         outages.append(time.monotonic() - began_at)
-    assert until(field.realized, 20), field.bench.said()
+    assert until(field.realized, 60), field.bench.said()
     time.sleep(1.5)  # a verification, too
     assert field.bench.flows() == flows
     touched = field.coverage("rev_flow_table") - changed_before
@@ -81,7 +82,7 @@ def prove_that_it_would_have_been_seen(field: Field, watch: Watch, changed_befor
     """Allow what was forbidden: now the guards, the probes and the monitor see it."""
     field.apply(OUTSIDER_MAY)
     field.traffic.ask("drive", ids=list(FORBIDDEN))
-    time.sleep(0.3)
+    time.sleep(1)
     record = field.traffic.report()
     assert record.caught
     assert record.delivered(FORBIDDEN)

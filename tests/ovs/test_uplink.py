@@ -11,6 +11,7 @@ from mininet_scenarios import namespaces
 from tests.ovs.controller_bench import until
 
 WEB, DB, HOST = "10.1.0.5", "10.2.0.5", "192.0.2.1"
+ATTEMPTS = 4
 ADDRESSES = {"web": WEB, "db": DB, "host": HOST}
 SITE = """
 - {kind: Network, name: front, subnets: [10.1.0.0/24], gateways: [10.1.0.1]}
@@ -33,7 +34,7 @@ def ip(netns: str, *words: str) -> None:
 def bench(bench, ovs):
     """Two endpoints in two networks, and the switch's own namespace as the host behind the uplink."""
     bench.start()
-    assert until(lambda: bench.switch()["items"][0]["connected"], 20), bench.said()
+    assert until(bench.is_connected), bench.said()
     bench.hosts = {"host": ovs.netns}
     ovs.vsctl("add-port", "br-ring", "ring-up", "--", "set", "interface", "ring-up", "type=internal")
     for words in ("addr add 192.0.2.1/32 dev lo", "link set lo up", "link set ring-up up"):
@@ -48,7 +49,7 @@ def bench(bench, ovs):
         bench.hosts[name] = nic.netns
     bench.listeners = [serve(bench.hosts[name], ADDRESSES[name]) for name in ("web", "db", "host")]
     bench.apply(SITE)
-    assert until(lambda: knock(bench, "web", HOST), 10), bench.said()
+    assert until(lambda: knock(bench, "web", HOST)), bench.said()
     yield bench
     for listener in bench.listeners:
         listener.close()
@@ -76,6 +77,11 @@ def knock(bench, who: str, address: str, *, source: str = "", ttl: int = 64) -> 
     return True
 
 
+def reaches(bench, who: str, address: str, *, ttl: int = 64) -> bool:
+    """Say whether one of a few attempts opens: a busy machine may take longer than one of them waits."""
+    return any(knock(bench, who, address, ttl=ttl) for _ in range(ATTEMPTS))
+
+
 def drops(bench, guard: str) -> int:
     """Return how many packets a guard dropped, says the controller."""
     found = bench.ask("GET", "/v1/counters")[1]["drops"]
@@ -84,22 +90,22 @@ def drops(bench, guard: str) -> int:
 
 def test_the_host_and_endpoints_reach_each_other_as_policy_says(bench) -> None:
     pairs = [("host", "web"), ("host", "db"), ("web", "db"), ("web", "host"), ("db", "web"), ("db", "host")]
-    assert [knock(bench, a, ADDRESSES[b]) for a, b in pairs] == [True, False, True, True, False, False]
+    assert [reaches(bench, a, ADDRESSES[b]) for a, b in pairs] == [True, False, True, True, False, False]
 
 
 def test_a_packet_out_of_hops_ends_at_the_router_and_is_counted(bench) -> None:
     assert not knock(bench, "web", DB, ttl=1)
-    assert knock(bench, "web", DB, ttl=2)
-    assert until(lambda: drops(bench, "ttl") > 0, 15)
+    assert reaches(bench, "web", DB, ttl=2)
+    assert until(lambda: drops(bench, "ttl") > 0)
 
 
 def test_the_world_cannot_speak_as_the_domain(bench) -> None:
     ip(bench.hosts["host"], "addr", "add", "10.2.0.77/32", "dev", "lo")
     assert not knock(bench, "host", WEB, source="10.2.0.77")
-    assert until(lambda: drops(bench, "spoofed") > 0, 15)
+    assert until(lambda: drops(bench, "spoofed") > 0)
 
 
 def test_the_way_ends_with_the_port(bench, ovs) -> None:
     ovs.vsctl("del-port", "br-ring", "ring-up")
-    assert until(lambda: not knock(bench, "web", HOST), 5)
-    assert knock(bench, "web", DB)
+    assert until(lambda: not knock(bench, "web", HOST))
+    assert reaches(bench, "web", DB)

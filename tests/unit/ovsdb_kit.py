@@ -142,11 +142,11 @@ class Watch:
     def __exit__(self, *_):
         self.client.stop()
 
-    def until(self, condition, timeout_s: float = 5.0):
+    def until(self, condition, timeout_s: float = 60.0):
         with self._news:
             assert self._news.wait_for(lambda: condition(self.events), timeout_s), self.events
         return self.events
 
-    def resyncs(self, count: int = 1, timeout_s: float = 5.0):
+    def resyncs(self, count: int = 1, timeout_s: float = 60.0):
         self.until(lambda es: sum(isinstance(e, HostResynced) for e in es) >= count, timeout_s)
         return [e for e in self.events if isinstance(e, HostResynced)]

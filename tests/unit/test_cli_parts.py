@@ -94,12 +94,13 @@ def test_help_comes_quickly():
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         return usage.ru_utime + usage.ru_stime
 
-    def help_s() -> float:
+    def python_s(*words: str) -> float:
         before = spent_s()
-        subprocess.run([sys.executable, "-m", "cli.main", "--help"], cwd=ROOT, check=True, capture_output=True)
+        subprocess.run([sys.executable, *words], cwd=ROOT, check=True, capture_output=True)
         return spent_s() - before
 
-    assert any(help_s() < 0.1 for _ in range(5))
+    nothing_s = max(0.012, min(python_s("-c", "") for _ in range(3)))  # as long as it takes on a quick machine
+    assert any(python_s("-m", "cli.main", "--help") < 8 * nothing_s for _ in range(5))
 
 
 def test_help_loads_nothing_heavy():
@@ -253,7 +254,7 @@ def test_what_cannot_be_read_is_a_usage_error(tmp_path, capsys):
 def server(answer: bytes):
     """Listen on a loopback port and give one answer to whatever comes."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(5)
+        listener.settimeout(60)
         seen: list[bytes] = []
 
         def serve() -> None:

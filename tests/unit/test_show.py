@@ -6,7 +6,7 @@ import pytest
 
 from mininet_scenarios import measuring, sandbox, show
 from mininet_scenarios.expectation import Cell, Expected
-from mininet_scenarios.measuring import TIMEOUT_S, Measured
+from mininet_scenarios.measuring import PATIENCE_S, TIMEOUT_S, Measured
 from mininet_scenarios.scenario import Probe
 from mininet_scenarios.shell import CommandError
 from mininet_scenarios.show import Show, Told, perform
@@ -75,7 +75,8 @@ class Says:
         ("open", "", "leaked", False),
         ("blocked", "", "blocked", False),
         ("blocked", "", "one-way", False),
-        ("open", "239.1.2.3", "blocked", False),
+        ("open", "239.1.2.3", "blocked", True),
+        ("open", "239.1.2.3", "repeated", False),
     ],
 )
 def test_only_what_may_have_been_lost_is_asked_again(monkeypatch, expected, group, first, asked_again):
@@ -88,5 +89,5 @@ def test_only_what_may_have_been_lost_is_asked_again(monkeypatch, expected, grou
 
     monkeypatch.setattr(measuring, "matrix", matrix)
     (found,) = measuring.judged({}, Says(expected), [cell])
-    assert asked[1:] == [([cell] if asked_again else [], TIMEOUT_S)]
+    assert asked[1:] == [([cell] if asked_again else [], TIMEOUT_S), ([], PATIENCE_S)]
     assert found.measured.outcome == ("open" if asked_again else first)

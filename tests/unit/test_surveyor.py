@@ -131,10 +131,10 @@ def test_the_thread_notices_by_itself_and_ends_with_its_readers(world):
     assert reader
     world.reconciler.want(1, Desired(1, 1, {}))
     world.reconciler.note(1, connected=True, realized=3)
-    assert [e.news.kind for _, e in reader.next(5.0) or []] == ["revision.realized"]
+    assert [e.news.kind for _, e in reader.next(60.0) or []] == ["revision.realized"]
     world.surveyor.stop()
-    assert reader.next(5.0) is None
-    thread.join(5.0)
+    assert reader.next(60.0) is None
+    thread.join(60.0)
     assert not thread.is_alive()
 
 
