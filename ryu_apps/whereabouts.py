@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from topology.frozen import FrozenMap, differing
-from topology.model import Inventory, Location
+from topology.model import Endpoint, Inventory, Location
 
 NOWHERE: FrozenMap[int, str] = FrozenMap()
 
@@ -21,9 +21,10 @@ class Whereabouts:
         """Follow to this inventory."""
         put: dict[int, dict[int, str]] = {}
         gone: dict[int, list[int]] = {}
-        for place in _places(inventory, self._inventory):
+        come, went = _moved(self._inventory.endpoints, inventory.endpoints)
+        for place in (*come, *_places(inventory, self._inventory)):
             put.setdefault(place.dpid, {})[place.ofport] = place.interface
-        for place in _places(self._inventory, inventory):
+        for place in (*went, *_places(self._inventory, inventory)):
             gone.setdefault(place.dpid, []).append(place.ofport)
         self._inventory = inventory
         for dpid in put.keys() | gone.keys():
@@ -34,11 +35,19 @@ class Whereabouts:
         return self._ports.get(dpid, NOWHERE)
 
 
+def _moved(before: Mapping[str, Endpoint], after: Mapping[str, Endpoint]) -> tuple[list[Location], list[Location]]:
+    """Return where endpoints are that were not there, and where they were that are not there any more."""
+    come, went = list[Location](), list[Location]()
+    for name in differing(before, after):
+        was, now = before.get(name), after.get(name)
+        if was is None or now is None or was.location != now.location:
+            come += [now.location] if now else []
+            went += [was.location] if was else []
+    return come, went
+
+
 def _places(here: Inventory, there: Inventory) -> Iterator[Location]:
-    """Yield where everything of one inventory is that the other does not have, or has otherwise."""
-    for name in differing(here.endpoints, there.endpoints):
-        if name in here.endpoints:
-            yield here.endpoints[name].location
+    """Yield where everything else of one inventory is that the other does not have, or has otherwise."""
     kinds = ((here.unaddressed, there.unaddressed), (here.uplinks, there.uplinks), (here.mirrors, there.mirrors))
     for ports, others in kinds:
         if ports is not others:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from intent.inventory.checks import RESERVED_PREFIX, sort_addresses
@@ -48,7 +47,7 @@ class Heard(NamedTuple):
 
     interface: SiteInterface
     row: Declared
-    documents: Sequence[EndpointIntent]
+    documents: tuple[EndpointIntent, ...]
     """Those that bind it."""
 
 
@@ -83,10 +82,9 @@ class Bindings:
     def heard(self, interface: SiteInterface) -> Heard:
         """Return what the row of an interface and the documents that bind it say."""
         row = read(interface.external_ids)
-        documents = self._bound.get((interface.bridge, interface.name), [])
-        if row.iface_id and (by_id := self._bound.get((row.iface_id,))):
-            documents = [*documents, *by_id]
-        return Heard(interface, row, documents)
+        by_port = self._bound.get((interface.bridge, interface.name), ())
+        by_id = self._bound.get((row.iface_id,), ()) if row.iface_id else ()
+        return Heard(interface, row, (*by_port, *by_id))
 
 
 def _place(binding: Binding) -> tuple[str | None, ...]:

@@ -19,6 +19,7 @@ from intent.inventory.declared import IFACE_ID
 from intent.inventory.drafts import Candidate
 from intent.inventory.grants import Grants
 from intent.inventory.mirrors import Mirrors
+from intent.inventory.relabel import relabelled, same_but_labels
 from intent.inventory.tally import Counted, Ordered
 from intent.inventory.uplinks import Uplinks
 from intent.inventory.values import ClaimKey
@@ -48,6 +49,8 @@ class Part(NamedTuple):
     candidates: tuple[tuple[Source, Candidate], ...] = ()
     declared: frozenset[ClaimKey] = frozenset()
     plugged: frozenset[str] = frozenset()
+    heard: Heard | None = None
+    """Where it says all this from."""
 
 
 class Said(NamedTuple):
@@ -119,7 +122,8 @@ class Parts:
             self._consider(place)
         if bound or leading != self._leading or was is _NO_INTENTS:
             self._lead()
-        for name in {**named, **dict.fromkeys(self._plugged.turned())}:
+        said = [n for n, (old, new) in named.items() if old is None or new is None or not same_but_labels(old, new)]
+        for name in {*said, *self._plugged.turned()}:
             self._replace(self._of_documents, name, self._said_of(name))
         self.reports.change(self._unsaid, self._said)
         self._unsaid, self._said = [], []
@@ -133,7 +137,8 @@ class Parts:
         elif self._leads(interface):
             self._leading[place], after = interface, NOTHING
         else:
-            after = self._part(interface)
+            heard = self._bindings.heard(interface)
+            after = self._relabelled(before, heard) or self._part(heard)
         self._parts[place] = after
         if after is NOTHING:
             del self._parts[place]
@@ -141,10 +146,10 @@ class Parts:
 
     def _tell(self, place: RowId, before: Part, after: Part) -> None:
         """Take in that an interface says this now."""
-        if before.words != after.words:
-            self._file(place, before.words, after.words)
         if before.candidates != after.candidates:
             self._moves.extend(_moves(dict(before.candidates), dict(after.candidates)))
+        if before.words != after.words:
+            self._file(place, before.words, after.words)
         if before.reports != after.reports:
             self._unsaid.extend(before.reports)
             self._said.extend(after.reports)
@@ -183,8 +188,18 @@ class Parts:
         for word in set(now).difference(was):
             self._by_word.setdefault(word, {})[place] = None
 
-    def _part(self, interface: SiteInterface) -> Part:
-        heard, gathered = self._bindings.heard(interface), Gathered(grants=self._grants)
+    def _relabelled(self, before: Part, heard: Heard) -> Part | None:
+        """Return what is said if only labels are others, which is the commonest of changes; else None."""
+        if before.heard is None or len(before.candidates) != 1:
+            return None
+        ((source, candidate),) = before.candidates
+        if self._intents.networks.get(candidate.network.name) is not candidate.network:
+            return None
+        made = relabelled(before.heard, heard, candidate)
+        return None if made is None else before._replace(candidates=((source, made),), heard=heard)
+
+    def _part(self, heard: Heard) -> Part:
+        gathered, interface = Gathered(grants=self._grants), heard.interface
         consider(gathered, self._intents, heard)
         where = (interface.host, interface.bridge, interface.name, interface.uid)
         return Part(
@@ -193,6 +208,7 @@ class Parts:
             tuple([((*where, number), candidate) for number, candidate in enumerate(gathered.candidates)]),
             frozenset(gathered.declared),
             frozenset(gathered.plugged),
+            heard,
         )
 
     def _said_of(self, name: str) -> Said:
@@ -217,6 +233,7 @@ class Parts:
 
 
 def _moves(was: Mapping[Source, Candidate], now: Mapping[Source, Candidate]) -> Iterator[Move]:
+    """Yield what is another of the candidates of one interface."""
     for source, candidate in was.items():
         if (after := now.get(source)) != candidate:
             yield source, candidate, after

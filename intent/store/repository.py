@@ -217,7 +217,7 @@ class Store:
     def _fit(self, put: Iterable[Document], gone: Sequence[Key]) -> bool:
         """Whether nothing would be shared that only one may have; what keeps what it has takes nothing from others."""
         others = [doc for doc in put if not same_things(self._document(doc.kind, doc.name), doc)]
-        return self._holding().fit(others, gone)
+        return not others or self._holding().fit(others, gone)
 
     def _document(self, kind: str, name: str) -> Document | None:
         stored = self._documents.get((kind, name))
