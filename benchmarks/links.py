@@ -43,6 +43,10 @@ class SocketLink:
             return False
         return True
 
+    def listen(self, seconds: float) -> bool:  # noqa: ARG002 - the signature of a link
+        """Leave it to the thread that reads."""
+        return False
+
     def shut(self, reason: str) -> None:  # noqa: ARG002 - the signature of a link
         """Hang up."""
         if not self._ended.is_set():

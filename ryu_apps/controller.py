@@ -6,9 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
-
-from eventlet import tpool
+from typing import TYPE_CHECKING
 
 from intent.api.app import make_app
 from intent.api.ports import Limits, Ports
@@ -19,6 +17,7 @@ from ovsdb import BridgeWish
 from ryu_apps import probing, threads
 from ryu_apps.administration import Administration
 from ryu_apps.annals import Annals
+from ryu_apps.at_once import Aside
 from ryu_apps.bare import BareSwitches
 from ryu_apps.counting import Counted
 from ryu_apps.hosts import Hosts, known_hosts
@@ -45,9 +44,7 @@ if TYPE_CHECKING:
     from topology.model import Report
 
 log = logging.getLogger("ringfence")
-T = TypeVar("T")
 
-tpool.set_num_threads(1)  # one compilation at a time
 sys.setswitchinterval(0.0005)  # seconds; with Python's 5 ms each answer of a switch waits so long for a compilation
 
 
@@ -88,7 +85,7 @@ class Controller(Listener):
         self._known = known_hosts(self.store, config.ovsdb)
         site = empty_site(memory.owner, (*config.ovsdb.targets, *self._known))
         self.planner = Planner(memory, self.reconciler, self.store.intents, site, config.bridge.name)
-        self.planner.aside = _aside
+        self.planner.aside = Aside().run
         self.planner.grants = Grants(config.labels.ovsdb)
         self.store.on_applied = self.planner.touch
         self.overlay = Overlay(config.tunnel.plan, config.bridge.name, self.planner.landmarks, self._look_everywhere)
@@ -202,12 +199,6 @@ class Controller(Listener):
     def keeper_problem(self, host: str) -> str:
         """Return why a host's bridge is not as it must be; empty when it is."""
         return self.hosts.problem(host)
-
-
-def _aside(function: Callable[[], T]) -> T:
-    """Run something long in a thread of the system's, so that echoes are answered meanwhile."""
-    result: T = tpool.execute(function)
-    return result
 
 
 def _wish(config: Config, owner: str, target: str) -> BridgeWish:

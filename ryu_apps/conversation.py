@@ -85,6 +85,8 @@ class Conversation:
         self.size = 0
         self.reflex: Callable[[bytes], bool] | None = None
         """Acts on an answer at the instant it comes; returns whether that was all there is to do. Never blocks."""
+        self.at_once_s = 0.0
+        """For how long it may keep others from running while it waits for answers, where nobody could run anyway."""
         self._exchange = exchange
 
     def __enter__(self) -> Self:
@@ -111,6 +113,8 @@ class Conversation:
             SessionError: none came in time; the connection is closed, because the answer may still come.
         """
         exchange = self._exchange
+        if self.at_once_s and not self.answers:
+            self._listen()
         with exchange.changed:
             exchange.changed.wait_for(lambda: self.answers or exchange.closed, max(give_up_at - time.monotonic(), 0))
             if self.answers:
@@ -120,3 +124,10 @@ class Conversation:
             raise Disconnected(f"{what}: the connection ended before the answer")
         exchange.link.shut(f"no answer to the {what}")
         raise SessionError(f"{what}: no answer in time; the connection is closed")
+
+    def _listen(self) -> None:
+        begun_at, link = time.monotonic(), self._exchange.link
+        left_s = self.at_once_s
+        while left_s > 0 and not self.answers and link.listen(left_s):
+            left_s = begun_at + self.at_once_s - time.monotonic()
+        self.at_once_s = max(0.0, begun_at + self.at_once_s - time.monotonic())

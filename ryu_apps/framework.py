@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import socket
 import ssl
 import time
@@ -27,13 +26,14 @@ from ryu.controller import controller, handler, ofp_handler  # noqa: E402
 from ryu.lib import hub  # noqa: E402
 from ryu.ofproto import ofproto_parser, ofproto_v1_4  # noqa: E402
 
-from ryu_apps import frames  # noqa: E402
+from ryu_apps import at_once, frames  # noqa: E402
+from ryu_apps.certificates import certificate_names, context  # noqa: E402
 from ryu_apps.link import Listen, Refused, Switchboard, TlsFiles  # noqa: E402
 from ryu_apps.logs import Limited  # noqa: E402
 from ryu_apps.wire import WireError, is_flow_stats  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
 log = logging.getLogger("ringfence.openflow")
 limited = Limited(log)
@@ -53,6 +53,8 @@ ECHO_INTERVAL_S = 5.0
 SILENCE_S = 15.0
 """A connection that says nothing for so long, echoes included, is closed."""
 READ_BYTES = 1 << 16
+LITTLE_BYTES = 1 << 12
+"""Read while others wait."""
 PREFIX = b"\x05\x03"
 """Version and type of an echo reply; length, xid and body are the request's."""
 
@@ -74,6 +76,8 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
         self.opened_at = self.heard_at = time.monotonic()
         super().__init__(sock, address)
         self.xid = 0
+        self._heard = bytearray()
+        self._taking = False
         self.peer = f"{address[0]}:{address[1]}" if isinstance(address, tuple) and address else "local"
 
     # -- Link ----------------------------------------------------------------------------------
@@ -97,6 +101,21 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
             if self.heard_at > asked_at:
                 return True
         return False
+
+    def listen(self, seconds: float) -> bool:
+        """Take what comes within so many seconds at the instant it comes, if nobody else could run meanwhile."""
+        if at_once.others_wait():
+            at_once.let_others()
+            return True
+        if self._taking or not self.ready:
+            return False
+        chunk = at_once.received(self.socket, LITTLE_BYTES, seconds)
+        with self._judged():
+            whole = self._whole(chunk) if chunk else []
+            while whole:
+                self._take_all(whole)
+                whole = frames.split(self._heard)
+        return bool(chunk)
 
     # -- what of Ryu's connection is replaced ----------------------------------------------------
 
@@ -133,39 +152,57 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
 
     def _recv_loop(self) -> None:
         try:
-            self._receive()
-        except (frames.BadFrame, WireError) as error:
-            host = _host(self.peer)
-            if host in bad_frames or len(bad_frames) < MAX_CONNECTIONS:
-                bad_frames[host] = bad_frames.get(host, 0) + 1
-            limited.warning(f"frame {host}", "%s: closed for a malformed frame: %s", self.peer, error)
-        except Refused as error:
-            limited.warning(f"refused {_host(self.peer)}", "%s: refused: %s", self.peer, error)
+            with self._judged():
+                self._receive()
         finally:
             self.close()
             with contextlib.suppress(OSError):
                 self.socket.close()
 
+    @contextlib.contextmanager
+    def _judged(self) -> Iterator[None]:
+        """Close the connection over a message that must not be taken."""
+        try:
+            yield
+        except (frames.BadFrame, WireError) as error:
+            self.close()
+            host = _host(self.peer)
+            if host in bad_frames or len(bad_frames) < MAX_CONNECTIONS:
+                bad_frames[host] = bad_frames.get(host, 0) + 1
+            limited.warning(f"frame {host}", "%s: closed for a malformed frame: %s", self.peer, error)
+        except Refused as error:
+            self.close()
+            limited.warning(f"refused {_host(self.peer)}", "%s: refused: %s", self.peer, error)
+
     def _receive(self) -> None:
-        buffer = bytearray()
         while self.state != handler.DEAD_DISPATCHER:
             chunk = self._read()
             if chunk is None:
                 continue
             if not chunk:
                 return
-            self.heard_at = time.monotonic()
-            buffer += chunk
-            while whole := frames.split(buffer):
+            whole = self._whole(chunk)
+            while whole:
                 self._take_all(whole)
                 hub.sleep(0)  # a switch that never stops talking must not starve the others
+                whole = frames.split(self._heard)
+
+    def _whole(self, chunk: bytes) -> list[bytes]:
+        """Return the first whole messages of what came, and keep the rest."""
+        self.heard_at = time.monotonic()
+        self._heard += chunk
+        return frames.split(self._heard)
 
     def _take_all(self, whole: list[bytes]) -> None:
-        for frame in whole:
-            if self.state == handler.DEAD_DISPATCHER:
-                return
-            (frames.check_version if self.ready and is_flow_stats(frame) else frames.check)(frame)
-            self._take(frame)
+        self._taking = True
+        try:
+            for frame in whole:
+                if self.state == handler.DEAD_DISPATCHER:
+                    return
+                (frames.check_version if self.ready and is_flow_stats(frame) else frames.check)(frame)
+                self._take(frame)
+        finally:
+            self._taking = False
 
     def _read(self) -> bytes | None:
         """Return bytes, nothing at the end, None when none came yet."""
@@ -245,7 +282,7 @@ class Server:
         Raises:
             OSError: the address cannot be had, or a TLS file cannot be read.
         """
-        self.context = _tls_context(listen.tls) if listen.tls else None
+        self.context = context(listen.tls) if listen.tls else None
         family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
         # Not shared: a second instance is to find out that there is one.
         self.socket = eventlet.listen((listen.host, listen.port), family=family, backlog=256, reuse_port=False)
@@ -303,23 +340,6 @@ def _run(connection: Connection) -> None:
         log.debug("%s: disconnected %s", connection.peer, connection.shut_reason)
 
 
-def _tls_context(tls: TlsFiles) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(tls.cert, tls.key)
-    if tls.ca:
-        context.load_verify_locations(tls.ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-def certificate_names(certificate: dict[str, Any]) -> tuple[str, ...]:
-    """Return the DNS names and common names of a certificate, as `getpeercert` has it."""
-    alternative = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
-    common = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
-    return tuple(dict.fromkeys((*alternative, *common)))
-
-
 def effective_listen(listen: Listen) -> Listen:
     """Return where to listen: Ryu's own options win where they were given."""
     conf = cfg.CONF
@@ -350,29 +370,6 @@ class App(app_manager.RyuApp):  # type: ignore[misc] # Ryu has no types
         global _board, _server
         _board, _server = board, server
         ofp_handler.OpenFlowController = lambda: _server
-
-
-def on_signals(stop: Callable[[], None]) -> None:
-    """Call `stop` once, in a green thread, on SIGTERM or SIGINT.
-
-    A signal does not end the hub's poll by itself, so Python is told to write a byte that does.
-    """
-    reader, writer = socket.socketpair()
-    reader.setblocking(False)
-    writer.setblocking(False)
-    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
-
-    def wait() -> None:
-        with writer:  # kept open as long as somebody reads
-            eventlet.hubs.trampoline(reader, read=True)
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, signal.SIG_DFL)  # who asks twice means it
-        stop()
-
-    hub.spawn(wait)
 
 
 def end_services() -> None:

@@ -24,6 +24,12 @@ class Link(Protocol):
     def write(self, data: bytes) -> bool:
         """Queue bytes that are whole messages; return False when the connection is closed."""
 
+    def listen(self, seconds: float) -> bool:
+        """Take what comes within so many seconds at the instant it comes, if nobody else could run meanwhile.
+
+        Return whether anything may have come. It need not do anything: whoever waits is told, sooner or later.
+        """
+
     def shut(self, reason: str) -> None:
         """Close at once; closing twice is closing once."""
 
@@ -45,7 +51,7 @@ class Switchboard(Protocol):
         """Take a connection that finished its handshake; `ports` maps port numbers to names."""
 
     def frame(self, link: Link, frame: bytes) -> None:
-        """Take a well-formed message of a ready connection; must not block."""
+        """Take a well-formed message of a ready connection, in the order in which they came; must not block."""
 
     def gone(self, link: Link) -> None:
         """Forget a connection, ready or not."""

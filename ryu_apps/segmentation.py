@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from intent.schema.changes import StoreUnavailableError
 from intent.store import StoreError, StoreLocked
 from ovsdb import BadTarget
-from ryu_apps import framework, logs
+from ryu_apps import framework, logs, signals
 from ryu_apps.collecting import THRESHOLDS
 from ryu_apps.config import Config, ConfigError, load
 from ryu_apps.controller import Controller
@@ -65,7 +65,7 @@ class Segmentation(framework.App):
     def start(self) -> None:
         """Start everything; called by Ryu once all applications are made."""
         super().start()
-        framework.on_signals(self.end)
+        signals.on_signals(self.end)
         self.controller.start()
 
     def end(self) -> None:

@@ -59,6 +59,9 @@ class FakeSwitch:
         self._inbox.put(bytes(data))
         return True
 
+    def listen(self, seconds: float) -> bool:
+        return False
+
     def shut(self, reason: str) -> None:
         if not self.shut_reason:
             self.shut_reason = reason

@@ -14,8 +14,8 @@ warnings.simplefilter("ignore")
 import eventlet
 eventlet.monkey_patch()
 import json, time
-from eventlet import tpool
 from benchmarks.workloads import endpoint, w
+from ryu_apps.at_once import Aside
 from ryu_apps.memory import Memory
 from ryu_apps.planner import Planner
 from ryu_apps.reconciler import Reconciler
@@ -32,7 +32,7 @@ class Shelf(dict):
 world = w(10_000, 200, 300)
 hosts = [f"h{number}" for number in range(10)]
 planner = Planner(Memory(Shelf()), Reconciler(1, 60.0), lambda: world.intents, empty_site("me", hosts), "br")
-planner.aside = lambda function: tpool.execute(function)
+planner.aside = Aside().run
 documents = list(world.endpoints.values())
 for at, host in enumerate(hosts):
     rows, ports = [], set()

@@ -44,6 +44,9 @@ class PlainLink:
             return False
         return True
 
+    def listen(self, _seconds: float) -> bool:
+        return False
+
     def shut(self, _reason: str) -> None:
         self.socket.close()
 
