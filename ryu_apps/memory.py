@@ -130,9 +130,10 @@ class Memory:
 
     def draft(self, change: IdChange, claims: Claims, learned: Learned) -> Draft:
         """Return what is to be made durable, those of the compiler's inputs that changed; asks no store."""
+        held = dump_claim_changes(self.claims, claims)
         entries = (
             (IDS, change.to_json().encode() if change else b"", lambda: self._ids_after(change).to_json().encode()),
-            (CLAIMS, dump_claim_changes(self.claims, claims), lambda: dump_claims(claims)),
+            (CLAIMS, held, lambda: dump_claims(claims) if self.claims else held),  # from nothing, the change is all
             (LEARNED, dump_learned_changes(self.learned, learned), lambda: dump_learned(learned)),
         )
         news: dict[str, bytes | None] = {}

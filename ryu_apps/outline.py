@@ -17,7 +17,7 @@ from typing import Self
 from intent.compiler import Delta, IdMap
 from intent.compiler.engine import Engine, IdChange
 from intent.compiler.fields import Slice
-from intent.compiler.flow import Conjunction, FlowBody, FlowKey, Meter, OutputReg, Program
+from intent.compiler.flow import Actions, Conjunction, FlowBody, FlowKey, Load, Meter, OutputReg, Program
 from intent.compiler.verdict import metered
 from intent.model import Intents
 from ryu_apps.changes import Lead
@@ -111,15 +111,25 @@ class _Turn:
         self._count(key, body, step)
 
     def change(self, key: FlowKey, was: FlowBody, now: FlowBody) -> None:
-        """Let a flow be another; mostly it belongs to the ports that it belonged to."""
-        if not (is_clause(was) and is_clause(now)) and (
-            ports_of(key, was, self._known) != ports_of(key, now, self._known)
-        ):
+        """Let a flow be another; mostly that is no matter to anything here."""
+        if was[3] or now[3] or not self._is_alike(was[0], now[0]):  # expires_at
             self.note(key, was, -1)
             self.note(key, now, 1)
-        else:
-            self._count(key, was, -1)
-            self._count(key, now, 1)
+
+    def _is_alike(self, was: Actions, now: Actions) -> bool:
+        """Whether actions differ only in clauses, or in what is loaded where no port is taken from."""
+        if len(was) != len(now) or not was or type(was[0]) is Conjunction:
+            return bool(was and now) and type(was[0]) is type(now[0]) is Conjunction
+        for before, after in zip(was, now, strict=True):
+            if before is after or before == after:
+                continue
+            if not (type(before) is Load and type(after) is Load) or before.dst is not after.dst:
+                return False
+            field = before.dst.field  # fields are compared sooner than slices
+            for wanted in self._known:
+                if wanted.field is field:
+                    return False
+        return type(was[0]) is not Meter
 
     def _count(self, key: FlowKey, body: FlowBody, step: int) -> None:
         if body[3]:  # expires_at

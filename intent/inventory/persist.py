@@ -12,7 +12,7 @@ from topology.model import IPAddress
 
 def dump_claims(claims: Claims) -> bytes:
     """Return claims as canonical JSON: equal claims are equal bytes."""
-    return _dump([[key.scope, key.thing, attachment] for key, attachment in sorted(claims.items())])
+    return _dump([[*key, attachment] for key, attachment in sorted(claims.items())])
 
 
 def load_claims(data: bytes | None) -> Claims:
@@ -33,6 +33,8 @@ def load_claims(data: bytes | None) -> Claims:
 
 def dump_claim_changes(before: Claims, after: Claims) -> bytes:
     """Return what leads from one to the other, as canonical JSON; empty if nothing does."""
+    if not before:
+        return dump_claims(after) if after else b""
     changes = [[key.scope, key.thing, after.get(key)] for key in sorted(differing(before, after))]
     return _dump(changes) if changes else b""
 
