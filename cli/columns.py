@@ -158,6 +158,8 @@ def lines(rows: Sequence[Row], view: View, size: tuple[int | None, int | None]) 
         lead += [cut(printable(row.network), nets).ljust(nets)] if nets else []
         reason = [cut(printable(row.why), None if size[0] is None else why)] if with_why else []
         yield GAP.join([*lead, *numbers, *reason]).rstrip()
+    if not rows:
+        yield "(none)"
     if rest and size[1] is None:
         yield f"({rest} more)"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cli import sentences
 from cli.client import segment
 from cli.exits import Exit, Failure
-from cli.terminal import emit_json, say
+from cli.terminal import emit_json, note, say
 from cli.views import print_table
 from cli.words import KINDS
 
@@ -16,16 +17,13 @@ if TYPE_CHECKING:
     from cli.answer import Answer, Json
     from cli.client import Client
 
-SKIPPED = frozenset({"kind", "name"})
-"""Fields that a table shows in columns of their own."""
-
 
 def get(client: Client, args: argparse.Namespace) -> Exit:
     """Show one document, all of a kind, or all."""
     found = _fetch(client, args)
     form = args.output or ("json" if args.json else "yaml" if args.name or args.kind == "all" else "table")
     if form == "table":
-        _print_table(found)
+        _print_table(found, args.kind)
     elif form == "json":
         values: list[Json] = [document.value for document in found]
         emit_json(values[0] if args.name else values)
@@ -47,19 +45,11 @@ def _print_yaml(found: list[Answer]) -> None:
     import yaml
 
     values = [document.value for document in found]
-    say(yaml.safe_dump_all(values, sort_keys=False, allow_unicode=False, width=100).removesuffix("\n"))
+    if values:
+        say(yaml.safe_dump_all(values, sort_keys=False, allow_unicode=False, width=100).removesuffix("\n"))
 
 
-def _print_table(found: list[Answer]) -> None:
-    rows = [(d.text("kind", ""), d.text("name", ""), _summary(d)) for d in found]
-    print_table(("KIND", "NAME", "CONTENT"), rows)
-
-
-def _summary(document: Answer) -> str:
-    import json
-
-    return " ".join(
-        f"{key}={json.dumps(field.value, ensure_ascii=False, separators=(',', ':'))}"
-        for key, field in document.fields()
-        if key not in SKIPPED
-    )
+def _print_table(found: list[Answer], kind: str) -> None:
+    print_table(sentences.heads(kind), [sentences.row(kind, document) for document in found])
+    if kind == "tiers" and not found:
+        note("the tiers are the default ones: emergency, security, platform, application, baseline")

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code (`cli.exits.Exit`)."""
+    parser = build()
     try:
-        args = build().parse_args(argv)
+        args = parser.parse_args(argv)
+        if args.command == "help":
+            parser.parse_args([*filter(None, [args.topic]), "--help"])
     except SystemExit as end:
         return int(end.code or 0)
     try:

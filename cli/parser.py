@@ -6,17 +6,17 @@ Completion scripts and `docs/cli.md` are made from what `build` returns.
 from __future__ import annotations
 
 import argparse
-import os
 from typing import TYPE_CHECKING
 
 from cli.exits import MEANING
+from cli.helping import Formatter, Parser, Version
 from cli.words import KINDS, count, kind, kind_or_all, revision, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias
 
-    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name
+    Commands: TypeAlias = argparse._SubParsersAction[Parser]  # noqa: SLF001 - argparse has no public name
 
 SHELLS = ("bash", "zsh", "fish")
 SETTINGS = ("ports", "tunnels", "queues", "policing", "mirrors", "managers", "netflow", "sflow", "ipfix", "ssl")
@@ -51,33 +51,9 @@ environment:
   NO_COLOR              no colours, not even on a terminal"""
 
 
-class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the line breaks of examples, and room for the longest option."""
-
-    def __init__(self, prog: str) -> None:
-        columns = os.environ.get("COLUMNS", "")
-        width = int(columns) if columns.isdigit() else 100
-        super().__init__(prog, max_help_position=28, width=min(max(width, 60), 100))
-
-
-class Version(argparse.Action):
-    """Prints the version; looks for it only then, as that takes longer than all the rest of a start."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        """Print it and end."""
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            found = version("ringfence")
-        except PackageNotFoundError:
-            found = "(not installed: a source tree)"
-        print(f"ringfence {found}")
-        parser.exit()
-
-
 def build() -> argparse.ArgumentParser:
     """Return the parser of the whole command; `.command` of what it parses names the command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ringfence",
         description="Say which labelled endpoints may talk to which; Open vSwitch enforces it.",
         epilog="first steps:\n  ringfence run                   start the controller on this host\n"
@@ -107,6 +83,7 @@ def build() -> argparse.ArgumentParser:
     _ovsdb(commands)
     _leases(commands)
     _completion(commands)
+    _help(commands)
     return parser
 
 
@@ -120,7 +97,7 @@ def _command(commands: Commands, name: str, text: str, examples: Sequence[str]) 
         formatter_class=Formatter,
         allow_abbrev=False,
     )
-    if name not in {"run", "docker-driver", "completion"}:
+    if name not in {"run", "docker-driver", "completion", "help"}:
         _common(command, top=False)
     return command
 
@@ -346,6 +323,11 @@ def _completion(commands: Commands) -> None:
     examples = ["completion bash > /etc/bash_completion.d/ringfence", "completion fish | source"]
     command = _command(commands, "completion", "print the completion script of a shell", examples)
     command.add_argument("shell", choices=SHELLS, help="which shell")
+
+
+def _help(commands: Commands) -> None:
+    command = _command(commands, "help", "explain a command", ["help", "help apply"])
+    command.add_argument("topic", metavar="COMMAND", nargs="?", choices=list(commands.choices), help="which; else all")
 
 
 def _files(command: argparse.ArgumentParser, text: str) -> None:

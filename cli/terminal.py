@@ -20,6 +20,8 @@ MIN_WIDTH = 40
 MIN_COLUMN = 8
 """A column is not cut below this."""
 GAP = "  "
+PLAIN = str.maketrans("─│├└…", "-||`.")
+"""The lines of pictures, for terminals without them."""
 BEND_TEXT = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
 """Characters that turn the direction of text or break lines: what is shown would not be what is there."""
 
@@ -55,8 +57,18 @@ def width() -> int | None:
 
 
 def say(text: str = "") -> None:
-    """Print a line of output."""
-    print(text)
+    """Print a line of output, in what its reader can show."""
+    print(encodable(text, sys.stdout))
+
+
+def encodable(text: str, stream: TextIO) -> str:
+    """Return the text as a stream can encode it: at worst with the lines of pictures in ASCII and the rest escaped."""
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def note(text: str) -> None:

@@ -32,14 +32,21 @@ def kind(word: str) -> str:
     """Return the kind that a word names."""
     if found := kind_of(word):
         return found
-    raise argparse.ArgumentTypeError(f"{word!r} is no kind: use one of {', '.join(KINDS)}")
+    raise argparse.ArgumentTypeError(f"{word!r} is no kind: {_near(word)}use one of {', '.join(KINDS)}")
 
 
 def kind_or_all(word: str) -> str:
     """Return the kind that a word names, or `all`."""
     if word == "all" or kind_of(word):
         return kind_of(word) or word
-    raise argparse.ArgumentTypeError(f"{word!r} is no kind: use one of {', '.join(KINDS)}, or all")
+    raise argparse.ArgumentTypeError(f"{word!r} is no kind: {_near(word)}use one of {', '.join(KINDS)}, or all")
+
+
+def _near(word: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word.lower(), KINDS, n=1)
+    return f"did you mean {near[0]}? Or " if near else ""
 
 
 def seconds(word: str) -> float:

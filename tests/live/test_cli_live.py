@@ -150,8 +150,11 @@ def test_what_get_writes_can_be_applied(world, shop, tmp_path, capsys):
 def test_get_shows_a_list_and_one_document(world, shop, capsys):
     assert main(["get", "policies"]) == Exit.OK
     out = capsys.readouterr().out.splitlines()
-    assert out[0].split() == ["KIND", "NAME", "CONTENT"]
-    assert 'owner="shop-team"' in out[1]
+    assert out[0].split() == ["NAME", "TIER", "ORDER", "MODE", "OWNER", "RULES"]
+    assert out[1].split(None, 5)[1:] == [
+        *("application", "1000", "enforce", "shop-team"),
+        "allow group web to tier=app: tcp/8080",
+    ]
     assert main(["get", "policy", "web-to-app"]) == Exit.OK
     assert yaml.safe_load(capsys.readouterr().out)["rules"][0]["services"] == ["tcp/8080"]
     assert answered(capsys, "get", "group", "web")["kind"] == "Group"
@@ -159,6 +162,10 @@ def test_get_shows_a_list_and_one_document(world, shop, capsys):
     assert "did you mean `web`?" in capsys.readouterr().err
     assert main(["get", "services"]) == Exit.OK
     assert capsys.readouterr().out == "KIND  NAME  CONTENT\n(none)\n"
+    assert main(["get", "tiers"]) == Exit.OK
+    assert "default ones" in capsys.readouterr().err
+    assert main(["get", "services", "-o", "yaml"]) == Exit.OK
+    assert capsys.readouterr().out == ""
     assert main(["get", "all", "web"]) == Exit.USAGE
 
 

@@ -71,10 +71,36 @@ def test_options_may_stand_before_and_after_the_command():
         assert (args.json, args.server) == (True, "http://h:1")
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "completion"])
+@pytest.mark.parametrize("command", [*COMMANDS, "completion", "help"])
 def test_every_command_explains_itself_with_an_example(command, capsys):
     assert main([command, "--help"]) == Exit.OK
     assert f"examples:\n  ringfence {command}" in capsys.readouterr().out.replace("get all -o yaml | ringfence ", "")
+
+
+def test_help_is_a_command_too(capsys):
+    assert main(["help", "apply"]) == Exit.OK
+    assert "usage: ringfence apply" in capsys.readouterr().out
+    assert main(["help"]) == Exit.OK
+    assert "first steps:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "meant"), [(["statsu"], "'status'"), (["get", "polices"], "policies"), (["completion", "fihs"], "'fish'")]
+)
+def test_a_mistyped_word_is_answered_with_the_one_that_was_meant(argv, meant, capsys):
+    assert main(argv) == Exit.USAGE
+    assert f"did you mean {meant}?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_picture_is_shown_in_what_the_reader_can_show(encoding, monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    terminal.say("└─ Çelik ☃")
+    out.flush()
+    shown = out.buffer.getvalue().decode(encoding)
+    expected = {"ascii": "`- \\xc7elik \\u2603\n", "latin-1": "`- Çelik \\u2603\n", "utf-8": "└─ Çelik ☃\n"}
+    assert shown == expected[encoding]
 
 
 def test_the_version_is_that_of_the_distribution(capsys):
@@ -138,7 +164,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ringfence; printf '%s\\n' "${{COMPRE
 
 def test_bash_completes_commands_options_kinds_and_files(tmp_path, monkeypatch):
     assert completed_by_bash("revi") == ["revisions"]
-    assert set(completed_by_bash("")) == {*COMMANDS, "completion"}
+    assert set(completed_by_bash("")) == {*COMMANDS, "completion", "help"}
     assert completed_by_bash("apply", "--dr") == ["--dry-run"]
     assert completed_by_bash("--json", "get", "pol") == ["policies"]
     assert completed_by_bash("completion", "f") == ["fish"]
