@@ -79,9 +79,10 @@ class Bindings:
         if now is not None:
             self.put(now)
 
-    def heard(self, interface: SiteInterface) -> Heard:
-        """Return what the row of an interface and the documents that bind it say."""
-        row = read(interface.external_ids)
+    def heard(self, interface: SiteInterface, before: Heard | None = None) -> Heard:
+        """Return what the row of an interface and the documents that bind it say; `before` is what it was."""
+        known = before is not None and before.interface is interface
+        row = before.row if before is not None and known else read(interface.external_ids)
         by_port = self._bound.get((interface.bridge, interface.name), ())
         by_id = self._bound.get((row.iface_id,), ()) if row.iface_id else ()
         return Heard(interface, row, (*by_port, *by_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address
@@ -81,4 +82,7 @@ def _is_host_address(address: IPAddress) -> bool:
 def sort_addresses(addresses: Iterable[IPAddress]) -> tuple[IPAddress, ...]:
     """Return the addresses once each, IPv4 first."""
     found = tuple(addresses)
-    return found if len(found) <= 1 else tuple(sorted(set(found), key=lambda a: (a.version, int(a))))
+    order = [(address.version, int(address)) for address in found]
+    if all(one < other for one, other in itertools.pairwise(order)):
+        return found  # as documents are, once they are read
+    return tuple(sorted(set(found), key=lambda a: (a.version, int(a))))

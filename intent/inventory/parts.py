@@ -137,7 +137,7 @@ class Parts:
         elif self._leads(interface):
             self._leading[place], after = interface, NOTHING
         else:
-            heard = self._bindings.heard(interface)
+            heard = self._bindings.heard(interface, before.heard)
             after = self._relabelled(before, heard) or self._part(heard)
         self._parts[place] = after
         if after is NOTHING:

@@ -6,7 +6,8 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple, TypeAlias
+from ipaddress import IPv4Address
+from typing import Final, NamedTuple, TypeAlias
 
 from topology.model import Endpoint, Inventory, IPAddress, Location, Report, UnaddressedPort
 
@@ -67,7 +68,18 @@ def attachment_of(location: Location, name: str) -> str:
 
 def address_key(network: str, address: IPAddress) -> ClaimKey:
     """Return the key of an address in a network."""
-    return ClaimKey(network, _text(address))
+    said = _dotted(int(address)) if isinstance(address, IPv4Address) else _text(address)
+    return _make(ClaimKey, (network, said))
+
+
+_make: Final = tuple.__new__
+"""Makes a named tuple in half the time: there is one for each address."""
+
+
+@functools.lru_cache(maxsize=131072)
+def _dotted(number: int) -> str:
+    """A number is looked up sooner than an address."""
+    return str(IPv4Address(number))
 
 
 @functools.lru_cache(maxsize=131072)

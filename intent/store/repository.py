@@ -234,10 +234,12 @@ class Store:
             raise ConflictError("revision", message, "look at what changed, then try again")
         _refuse_twice(wanted)
         for change in wanted:
+            if change.expected is None:
+                continue
             kind, name = _key(change)
             stored = self._documents.get((kind, name))
             actual = NEVER if stored is None else stored.revision
-            if change.expected not in (None, actual):
+            if change.expected != actual:
                 is_at = "does not exist" if stored is None else f"is at revision {actual}"
                 message = f"it {is_at}, not at {change.expected}" if change.expected else "it exists already"
                 raise ConflictError(f"{kind}/{name}", message, "read it again, then try again")
