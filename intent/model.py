@@ -20,6 +20,8 @@ IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
 MAX_TIERS = 16
 MAX_ORDER = 2**31 - 1
+MAX_ORDERS = 8000
+"""Different orders of a tier that a switch tells apart."""
 
 
 class Action(enum.StrEnum):

@@ -74,10 +74,20 @@ def applied(program: Actual, changes: Iterable[Change]) -> Actual:
 
 
 def on_wire(bundle: Bundle, now_s: float) -> Bundle:
-    """Return a bundle as it is sent now: what ends by itself gets the time that is left."""
+    """Return a bundle as it is sent now: what ends by itself gets the time that is left.
+
+    What ended while the bundles before it were on their way is deleted instead: a timer cannot be so short.
+    """
     if not any(flow.body.expires_at for _, flow in bundle.changes):
         return bundle
-    return Bundle(bundle.foreign, tuple((command, timers.on_wire(flow, now_s)) for command, flow in bundle.changes))
+    return Bundle(bundle.foreign, tuple(_as_of(change, now_s) for change in bundle.changes))
+
+
+def _as_of(change: Change, now_s: float) -> Change:
+    command, flow = change
+    if flow.body.expires_at and timers.is_over(flow.body.expires_at, now_s):
+        command = Command.DELETE_STRICT
+    return command, timers.on_wire(flow, now_s)
 
 
 def stages(whole: Bundle, actual: Held, desired: Held, limit: int = MAX_MESSAGES) -> Iterator[Bundle]:

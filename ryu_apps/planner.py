@@ -106,6 +106,7 @@ class Planner:
         """Runs the compilation; the controller sets one that lets others run meanwhile."""
         self._tracker: Tracker | None = None
         """None until the first plan, and when it is not to be trusted."""
+        self._began_s = time.time() - time.monotonic()
         self._look_at: datetime | None = None
         """When the clock may change something next."""
         self._watch = clockwork.Watch()
@@ -243,7 +244,7 @@ class Planner:
             self.fabric = self._wiring.follow(site, built.inventory.uplinks, links)
             built = self._wired(built, self.fabric)
             tracker = self._tracker = self._tracker or Tracker(memory.ids)
-            done = compile_all(effective, built, dpids, tracker, now.timestamp())
+            done = compile_all(effective, built, dpids, tracker, self._steady_s())
             return done, memory.draft(done.numbers, built.claims, built.learned)
 
         try:
@@ -262,6 +263,13 @@ class Planner:
         self._want(done, before.inventory if before else None)
         self._reconciler.forget(self._reconciler.wanted_switches() - dpids)
         self.planned_revision, self._planned_site = intents.revision, site
+
+    def _steady_s(self) -> float:
+        """Return the time by which numbers rest: that of the clock at the start, and what passed since.
+
+        Else a clock that is set forward would end every rest at once.
+        """
+        return self._began_s + time.monotonic()
 
     def _keep(self, draft: Draft) -> None:
         """Make numbers durable before any switch learns of them, however long the disk says no."""

@@ -76,7 +76,12 @@ def over(timed_keys: Timed, now_s: float) -> set[FlowKey]:
 
     A switch counts whole seconds, so what has less than one left is over too: it never ends late.
     """
-    return {key for ends, keys in timed_keys.items() if ends < now_s + 1 for key in keys}
+    return {key for ends, keys in timed_keys.items() if is_over(ends, now_s) for key in keys}
+
+
+def is_over(ends: float, now_s: float) -> bool:
+    """Whether an end is too near for a timer, or past."""
+    return ends < now_s + 1
 
 
 def _serves(ends: float, wanted: float, now_s: float) -> bool:

@@ -22,7 +22,7 @@ log = logging.getLogger("ringfence.rest")
 MAX_CONNECTIONS = 512
 """Open connections, idle ones included; for one more, that goes which has asked nothing for longest."""
 MAX_REQUESTS = 64
-"""Requests served at a time, `?wait=` included. A connection that asks nothing takes no place of theirs."""
+"""Requests served at a time, `?wait=` included. Who asks nothing, or is still sending, takes no place of theirs."""
 ACCEPT_PAUSE_S = 0.1
 IDLE_S = 30.0
 """A client that sends nothing for so long is cut off."""
@@ -62,21 +62,29 @@ class _Clients(eventlet.GreenPool):  # type: ignore[misc] # eventlet has no type
     def __init__(self, size: int) -> None:
         super().__init__(size)
         self._limited = Limited(log)
+        self._sockets: dict[Any, Any] = {}
         self._idle: dict[Any, None] = {}
         """Threads whose client has not asked, or not yet sent what it asks; the longest first."""
 
     def spawn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - eventlet's signature
-        """Serve one more; waits only while all the others are served."""
+        """Serve one more connection, eventlet's `[address, socket, state]`; waits only while all others are served."""
         if not self.free() and self._idle:
             self._limited.warning("full", "%d connections are open: silent ones are closed", self.size)
-            eventlet.kill(next(iter(self._idle)))
+            self._close(next(iter(self._idle)))
         thread = super().spawn(function, *args, **kwargs)
+        self._sockets[thread] = args[0][1]
         self._idle[thread] = None
         thread.link(self._ended)
         return thread
 
+    def _close(self, thread: Any) -> None:  # noqa: ANN401 - a green thread
+        """Let a thread find its connection ended. Were it killed, it would first read the rest of a body."""
+        del self._idle[thread]
+        eventlet.greenio.shutdown_safe(self._sockets[thread])
+
     def _ended(self, thread: Any) -> None:  # noqa: ANN401 - a green thread
         self._idle.pop(thread, None)
+        del self._sockets[thread]
 
     def begin(self) -> None:
         """Note that this thread serves a request."""
@@ -85,6 +93,24 @@ class _Clients(eventlet.GreenPool):  # type: ignore[misc] # eventlet has no type
     def end(self, *_: object) -> None:
         """Note that it waits for the next."""
         self._idle[eventlet.getcurrent()] = None
+
+
+class _Body:
+    """A request's body. Whoever waits for it holds up nobody, and makes room like one who has not asked yet."""
+
+    def __init__(self, body: Any, turns: Any, clients: _Clients) -> None:  # noqa: ANN401 - eventlet's
+        self._body, self._turns, self._clients = body, turns, clients
+
+    def read(self, size: int | None = None) -> bytes:
+        """Return as many bytes, or what there is at the end."""
+        self._turns.release()
+        self._clients.end()
+        try:
+            data: bytes = self._body.read(size)
+        finally:
+            self._clients.begin()
+            self._turns.acquire()
+        return data
 
 
 class Web:
@@ -123,6 +149,7 @@ class Web:
 
     def _in_turn(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ["eventlet.minimum_write_chunk_size"] = 1  # a part of a stream goes out when it is made
+        environ["wsgi.input"] = _Body(environ["wsgi.input"], self._turns, self._pool)
         self._pool.begin()
         with self._turns:
             said = self._app(environ, start_response)

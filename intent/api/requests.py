@@ -15,6 +15,7 @@ from intent.api.errors import (
     BAD_REQUEST,
     LENGTH_REQUIRED,
     PRECONDITION_FAILED,
+    TIMEOUT,
     TOO_LARGE,
     UNAUTHORIZED,
     UNAVAILABLE,
@@ -145,7 +146,7 @@ def body(req: falcon.Request, most: int) -> bytes:
     """Read the body; its size is known and within bounds before a byte is read.
 
     Raises:
-        RequestError: no length, too long, encoded, or shorter than it says.
+        RequestError: no length, too long, encoded, shorter than it says, or not there in time.
     """
     if req.get_header("Content-Encoding") not in (None, "identity"):
         message = "an encoded body is not read"
@@ -157,7 +158,11 @@ def body(req: falcon.Request, most: int) -> bytes:
     if length > most:
         message = f"the body has {length} bytes, the limit is {most}"
         raise RequestError(TOO_LARGE, "body", message, "split the documents into several requests")
-    data = req.bounded_stream.read(length)
+    try:
+        data = req.bounded_stream.read(length)
+    except OSError as error:  # it fell silent, or hung up
+        message = f"the body of {length} bytes did not come in time"
+        raise RequestError(TIMEOUT, "body", message, "send it again") from error
     if len(data) < length:
         raise RequestError(BAD_REQUEST, "body", f"the body ended after {len(data)} of {length} bytes", "send it again")
     return data

@@ -39,6 +39,7 @@ from intent.schema.holding import Holders, same_things
 from intent.schema.loading import Raw
 from intent.schema.problems import DocumentError, Problem
 from intent.schema.reading import read_document
+from intent.schema.room import Room
 from intent.store.database import open_database, transaction, unusable
 from intent.store.errors import StoreCorrupt
 from intent.store.files import InstanceLock
@@ -194,6 +195,7 @@ class Store:
         intents = None if problems else self._after_few(touched, put)
         if intents is None:
             intents = to_intents(stored.document for stored in after.values())
+        problems += self._room.problems(intents, put)
         if problems:
             raise DocumentError(problems)
         return intents
@@ -339,6 +341,7 @@ class Store:
         except ValueError as error:
             self._database.close()
             raise StoreCorrupt(f"{path} holds documents this version refuses: {error}") from error
+        self._room = Room(intents)
         self._remember(documents, dataclasses.replace(intents, revision=number))
 
     def _follow(self, changed: Iterable[Key], after: Mapping[Key, Stored]) -> None:
@@ -353,6 +356,7 @@ class Store:
 
     def _remember(self, documents: dict[Key, Stored], intents: Intents) -> None:
         self._documents, self._intents = documents, intents
+        self._room.follow(intents)
 
 
 def _stored(kind: str, name: str, revision: int, body: str) -> Stored:

@@ -26,8 +26,11 @@ from types import SimpleNamespace
 from ryu_apps import web as module
 from ryu_apps.web import Web
 module.MAX_CONNECTIONS = {most}
+module.MAX_REQUESTS = 4
 def app(environ, start_response):
     stream = environ["PATH_INFO"] == "/stream"
+    if environ["REQUEST_METHOD"] == "POST":
+        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
     start_response("200 OK", [] if stream else [("Content-Length", "2")])
     return ticks() if stream else [b"ok"]
 def ticks():
@@ -83,6 +86,20 @@ def test_who_never_finishes_a_request_makes_room_and_who_reads_a_stream_keeps_it
         begin, goes_on = time.monotonic(), 0.3
         while time.monotonic() < begin + goes_on:
             assert reader.recv(4096), "the stream goes on"
+
+
+def test_who_never_finishes_a_body_takes_no_place_of_a_request() -> None:
+    with contextlib.ExitStack() as stack:
+        _, address = served(stack, MOST)
+        for _ in range(3 * MOST):
+            slow = stack.enter_context(socket.create_connection(address, timeout=30))
+            slow.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+        assert_answers(address)
+        late = stack.enter_context(socket.create_connection(address, timeout=ASK_S))
+        late.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc")
+        assert_answers(address)
+        late.sendall(b"def")
+        assert late.recv(64).startswith(b"HTTP/1.1 200"), "it has its turn once it is there"
 
 
 def test_a_server_without_file_descriptors_serves_again_once_it_has_some() -> None:

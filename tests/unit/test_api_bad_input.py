@@ -280,19 +280,25 @@ def test_a_question_that_means_too_many_packets_is_refused(api):
     assert "64 packets" in answer.json["errors"][0]["message"]
 
 
-def test_a_body_of_50_mb_is_refused_before_a_byte_is_read(api):
+@pytest.mark.parametrize(
+    ("size", "error", "status"),
+    [(50 * 2**20, AssertionError("the body was read"), "413"), (100, TimeoutError("it is silent"), "408")],
+)
+def test_a_body_of_50_mb_is_refused_before_a_byte_is_read_and_one_that_does_not_come_is_no_fault(
+    api, size, error, status
+):
     class Unread(io.RawIOBase):
         def read(self, *_):
-            raise AssertionError("the body was read")
+            raise error
 
     before = api.contents()
     environ = falcon.testing.create_environ(
-        "/v1/apply", method="POST", headers={"Authorization": f"Bearer {TOKEN}", "Content-Length": str(50 * 2**20)}
+        "/v1/apply", method="POST", headers={"Authorization": f"Bearer {TOKEN}", "Content-Length": str(size)}
     )
     environ["wsgi.input"] = Unread()
     answer = falcon.testing.StartResponseMock()
     body = b"".join(api.app(environ, answer))
-    assert answer.status.startswith("413")
+    assert answer.status.startswith(status)
     assert json.loads(body)["errors"][0]["path"] == "body"
     assert answer.headers_dict["connection"] == "close"
     assert api.contents() == before

@@ -7,7 +7,7 @@ import datetime as dt
 
 import pytest
 
-from intent.compiler import CompileError, OutOfNumbers
+from intent.compiler import CompileError, OutOfNumbers, spaces
 from intent.model import Intents, Policy
 from intent.schema import StoreUnavailableError
 from ryu_apps import planner as module
@@ -104,6 +104,22 @@ def test_a_clock_that_is_set_is_noticed_within_a_minute(bench, hours):
     patience_s = bench.planner._patience_s(told=False)
     assert patience_s is not None
     assert patience_s <= module.CLOCK_S
+
+
+def test_a_clock_that_is_set_forward_ends_no_rest_of_numbers(bench, monkeypatch):
+    at_s = []
+    compile_all = module.compile_all
+    monkeypatch.setattr(module, "compile_all", lambda *args: at_s.append(args[-1]) or compile_all(*args))
+    bench.planner.plan()
+
+    class Set(dt.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return dt.datetime.now(tz) + dt.timedelta(hours=1)
+
+    monkeypatch.setattr(module, "datetime", Set)
+    bench.planner.plan()
+    assert 0 <= at_s[1] - at_s[0] < spaces.REST_S / 2
 
 
 def test_without_policies_of_limited_time_the_clock_wakes_nobody(bench):

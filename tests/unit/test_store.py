@@ -1,6 +1,7 @@
 """The store keeps documents, revisions and state: all or nothing, private, one instance at a time."""
 
 import itertools
+import json
 import os
 import sqlite3
 import stat
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from intent.compiler import bands
 from intent.schema import (
     NEVER,
     ConflictError,
@@ -21,6 +23,7 @@ from intent.schema import (
     UnknownDocumentError,
     dump_document,
     parse_documents,
+    room,
 )
 from intent.store import Store, StoreCorrupt, StoreError, StoreLocked, StoreTooNew, ensure_token
 from intent.store import database as database_module
@@ -202,6 +205,31 @@ def test_a_write_that_fails_is_not_acknowledged_and_leaves_memory_as_it_was(stor
     assert (store.revision, store.state("a"), len(store.intents().groups["g"].members)) == (1, None, 1)
     store._database.execute("PRAGMA max_page_count = 1000000")
     assert apply(store, "{kind: Network, name: n, posture: allow}").revision == 2
+
+
+def ordered(*orders, **more):
+    rules = [{"action": "allow", "to": [{"labels": {"app": "a"}}]}]
+    documents = [{"kind": "Policy", "name": f"p{order}", "order": order, "rules": rules, **more} for order in orders]
+    return "\n---\n".join(map(json.dumps, documents))
+
+
+def test_a_write_for_which_switches_have_no_room_is_refused_and_holds_up_nobody(store, monkeypatch):
+    assert room.MAX_ORDERS == bands.MAX_SLOT
+    monkeypatch.setattr(room, "MAX_ORDERS", 3)
+    apply(store, ordered(1, 2, 3))
+    with pytest.raises(DocumentError, match="4 orders; a switch tells 3 apart") as caught:
+        apply(store, ordered(4))
+    assert [(p.path, p.remedy.split(",")[0]) for p in caught.value.problems] == [
+        ("Policy/p4.order", "give policies the same order")
+    ]
+    assert store.revision == 1
+    apply(store, ordered(5, tier="security") + "\n---\n" + ordered(6, mode="off"))
+    apply(store, [Delete("Policy", "p1")])
+    assert apply(store, ordered(4)).revision == 4
+    monkeypatch.setattr(room, "MAX_ORDERS", 2)  # as if another version had written it
+    assert apply(store, ordered(2, description="it may change")).committed
+    with pytest.raises(DocumentError, match="4 orders"):
+        apply(store, ordered(7))
 
 
 # -- files ------------------------------------------------------------------------------------

@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intent.compiler.flow import Flow, FlowBody, FlowKey
+from ryu_apps import changes
+from ryu_apps.changes import Bundle
 from ryu_apps.timers import MAX_TIMEOUT_S, RENEW_S, from_wire, on_wire, over, settled, timed
+from ryu_apps.wire import Command
 from topology.frozen import FrozenMap
 
 KEY = FlowKey(50, 100, ())
@@ -29,6 +32,15 @@ def test_a_flow_never_outlives_its_end_and_is_renewed_before_it_dies(remaining: 
     if not same:
         assert left < RENEW_S + 2, "renewed although more than half was left"
         assert remaining > MAX_TIMEOUT_S, "only a long timer is ever renewed"
+
+
+def test_what_ended_while_a_large_change_was_under_way_is_not_begun_anew() -> None:
+    body = FlowBody((), 1, expires_at=int(NOW) + 10)
+    bundle = Bundle(changes=((Command.ADD, Flow(KEY, body)),))
+    for later, command in ((8, Command.ADD), (9.5, Command.DELETE_STRICT), (60, Command.DELETE_STRICT)):
+        ((sent, flow),) = changes.on_wire(bundle, NOW + later).changes
+        assert sent is command
+        assert sent is Command.DELETE_STRICT or NOW + later + flow.body.hard_timeout <= body.expires_at
 
 
 def test_another_end_is_a_change() -> None:
