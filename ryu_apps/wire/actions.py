@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import struct
 import sys
 from array import array
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias, TypeGuard, cast
 
 from intent.compiler import fields as f
 from intent.compiler.fields import Field, Slice
@@ -80,6 +81,8 @@ Form: TypeAlias = tuple[bytes, int, bytes]
 
 _loads: dict[tuple[Field, int, int], Form] = {}
 """By field, offset and bits."""
+_ID = operator.itemgetter(0)
+"""Of a conjunction."""
 _clauses: dict[tuple[int, int], bytes] = {}
 """By clause and number of clauses."""
 _moves: dict[tuple[Field, int, int, Field, int, int], bytes] = {}
@@ -133,28 +136,38 @@ def _conjunctions(actions: Actions) -> bytes:
 def encode_clauses(lists: Collection[Actions]) -> list[bytes]:
     """Return the instructions of flows that are clauses of conjunctions, as `encode_instructions` does of each.
 
+    Those that are the same clause of as many are written all at once.
+
     Raises:
         OverflowError, WireError: there is no form for one of them.
     """
-    acts = cast("list[Conjunction]", list(itertools.chain.from_iterable(lists)))
-    try:
-        if not _is_one_clause(acts):
-            return list(map(encode_instructions, lists))
-    except AttributeError:  # something else is among them
+    acts = list(itertools.chain.from_iterable(lists))
+    if not _is_one_clause(acts):
         return list(map(encode_instructions, lists))
     block = bytes(_one_clause(acts))
-    step, ends = len(block) // len(acts), itertools.accumulate(map(len, lists))
-    return [_apply(block[(end - len(each)) * step : end * step]) for each, end in zip(lists, ends, strict=True)]
+    step, at, found = len(block) // len(acts), 0, []
+    for each in lists:
+        size = len(each) * step
+        body = block[at : at + size]
+        found.append(
+            _APPLY.pack(APPLY_ACTIONS, size + _APPLY.size) + body if size <= MAX_INSTRUCTIONS else _apply(body)
+        )
+        at += size
+    return found
 
 
-def _is_one_clause(acts: Sequence[Conjunction]) -> bool:
-    count, first = len(acts), acts[0]
-    return [act.clause for act in acts].count(first.clause) == count == [act.of for act in acts].count(first.of)
+def _is_one_clause(acts: Sequence[Act]) -> TypeGuard[Sequence[Conjunction]]:
+    """Whether acts are of conjunctions, and differ in nothing but the ids."""
+    if {*map(type, acts)} != {Conjunction}:
+        return False
+    _, clauses, counts = zip(*acts, strict=True)
+    count = len(acts)
+    return bool(clauses.count(clauses[0]) == count == counts.count(counts[0]))
 
 
 def _one_clause(acts: Sequence[Conjunction]) -> bytearray:
     """Return actions that differ in nothing but the ids: those go in byte by byte, all at once."""
-    ids = array("I", [act.id for act in acts])
+    ids = array("I", map(_ID, acts))
     if sys.byteorder == "little":
         ids.byteswap()
     form, data = clause_form(acts[0]), ids.tobytes()

@@ -6,7 +6,7 @@ import contextlib
 import enum
 import itertools
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from intent.compiler.flow import Conjunction
@@ -14,7 +14,7 @@ from ryu_apps.wire.actions import encode_clauses, encode_instructions
 from ryu_apps.wire.errors import WireError
 from ryu_apps.wire.messages import ANY, MAX_MESSAGE, VERSION, BundleFlag, Kind
 from ryu_apps.wire.oxm import encode_match, encode_terms
-from ryu_apps.wire.stencil import FEWEST, REFUSALS, Shape, Stencil, lay_instructions, lay_matches, shape
+from ryu_apps.wire.stencil import FEWEST, REFUSALS, MixedError, Shape, Stencil, lay_instructions, lay_matches, shape
 
 if TYPE_CHECKING:
     from intent.compiler.fields import Field
@@ -109,9 +109,10 @@ def bundle_flow_mods(
     """
     where, numbered = struct.pack("!IHH", bundle_id, 0, flags), enumerate(changes, first_xid)
     while window := list(itertools.islice(numbered, WINDOW)):
-        known: dict[int, bytes] = {}  # by identity, so no longer than the window: clauses say the same in two tables
+        kins = _by_kin(window)
+        known = _known_clauses(kins)
         few = bytearray()  # of each kin, but of many: whoever sends pieces lets others have a turn after each
-        for kin, rows in _by_kin(window).items():
+        for kin, rows in kins.items():
             clauses = kin[-1] == CLAUSES and kin[1] < Command.DELETE
             messages = _of_kin((where, known, *kin[:2]), rows, clauses=clauses)
             if len(rows) < FEWEST:
@@ -134,6 +135,26 @@ def _by_kin(window: Iterable[tuple[int, tuple[Command, Flow]]]) -> dict[_Kin, li
             rows = found[kin] = []
         rows.append((xid, priority, match, actions, cookie, hard_timeout))
     return found
+
+
+def _known_clauses(kins: Mapping[_Kin, Sequence[_Row]]) -> dict[int, bytes]:
+    """Return the instructions of flows that are clauses of conjunctions, those that are the same clause at once.
+
+    By identity, so for no longer than the changes are held: what a party says, it says in several tables. Where there
+    is no form for one, it is left to the encoder of one flow.
+    """
+    told = [rows for kin, rows in kins.items() if kin[-1] == CLAUSES and kin[1] < Command.DELETE]
+    if sum(map(len, told)) < FEWEST:
+        return {}
+    clauses: dict[tuple[object, ...], dict[int, Actions]] = {}
+    for row in itertools.chain.from_iterable(told):
+        actions = row[3]
+        clauses.setdefault(actions[0][1:], {})[id(actions)] = actions  # type: ignore[index] # a conjunction
+    known: dict[int, bytes] = {}
+    for lists in clauses.values():
+        with contextlib.suppress(*REFUSALS):
+            known.update(zip(lists, encode_clauses(lists.values()), strict=True))
+    return known
 
 
 def _of_kin(about: _About, rows: Sequence[_Row], *, clauses: bool = False) -> bytes | bytearray:
@@ -178,10 +199,10 @@ def _of_clauses(about: _About, rows: Sequence[_Row]) -> bytes:
     Raises:
         REFUSALS: they do not, or something is wrong with them.
     """
-    known, lists = about[1], [row[3] for row in rows]
-    if new := {id(actions): actions for actions in lists if id(actions) not in known}:
-        known.update(zip(new, encode_clauses(new.values()), strict=True))
-    tails = [known[id(actions)] for actions in lists]
+    known = about[1]
+    tails = [known.get(id(row[3]), b"") for row in rows]
+    if not all(tails):
+        raise MixedError
     stencil = Stencil(len(rows), _BUNDLED.size - MATCH_HEAD)
     lay_matches(stencil, [row[2] for row in rows])
     _lay_heads(stencil, about, rows)

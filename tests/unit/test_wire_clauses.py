@@ -37,6 +37,27 @@ def test_clauses_are_the_bytes_of_each_flow(of: tuple[int, ...]) -> None:
     assert sorted(found, key=lambda message: message[4:8]) == wanted
 
 
+def test_few_clauses_of_each_kind_are_the_bytes_of_each_flow() -> None:
+    """A policy that comes: none of its kinds is many, all of them together are."""
+    chance = random.Random(6)
+    changes = []
+    for table in range(8, 8 + FEWEST):
+        number = 1 + table % 3
+        bodies = [tuple(Conjunction(chance.getrandbits(32), number, 3) for _ in range(n)) for n in (1, 20, 60)]
+        for n, body in enumerate(bodies):
+            changes += [
+                (Command.ADD, Flow(FlowKey(at, 3, (exact(f.REG[n], 7),)), FlowBody(body, 5))) for at in (table, 99)
+            ]
+    for count in (1, FEWEST - 1, FEWEST, len(changes)):
+        some = changes[:count]
+        found = frames.split(bytearray(b"".join(wire.bundle_flow_mods(9, 7, some, wire.ATOMIC_ORDERED))), count)
+        wanted = [
+            wire.bundle_add(xid, 9, wire.encode_flow_mod(flow, command, xid))
+            for xid, (command, flow) in enumerate(some, 7)
+        ]
+        assert sorted(found, key=lambda message: message[4:8]) == wanted
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
