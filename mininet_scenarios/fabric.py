@@ -304,7 +304,7 @@ class FabricSite:
 
     # -- traffic -------------------------------------------------------------------------------
 
-    def reaches(self, one: str, other: str, timeout_s: float = 2.0) -> bool:
+    def reaches(self, one: str, other: str, timeout_s: float = 10.0) -> bool:
         """Whether a ping of one host is answered by another."""
         words = ["ip", "netns", "exec", self.hosts[one].netns, "ping", "-c", "1", "-W", str(timeout_s)]
         done = subprocess.run([*words, self.hosts[other].address], capture_output=True, check=False)

@@ -2,13 +2,15 @@
 
 import os
 import sys
+import time
 
-from mininet_scenarios import sandbox, scenario, shell
+from mininet_scenarios import sandbox, scenario
 from mininet_scenarios.controller import PROJECT, Controller, Settings
 from mininet_scenarios.expectation import initial
 from mininet_scenarios.janitor import Janitor
 from mininet_scenarios.private_ovs import PrivateOvs
 
+PATIENCE_S = 60
 COMMANDS = """\
 sh {wait}
 web1 ping -c1 -W10 app1
@@ -30,6 +32,16 @@ time.sleep(0.3)
 """Until the controller knows every workload, and a moment more: what was plugged last is on its way to the switch."""
 
 
+def ended(mn, said):
+    """Wait for its end; return its exit code, or EX_TEMPFAIL if it gets stuck before it makes anything of ours."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while b"*** Adding hosts" not in said.read_bytes() and mn.poll() is None:
+        if time.monotonic() > give_up_at:
+            return os.EX_TEMPFAIL
+        time.sleep(0.05)
+    return mn.wait(5 * PATIENCE_S)
+
+
 def main():
     sandbox.enter()
     told = scenario.load("three_tier")
@@ -47,8 +59,11 @@ def main():
         script.write_text(COMMANDS.format(wait=f"env PYTHONPATH={PROJECT} {sys.executable} {waiting}"))
         topologies = PROJECT / "mininet_scenarios" / "topologies.py"
         words = ["mn", "--custom", str(topologies), "--topo", "ringfence_three_tier", "--controller", "remote"]
-        done = shell.start([*words, "--pre", os.devnull, "--test", "none", "--post", str(script)], output=sys.stdout)
-        code = done.wait(300)
+        said = janitor.directory() / "said"
+        with said.open("wb") as output:
+            mn = janitor.start([*words, "--pre", os.devnull, "--test", "none", "--post", str(script)], output=output)
+        code = ended(mn, said)
+        print(said.read_text())
         print("ports left:", ovs.vsctl("list-ports", "br-ring").split())
     return code
 

@@ -1,10 +1,15 @@
 """The topologies work the usual way: `mn --custom mininet_scenarios/topologies.py --topo … --controller remote`."""
 
+import os
+
 from tests.mininet import sandboxed
 
 
 def test_mininets_own_command_plugs_our_workloads():
-    done = sandboxed.run("mn_inside")
+    for _ in range(3):
+        done = sandboxed.run("mn_inside")
+        if done.returncode != os.EX_TEMPFAIL:  # Mininet's first shell never answered it: seen on a busy machine
+            break
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     pings = [line for line in said.splitlines() if " packets transmitted" in line]

@@ -127,8 +127,8 @@ def drops(bench, guard: str) -> int:
 
 
 def test_addresses_are_translated_both_ways_and_nothing_passes_without(bench, peers) -> None:
-    assert until(lambda: seen_as(bench, "web", HOST) == SHOWN, 10), bench.said()
-    assert seen_as(bench, "host", SHOWN, 8080) == HOST
+    assert until(lambda: seen_as(bench, "web", HOST) == SHOWN), bench.said()
+    assert until(lambda: seen_as(bench, "host", SHOWN, 8080) == HOST)
     assert seen_as(bench, "db", HOST) == ""
     assert seen_as(bench, "host", SHOWN, 8081) == ""
     assert seen_as(bench, "host", SHOWN, 8082) == ""
@@ -137,17 +137,17 @@ def test_addresses_are_translated_both_ways_and_nothing_passes_without(bench, pe
 
 
 def test_ipv6_likewise(bench, peers) -> None:
-    assert until(lambda: seen_as(bench, "web", HOST6) == SHOWN6, 10), bench.said()
-    assert seen_as(bench, "host", SHOWN6, 8080) == HOST6
+    assert until(lambda: seen_as(bench, "web", HOST6) == SHOWN6), bench.said()
+    assert until(lambda: seen_as(bench, "host", SHOWN6, 8080) == HOST6)
     assert seen_as(bench, "host", SHOWN6, 8081) == ""
-    ping = ["ip", "netns", "exec", bench.hosts["web"], "ping", "-c1", "-W1", HOST6]
+    ping = ["ip", "netns", "exec", bench.hosts["web"], "ping", "-c1", "-W20", HOST6]
     assert not subprocess.run(ping, capture_output=True, check=False).returncode
 
 
 def test_pings_datagrams_and_errors_about_them_are_translated(bench) -> None:
     ping = ["ping", "-c1", "-W1", HOST]
     where = ["ip", "netns", "exec", bench.hosts["web"]]
-    assert until(lambda: not subprocess.run([*where, *ping], capture_output=True, check=False).returncode, 10)
+    assert until(lambda: not subprocess.run([*where, *ping], capture_output=True, check=False).returncode)
     with namespaces.entered(bench.hosts["web"]):
         out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -155,7 +155,7 @@ def test_pings_datagrams_and_errors_about_them_are_translated(bench) -> None:
         client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with out, listening, client:
         for each in (out, listening, client):
-            each.settimeout(2)
+            each.settimeout(30)
         out.connect((HOST, 53))
         out.send(b"anybody there?")
         with pytest.raises(ConnectionRefusedError):  # the host's port unreachable, about a packet it saw translated
@@ -180,23 +180,25 @@ def test_fragments_do_not_pass(bench) -> None:
     with namespaces.entered(bench.hosts["web"]):
         out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with listening, out:
-        listening.settimeout(0.5)
 
-        def hears(size: int) -> bool:
+        def hears(size: int, wait_s: float = 0.5) -> bool:
+            listening.settimeout(wait_s)
             out.sendto(bytes(size), (HOST, 53))
             try:
-                return len(listening.recv(4000)) == size
+                while len(listening.recv(4000)) != size:  # one of before, that came late
+                    continue
             except TimeoutError:
                 return False
+            return True
 
-        assert until(lambda: hears(100), 10), bench.said()
+        assert until(lambda: hears(100)), bench.said()
         assert not hears(3000)
-        assert hears(1400)
+        assert hears(1400, 30)
     assert until(lambda: drops(bench, "translation") > 0)
 
 
 def test_a_forward_follows_its_endpoint(bench, peers, ovs) -> None:
-    assert until(lambda: seen_as(bench, "host", SHOWN, 8080) == HOST, 10), bench.said()
+    assert until(lambda: seen_as(bench, "host", SHOWN, 8080) == HOST), bench.said()
     port = next(name for name in ovs.vsctl("list-ports", "br-ring").split() if name.startswith("rf"))
     ovs.vsctl("del-port", "br-ring", port)
-    assert until(lambda: seen_as(bench, "host", SHOWN, 8080) == "", 10)
+    assert until(lambda: seen_as(bench, "host", SHOWN, 8080) == "")

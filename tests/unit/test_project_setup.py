@@ -80,7 +80,7 @@ def test_a_second_run_keeps_the_python_of_the_environment_and_is_quick(machine):
     machine.setup()
     begin = time.monotonic()
     assert machine.setup().returncode == 0
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 15
     assert machine.log.read_text().splitlines()[-1] == "uv sync --locked"
 
 
