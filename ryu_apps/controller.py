@@ -27,6 +27,7 @@ from ryu_apps.memory import Memory
 from ryu_apps.planner import Planner
 from ryu_apps.plugging import Plugs
 from ryu_apps.polling import Polling
+from ryu_apps.readiness import Readiness
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.session import Listener, Session
 from ryu_apps.status import Clock, CurrentInventory, Faults, Status, Waiter
@@ -114,7 +115,7 @@ class Controller(Listener):
         self.surveyor = Surveyor(self.planner, self.reconciler, lambda: self.store.revision)
         self.surveyor.links, self.surveyor.reports = self.wires.links, self.reports
         self.surveyor.annals = Annals(memory)
-        watching = (self.surveyor, self.wires, self.polling, self.bare)
+        watching = (self.surveyor, self.wires, self.polling, self.bare, Readiness())
         self._parts: tuple[threads.Part, ...] = (self.planner, self.unasked, *watching)
         self.web = Web(config.rest, self._rest_app())
         log.info("generation %d, store %s at revision %d", memory.generation, config.store_path, self.store.revision)

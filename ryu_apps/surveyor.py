@@ -93,12 +93,12 @@ class Surveyor:
                 self._let_rest()
 
     def _let_rest(self) -> None:
-        """Wait until nothing changes for a while."""
+        """Wait until nothing changes for a while, and switches hold what they should."""
         give_up_at, sight = time.monotonic() + REST_S, self._look()
         while not self.stopped and time.monotonic() < give_up_at:
             time.sleep(PAUSE_S)
             before, sight = sight, self._look()
-            if _same(before, sight):
+            if _same(before, sight) and not 0 <= sight.realized < sight.revision:
                 return
 
     def stop(self) -> None:

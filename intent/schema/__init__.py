@@ -21,7 +21,7 @@ from intent.schema.documents import KINDS, Document
 from intent.schema.dump import document_text, dump_document, dump_yaml, json_schema
 from intent.schema.loading import MAX_BYTES
 from intent.schema.problems import DocumentError, Problem, SyntaxRefusedError
-from intent.schema.reading import parse_documents, parse_single
+from intent.schema.reading import parse_documents, parse_single, prepared
 
 __all__ = [
     "KINDS",
@@ -50,5 +50,6 @@ __all__ = [
     "json_schema",
     "parse_documents",
     "parse_single",
+    "prepared",
     "to_intents",
 ]

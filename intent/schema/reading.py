@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias, TypeGuard
 
 from pydantic import BaseModel, ValidationError
@@ -107,6 +107,16 @@ def read_document(raw: Raw) -> Document:
         return model.model_validate(value).read_from(raw)
     except ValidationError as error:
         raise DocumentError(_problems(error, model, raw)) from None
+
+
+def prepared() -> Iterator[str]:
+    """Make the validator of each kind, unless it is there: otherwise the first document of the kind waits for it.
+
+    Yields each kind once it is done.
+    """
+    for kind, model in KINDS.items():
+        model.model_rebuild()
+        yield kind
 
 
 def _kind_problem(raw: Raw, kind: object) -> Problem:
