@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 from benchmarks.workloads import Document, World, text
@@ -48,7 +49,7 @@ class Core:
         self._endpoints = dict(inventory.endpoints)
         update = self._engine.update(intents, inventory, (self._dpid,), NOW_S)
         if self._dpid in update.whole:
-            return Delta(adds=tuple([make(Flow, entry) for entry in self.program.items()]))
+            return Delta(adds=tuple(map(make, itertools.repeat(Flow), self.program.items())))
         return self._delta(update)
 
     def put_endpoints(self, endpoints: Sequence[Endpoint]) -> Delta:

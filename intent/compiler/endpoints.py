@@ -71,14 +71,14 @@ class Numbers(NamedTuple):
     def place(self) -> tuple[Term, Load]:
         """What its packets match once they are known to be its network's, and what makes them so."""
         if self.via is None:
-            return is_(f.NETWORK, self.network), _in_network(self.network)
+            return _of_network(self.network), _in_network(self.network)
         where = self.via.domain | self.network << f.LINK.offset
         return is_(f.PLACE, where), Load(f.PLACE, where)
 
     @property
     def same(self) -> tuple[Term, ...]:
         """Match two attachments that are compared, if both are this one: in its routing domain, which it may leave."""
-        where = is_(f.NETWORK, self.network if self.via is None else self.via.domain)
+        where = _of_network(self.network if self.via is None else self.via.domain)
         return where, is_(f.COMPARE_A, self.attachment), is_(f.COMPARE_B, self.attachment)
 
 
@@ -88,12 +88,12 @@ _same = lru_cache(maxsize=_SHARED)(same_actions)
 
 @lru_cache(maxsize=_SHARED)
 def _from(identity: int) -> Load:
-    return Load(f.SRC_ID, identity)
+    return make(Load, (f.SRC_ID, identity))
 
 
 @lru_cache(maxsize=_SHARED)
 def _to(identity: int) -> Load:
-    return Load(f.DST_ID, identity)
+    return make(Load, (f.DST_ID, identity))
 
 
 @lru_cache(maxsize=_SHARED)
@@ -102,8 +102,13 @@ def _in_network(number: int) -> Load:
 
 
 @lru_cache(maxsize=_SHARED)
+def _of_network(number: int) -> Term:
+    return is_(f.NETWORK, number)
+
+
+@lru_cache(maxsize=_SHARED)
 def _out(ofport: int) -> Load:
-    return Load(f.OUT_PORT, ofport)
+    return make(Load, (f.OUT_PORT, ofport))
 
 
 def address_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers) -> Iterator[Flow]:
@@ -115,9 +120,9 @@ def address_flows(endpoint: Endpoint, address: IPAddress, numbers: Numbers) -> I
     in_port, eth_src = make(Term, (f.IN_PORT, port, _PORT)), make(Term, (f.ETH_SRC, hardware, _MAC))
     family, source, destination, ones = _OF_VERSION[address.version]
     network, enter = numbers.place
-    identify = _from(identity), Load(f.SRC_ATT, attachment), enter, _TO_GUARD
+    identify = _from(identity), make(Load, (f.SRC_ATT, attachment)), enter, _TO_GUARD
     yield _flow(_SOURCE, (in_port, eth_src, family, make(Term, (source, number, ones))), identify, origin)
-    locate = _to(identity), Load(f.DST_ATT, attachment), _out(port), _TO_ORIENT
+    locate = _to(identity), make(Load, (f.DST_ATT, attachment)), _out(port), _TO_ORIENT
     there = network, make(Term, (f.ETH_DST, hardware, _MAC)), family, make(Term, (destination, number, ones))
     yield _flow(_DESTINATION, there, locate, origin)
     yield _flow(_SAME, numbers.same, _same(identity), origin)
@@ -168,9 +173,9 @@ def answer_flow(endpoint: Endpoint, address: IPAddress, network: int, hardware: 
     """Return the flow that completes the answer to "who has this address?" in a network; `hardware` is its MAC."""
     if hardware is None:
         hardware = mac(endpoint.mac)
-    where = is_(f.NETWORK, network)
+    where = _of_network(network)
     if isinstance(address, IPv4Address):
-        asked = (where, ARP, exact(f.ARP_SPA, int(address)))
+        asked = (where, ARP, make(Term, (f.ARP_SPA, int(address), f.ARP_SPA.ones)))
         return _flow(_ANSWER, asked, answer_actions(hardware, f.ARP_SHA))
     advertised = (IPV6, protocol(ICMPV6), exact(f.ICMPV6_TYPE, ADVERTISEMENT), exact(f.ND_TARGET, int(address)))
     return _flow(_ANSWER, (where, *advertised), answer_actions(hardware, f.ND_TLL))

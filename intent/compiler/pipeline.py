@@ -20,6 +20,7 @@ from intent.compiler.flow import (
     Resubmit,
     Term,
     exact,
+    make,
 )
 from intent.compiler.tables import Priority, Table
 from intent.compiler.terms import ARP, IPV4, IPV6, flow, goto, guard, is_, protocol
@@ -97,7 +98,7 @@ _ANSWERED_FROM, _BACK = f.whole(f.ETH_SRC), Output(IN_PORT)
 
 def answer_actions(table_mac: int, mac_field: f.Field) -> tuple[Act, ...]:
     """Return the actions that complete an answer with the MAC that was asked for."""
-    return (Load(_ANSWERED_FROM, table_mac), Load(f.whole(mac_field), table_mac), _BACK)
+    return make(Load, (_ANSWERED_FROM, table_mac)), make(Load, (f.whole(mac_field), table_mac)), _BACK
 
 
 def _guard() -> Iterator[Flow]:
@@ -201,7 +202,10 @@ BOTH_SAME = 3
 
 def same_actions(identity: int) -> tuple[Act, ...]:
     """Return what an equality of attachment numbers does: shift in a 1 and say whose number it is."""
-    return (Move(f.SAME_FIRST, f.SAME_SECOND), Load(f.SAME_FIRST, 1), Load(f.FOUND_ID, identity))
+    return _SHIFT, _IS_SAME, make(Load, (f.FOUND_ID, identity))
+
+
+_SHIFT, _IS_SAME = Move(f.SAME_FIRST, f.SAME_SECOND), Load(f.SAME_FIRST, 1)
 
 
 def _connection(judge: Table) -> Iterator[Flow]:

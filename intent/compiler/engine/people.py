@@ -296,10 +296,21 @@ class People:
             cast = self._casts[key] = Cast(key)
             for leaf in key:
                 self._leaves.add(leaf, cast)
-                for party in self._described(leaf):
-                    self._join(cast, party)
+                self._gather(cast, leaf)
+            if cast.members:
+                self.turned[cast] = None
         cast.refs += 1
         return cast
+
+    def _gather(self, cast: Cast, leaf: Leaf) -> None:
+        """Let everybody whom a leaf describes join a new cast, which nobody splits."""
+        members = cast.members
+        for party in self._described(leaf):
+            if party in members:
+                members[party] += 1
+            else:
+                members[party] = 1
+                party.casts[cast] = None
 
     def release(self, cast: Cast) -> None:
         """Forget a cast that nobody uses any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv6Address
 from typing import TypeAlias
 
 from intent.compiler import distant, endpoints, fabric
@@ -60,10 +61,11 @@ class Plug:
 
     def flows(self, attachments: Mapping[str, int]) -> Iterator[Flow]:
         """Yield the flows on its own switch."""
-        endpoint, numbers = self.endpoint, _NOBODY
+        endpoint, numbers, has_ipv6 = self.endpoint, _NOBODY, False
         for address, numbers in self._numbered(attachments):
             yield from endpoints.address_flows(endpoint, address, numbers)
-        if endpoints.has_ipv6(endpoint):
+            has_ipv6 = has_ipv6 or isinstance(address, IPv6Address)
+        if has_ipv6:
             yield endpoints.solicit_flow(endpoint, numbers)
 
     def flows_wired(self, attachments: Mapping[str, int]) -> Iterator[Flow]:

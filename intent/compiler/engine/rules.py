@@ -308,7 +308,9 @@ class Casting:
         self.people = people
         self.intents = intents
         self._known: dict[tuple[int, ...], Cast] = {}
-        self._patterns: dict[tuple[int, ...], tuple[Pattern, ...]] = {}
+        self._patterns: dict[int, tuple[Pattern, ...]] = {}
+        """By service."""
+        self._unions: dict[tuple[int, ...], tuple[Pattern, ...]] = {}
 
     def cast(self, peers: tuple[Peer, ...]) -> Cast:
         """Return the cast of whom peers describe, one user more."""
@@ -323,14 +325,19 @@ class Casting:
     def patterns(self, services: tuple[ServiceMatch, ...]) -> tuple[Pattern, ...]:
         """Return what packets of any of these services look like, each once."""
         known = tuple(map(id, services))
-        found = self._patterns.get(known)
-        if found is None:
-            found = patterns(services[0]) if len(services) == 1 else self._union(services)
-            self._patterns[known] = found
-        return found
+        union = self._unions.get(known)
+        if union is None:
+            union = self._unions[known] = tuple(dict.fromkeys(self._each(services)))
+        return union
 
-    def _union(self, services: tuple[ServiceMatch, ...]) -> tuple[Pattern, ...]:
-        return tuple(dict.fromkeys([each for service in services for each in self.patterns((service,))]))
+    def _each(self, services: tuple[ServiceMatch, ...]) -> list[Pattern]:
+        each: list[Pattern] = []
+        for service in services:
+            found = self._patterns.get(id(service))
+            if found is None:
+                found = self._patterns[id(service)] = patterns(service)
+            each += found
+        return each
 
 
 def leaves(intents: Intents, peers: Iterable[Peer]) -> Iterator[Leaf]:
