@@ -39,6 +39,8 @@ NO_DAEMON = (sys.executable, "-m", "mininet_scenarios.docker_host")
 """Prints why no Docker daemon of the tests' own can run here, if so."""
 GRACE_S = 20.0
 """How long an interrupted stage may take to clean up before it is killed."""
+KEPT = {"RINGFENCE_KEEP", "RINGFENCE_CONFORMANCE_DIR", "RINGFENCE_SEED", "RINGFENCE_RUN"}
+"""Of our own environment variables, those that a run of tests obeys: logs to keep, data, chance; who cleans up."""
 NO_TESTS = 5
 """pytest's exit code when it found none."""
 INTERRUPTED = 130
@@ -171,10 +173,14 @@ def keep_bytecode() -> None:
 
 
 def even_out() -> None:
-    """Let tests see the same whoever starts them: with and without make above, and in every language."""
+    """Let tests see the same whoever starts them: with and without make above, and in every language.
+
+    What somebody set for a soak run, for golden files or for a controller of his own is not for this run.
+    """
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     os.environ["LC_ALL"] = "C.UTF-8"
-    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "RINGFENCE_SERVER", "RINGFENCE_CONFIG"):
+    ours = [name for name in os.environ if name.startswith("RINGFENCE_") and name not in KEPT]
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", *ours):
         os.environ.pop(name, None)
 
 

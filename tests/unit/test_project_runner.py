@@ -56,6 +56,16 @@ def test_modules_are_compiled_once_also_where_no_bytecode_is_to_be_written(stage
     assert runner.main([]) == 0
 
 
+def test_a_run_is_the_same_whoever_starts_it(stages, monkeypatch):
+    for name, value in {"RINGFENCE_SOAK": "1", "RINGFENCE_WRITE_GOLDEN": "1", "LC_ALL": "de_DE", "MFLAGS": "x"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RINGFENCE_KEEP", "1")
+    asked = "import os, sys; sys.exit(repr([os.environ.get(n) for n in ('RINGFENCE_SOAK', 'RINGFENCE_WRITE_GOLDEN', "
+    asked += "'MFLAGS', 'LC_ALL', 'RINGFENCE_KEEP')]) != repr([None, None, None, 'C.UTF-8', '1']))"
+    stages(runner.Stage("one", ((sys.executable, "-c", asked),), 60))
+    assert runner.main([]) == 0
+
+
 def test_a_stage_stops_at_its_first_failure(capfd):
     assert runner.run_stage(stage("one", 2, 7)).code == 2
 
