@@ -73,15 +73,20 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def _derived_name(rule: AnyRule, side: str) -> str:
-    content: dict[str, Any] = {"action": rule.action}
-    for field in ("queue", "mirror"):
-        if (name := getattr(rule, field)) is not None:
-            content[field] = name
-    for field in ("from_", "to", "services"):
-        if (items := getattr(rule, field, None)) is not None:
-            content[field.rstrip("_")] = sorted(map(_item_text, items))
-    text = _SORTED.encode([side, content])
+    text = f"[{_QUOTE(side)}, {_rule_text(rule)}]"
     return f"{rule.action}-{hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]}"
+
+
+def _rule_text(rule: AnyRule) -> str:
+    """Return what a rule says as JSON, keys and lists sorted; put together here, for an encoder takes twice as long."""
+    parts = [f'"action": {_QUOTE(rule.action)}']
+    for field in ("from_", "mirror", "queue", "services", "to"):
+        said = getattr(rule, field, None)
+        if said is not None:
+            one = isinstance(said, str)
+            text = _QUOTE(said) if one else f"[{', '.join(map(_QUOTE, sorted(map(_item_text, said))))}]"
+            parts.append(f'"{field.rstrip("_")}": {text}')
+    return f"{{{', '.join(parts)}}}"
 
 
 _SORTED = json.JSONEncoder(sort_keys=True)

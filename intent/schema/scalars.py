@@ -141,7 +141,7 @@ def _address(text: str) -> str:
         raise refusal(f"{echo(text)} is no IP address", "write it as `10.1.0.1` or `fd00:1::1`") from error
     if not _is_usable(address):
         raise refusal(f"{echo(text)} cannot be the address of an endpoint", "declare a unicast address")
-    return str(address)
+    return text if isinstance(address, IPv4Address) else str(address)  # IPv4 can be written in one way only
 
 
 def _is_usable(address: IPv4Address | IPv6Address) -> bool:

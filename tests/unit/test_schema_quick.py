@@ -81,6 +81,8 @@ OCTETS = st.sampled_from(("0", "00", "01", "1", "127", "224", "239", "240", "255
 @given(st.one_of(st.lists(OCTETS, min_size=3, max_size=5).map(".".join), st.ip_addresses().map(str)))
 def test_an_address_is_read_as_the_standard_library_reads_it(text):
     assert taken(scalars.parse_address, text) == taken(ip_address, text)
+    if (written := taken(scalars._address, text)) is not None:
+        assert written == str(ip_address(text))
 
 
 @given(st.integers(0, 2**32 - 1))
