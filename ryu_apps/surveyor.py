@@ -17,7 +17,7 @@ from intent.api.ports import TooManyReaders
 from ryu_apps.annals import Annals
 from ryu_apps.planner import Planner
 from ryu_apps.reconciler import Reconciler
-from topology.map import Map, dated
+from topology.map import Breathe, Map, dated, go_on
 from topology.model import Inventory, Report
 from topology.news import Entry, Journal, News, differences, report_news
 from topology.paths import LinkEnd
@@ -36,7 +36,7 @@ PAUSE_S = 0.05
 REST_S = 0.5
 """Longest wait for that: a change does not wait for the picture of the one before, the picture waits for both."""
 SHARE = 5
-"""After a survey others get at least so many times the time that it took."""
+"""After each piece of a survey others get at least so many times the time that it took."""
 MAX_APPLIED = 256
 """Most revisions that are told one by one when many were made at once."""
 
@@ -77,6 +77,8 @@ class Surveyor:
         self._realized = -1
         """Newest revision that was told to be realized: a switch that connects anew makes it no news."""
         self._readers = 0
+        self._began = 0.0
+        """When others had their share of the time last."""
         self.stopped = False
 
     # -- the thread ----------------------------------------------------------------------------
@@ -84,13 +86,18 @@ class Surveyor:
     def run(self) -> None:
         """Look until stopped."""
         while not self.stopped:
-            began = time.monotonic()
-            self.look_now()
+            self._began = time.monotonic()
+            self.look_now(self._breathe)
             if self.annals:
                 self.annals.note(self._map)
-            time.sleep(max(PAUSE_S, SHARE * (time.monotonic() - began)))
+            self._breathe(PAUSE_S)
             if self._reconciler.wait(lambda: self.stopped or self._differs(self._look()), POLL_S):
                 self._let_rest()
+
+    def _breathe(self, least_s: float = 0.0) -> None:
+        """Let others have their share of the time: what is told here is for eyes, and they keep switches."""
+        time.sleep(max(least_s, SHARE * (time.monotonic() - self._began)))
+        self._began = time.monotonic()
 
     def _let_rest(self) -> None:
         """Wait until nothing changes for a while, and switches hold what they should."""
@@ -110,8 +117,8 @@ class Surveyor:
         if self.annals:
             self.annals.keep(self._map)
 
-    def look_now(self) -> None:
-        """Compare what is with what was, and write down what happened since."""
+    def look_now(self, breathe: Breathe = go_on) -> None:
+        """Compare what is with what was, and write down what happened since; `breathe` is as for `survey`."""
         sight, before = self._look(), self._sight
         if not self._differs(sight):
             return
@@ -119,9 +126,8 @@ class Surveyor:
         found = self._map
         if before is None or not _same_things(before, sight):
             present = Present(sight.connected, sight.links, sight.networks)
-            found = dated(
-                found, survey(sight.site, sight.inventory, present), now, self.annals.past if self.annals else None
-            )
+            seen = survey(sight.site, sight.inventory, present, breathe)
+            found = dated(found, seen, now, self.annals.past if self.annals else None, breathe)
         with self._changed:
             happened = [*differences(self._map, found), *_told(before, sight)]
             if sight.realized > self._realized:

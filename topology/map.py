@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -16,6 +16,10 @@ from topology.paths import LinkEnd
 
 UNDATED = datetime(1, 1, 1, tzinfo=UTC)
 """`since` of a thing in a survey, before it is dated."""
+PIECE = 200
+"""Things that are looked at in about two milliseconds."""
+Breathe: TypeAlias = Callable[[], None]
+T = TypeVar("T")
 
 
 class State(enum.StrEnum):
@@ -196,7 +200,19 @@ def place_of(node: Node) -> str:
     return node.uid if isinstance(node, PortNode) else ""
 
 
-def dated(before: Map, seen: Map, now: datetime, past: Past | None = None) -> Map:
+def go_on() -> None:
+    """Breathe where nobody else wants to run."""
+
+
+def paced(things: Iterable[T], breathe: Breathe) -> Iterator[T]:
+    """Yield things, and breathe after some of them."""
+    for number, thing in enumerate(things, 1):
+        yield thing
+        if not number % PIECE:
+            breathe()
+
+
+def dated(before: Map, seen: Map, now: datetime, past: Past | None = None, breathe: Breathe = go_on) -> Map:
     """Return what was seen, each thing with the instant since which it has been in its state.
 
     Args:
@@ -204,19 +220,20 @@ def dated(before: Map, seen: Map, now: datetime, past: Past | None = None) -> Ma
         seen: a survey.
         now: when it was made.
         past: what is known from before the controller was started: what comes back as it was, has been so since then.
+        breathe: called now and then, so that others may run meanwhile.
 
     Returns:
         `before` itself where nothing changed; things that did not change are those of `before`.
     """
     known = past or {}
     parts = {
-        "hosts": _dated(before.hosts, seen.hosts, now, known.get("hosts", {})),
-        "bridges": _dated(before.bridges, seen.bridges, now, known.get("bridges", {})),
-        "ports": _dated(before.ports, seen.ports, now, known.get("ports", {})),
-        "links": _dated(before.links, seen.links, now, known.get("links", {})),
-        "tunnels": _dated(before.tunnels, seen.tunnels, now, known.get("tunnels", {})),
-        "networks": _dated(before.networks, seen.networks, now, known.get("networks", {})),
-        "endpoints": _dated(before.endpoints, seen.endpoints, now, known.get("endpoints", {})),
+        "hosts": _dated(before.hosts, paced(seen.hosts.items(), breathe), now, known.get("hosts", {})),
+        "bridges": _dated(before.bridges, paced(seen.bridges.items(), breathe), now, known.get("bridges", {})),
+        "ports": _dated(before.ports, paced(seen.ports.items(), breathe), now, known.get("ports", {})),
+        "links": _dated(before.links, paced(seen.links.items(), breathe), now, known.get("links", {})),
+        "tunnels": _dated(before.tunnels, paced(seen.tunnels.items(), breathe), now, known.get("tunnels", {})),
+        "networks": _dated(before.networks, paced(seen.networks.items(), breathe), now, known.get("networks", {})),
+        "endpoints": _dated(before.endpoints, paced(seen.endpoints.items(), breathe), now, known.get("endpoints", {})),
     }
     if all(part is getattr(before, name) for name, part in parts.items()):
         return before
@@ -226,15 +243,15 @@ def dated(before: Map, seen: Map, now: datetime, past: Past | None = None) -> Ma
 K = TypeVar("K")
 
 
-def _dated(before: Mapping[K, N], seen: Mapping[K, N], now: datetime, past: Mapping[K, Was]) -> Mapping[K, N]:
+def _dated(before: Mapping[K, N], seen: Iterable[tuple[K, N]], now: datetime, past: Mapping[K, Was]) -> Mapping[K, N]:
     found: dict[K, N] = {}
-    same = len(before) == len(seen)
-    for key, node in seen.items():
+    same = True
+    for key, node in seen:
         old = before.get(key)
         new = dataclasses.replace(node, since=_since(old, node, now, past.get(key)))
         found[key] = old if old is not None and old == new else new
         same = same and found[key] is old
-    return before if same else found
+    return before if same and len(before) == len(found) else found
 
 
 def _since(old: N | None, node: N, now: datetime, was: Was | None) -> datetime:

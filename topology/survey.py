@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from topology.fabric import link_port
 from topology.map import (
+    Breathe,
     BridgeNode,
     EndpointNode,
     HostNode,
@@ -18,6 +19,8 @@ from topology.map import (
     Role,
     State,
     TunnelNode,
+    go_on,
+    paced,
 )
 from topology.model import Inventory
 from topology.paths import LinkEnd
@@ -41,20 +44,22 @@ class Present:
     """Names of the networks that documents make."""
 
 
-def survey(site: Site, inventory: Inventory, present: Present) -> Map:
+def survey(site: Site, inventory: Inventory, present: Present, breathe: Breathe = go_on) -> Map:
     """Return the topology, undated (`topology.map.dated`).
 
-    Ports are those of our own bridges; bridges of others are named and not looked into.
+    Ports are those of our own bridges; bridges of others are named and not looked into. `breathe` is called now and
+    then, so that others may run meanwhile.
     """
     bridges = site.bridges()
     interfaces = [i for i in site.interfaces() if i.ours]
     host_of = {b.dpid: b.host for b in bridges if b.ours and b.dpid is not None}
-    endpoints = dict(_endpoints(inventory, host_of))
+    breathe()
+    endpoints = dict(paced(_endpoints(inventory, host_of), breathe))
     roles = _Roles(inventory, present)
     return Map(
         hosts={name: _host(host) for name, host in sorted(site.hosts.items())},
         bridges={(b.host, b.name): _bridge(b, present) for b in bridges},
-        ports={(i.host, i.bridge, i.name): _port(i, roles.of(i)) for i in interfaces},
+        ports={(i.host, i.bridge, i.name): _port(i, roles.of(i)) for i in paced(interfaces, breathe)},
         links={ends: LinkNode(*ends, State.UP if up else State.DOWN) for ends, up in sorted(present.links.items())},
         tunnels={(i.host, i.bridge, i.name): _tunnel(i, inventory) for i in interfaces if i.type in TUNNEL_TYPES},
         networks=_networks(present.networks, endpoints),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +16,11 @@ from ryu_apps.convergence import Desired
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.surveyor import Surveyor
 from tests.unit.site_kit import HOST, INTENTS, bridge, interface, port, site_of
+from topology.events import BridgeRow, HostResynced, InterfaceRow, PortRow
+from topology.map import PIECE, Map, dated
 from topology.model import Inventory, Report
+from topology.site import empty_site, reduce
+from topology.survey import Present, survey
 
 
 class World:
@@ -142,3 +148,32 @@ def test_a_sight_is_compared_by_what_is_in_it(world):
     seen = world.surveyor._sight
     assert module._same_things(seen, dataclasses.replace(seen, revision=99))
     assert not module._same_things(seen, dataclasses.replace(seen, connected=frozenset({1})))
+
+
+def test_a_long_look_leaves_others_their_share_of_the_time(monkeypatch):
+    slept = []
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=slept.append, monotonic=time.monotonic))
+    world = World()
+    world.surveyor._breathe(0.05)
+    assert slept[0] >= 0.05
+    begun = time.monotonic() - 0.01
+    world.surveyor._began = begun
+    world.surveyor._breathe()
+    assert slept[1] >= module.SHARE * 0.01
+    assert world.surveyor._began > begun, "the next piece is measured from here"
+
+
+def test_a_survey_of_many_breathes_and_says_the_same():
+    numbers = range(1, 451)
+    ports = [PortRow(f"p{n}", f"v{n}", frozenset({f"i{n}"})) for n in numbers]
+    rows = [InterfaceRow(f"i{n}", f"v{n}", ofport=n) for n in numbers]
+    whole = BridgeRow("b", "br", dpid=1, ports=frozenset(p.uid for p in ports), external_ids={"ringfence": "me"})
+    site = reduce(empty_site("me", [HOST]), HostResynced(HOST, (whole, *ports, *rows)))
+    breaths = []
+    now = datetime.now(UTC)
+    seen = survey(site, Inventory(), Present(), lambda: breaths.append(1))
+    assert seen == survey(site, Inventory(), Present())
+    before = len(breaths)
+    assert before >= len(numbers) // PIECE
+    assert dated(Map(), seen, now, breathe=lambda: breaths.append(1)) == dated(Map(), seen, now)
+    assert len(breaths) - before == len(numbers) // PIECE
