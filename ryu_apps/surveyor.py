@@ -79,6 +79,8 @@ class Surveyor:
         self._readers = 0
         self._began = 0.0
         """When others had their share of the time last."""
+        self._patient_until = 0.0
+        """Until then a look that has begun waits for what is under way."""
         self.stopped = False
 
     # -- the thread ----------------------------------------------------------------------------
@@ -87,6 +89,7 @@ class Surveyor:
         """Look until stopped."""
         while not self.stopped:
             self._began = time.monotonic()
+            self._patient_until = self._began + REST_S
             self.look_now(self._breathe)
             if self.annals:
                 self.annals.note(self._map)
@@ -97,6 +100,8 @@ class Surveyor:
     def _breathe(self, least_s: float = 0.0) -> None:
         """Let others have their share of the time: what is told here is for eyes, and they keep switches."""
         time.sleep(max(least_s, SHARE * (time.monotonic() - self._began)))
+        while not self.stopped and time.monotonic() < self._patient_until and _is_under_way(self._look()):
+            time.sleep(PAUSE_S)
         self._began = time.monotonic()
 
     def _let_rest(self) -> None:
@@ -105,7 +110,7 @@ class Surveyor:
         while not self.stopped and time.monotonic() < give_up_at:
             time.sleep(PAUSE_S)
             before, sight = sight, self._look()
-            if _same(before, sight) and not 0 <= sight.realized < sight.revision:
+            if _same(before, sight) and not _is_under_way(sight):
                 return
 
     def stop(self) -> None:
@@ -227,6 +232,11 @@ def _same_things(before: Sight, sight: Sight) -> bool:
         and before.links == sight.links
         and before.networks == sight.networks
     )
+
+
+def _is_under_way(sight: Sight) -> bool:
+    """Whether switches are to hold what they do not yet."""
+    return 0 <= sight.realized < sight.revision
 
 
 def _same(before: Sight, sight: Sight) -> bool:

@@ -177,3 +177,16 @@ def test_a_survey_of_many_breathes_and_says_the_same():
     assert before >= len(numbers) // PIECE
     assert dated(Map(), seen, now, breathe=lambda: breaths.append(1)) == dated(Map(), seen, now)
     assert len(breaths) - before == len(numbers) // PIECE
+
+
+def test_a_look_that_has_begun_waits_for_what_is_under_way_but_not_for_ever(monkeypatch):
+    slept, states = [], iter((True, True, False))
+    world = World()
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=slept.append, monotonic=lambda: 100.0))
+    monkeypatch.setattr(module, "_is_under_way", lambda _: next(states))
+    world.surveyor._began, world.surveyor._patient_until = 100.0, 100.5
+    world.surveyor._breathe()
+    assert slept == [0.0, module.PAUSE_S, module.PAUSE_S]
+    world.surveyor._patient_until = 99.0
+    world.surveyor._breathe()
+    assert slept[3:] == [0.0], "its patience was over, so it did not ask"
