@@ -8,7 +8,7 @@ import pytest
 from ryu_apps import framework
 from ryu_apps.framework import Connection
 
-ROOM_S = 5.0
+ROOM_S = 30.0
 
 
 class Board:
