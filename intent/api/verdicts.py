@@ -178,7 +178,8 @@ def _party(scene: Scene, text: str, path: str) -> Party:
     try:
         return Party((ip_address(text),), None)
     except ValueError:
-        remedy = did_you_mean(text, scene.inventory.endpoints, "see /v1/live/endpoints for the live ones")
+        otherwise = "`ringfence endpoints`, or GET /v1/live/endpoints, shows who is"
+        remedy = did_you_mean(text, scene.inventory.endpoints, otherwise)
         raise unprocessable(path, f"{echo(text)} is neither a live endpoint nor an IP address", remedy) from None
 
 
