@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -257,6 +257,7 @@ class Planner:
             raise
         if self._learned is learned:
             self._learned = done.built.learned
+        _say_who_moved(done.numbers.moved)
         self.announce()
         self._say(done.built)
         before, self.built, self.built_from = self.built, done.built, intents
@@ -337,3 +338,15 @@ class Planner:
         for report in built.inventory.reports:
             if report not in known:
                 log.warning("%s: %s (%s)", report.subject, report.problem, report.remedy)
+
+
+def _say_who_moved(bands: Sequence[str]) -> None:
+    if bands:
+        named = ", ".join(bands[:_NAMED]) + (", ..." if len(bands) > _NAMED else "")
+        log.warning(
+            "the flows of %d orders change, for these had no room or made room for others: %s", len(bands), named
+        )
+
+
+_NAMED = 5
+"""Orders that a line of the log names."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from intent.compiler import persisted
-from intent.compiler.bands import Arrangement, Band, Places, arranged
+from intent.compiler.bands import Arrangement, Band, Uses, arranged, news
 from intent.compiler.seats import TIMED, Seats, places, seated
 from intent.compiler.spaces import LIMITS, OutOfNumbers, Space
 from intent.model import Action
@@ -73,18 +73,23 @@ class IdMap:
             seats.update({band_key(tier, order): who for order, who in here.items() if who})
         return dataclasses.replace(self, bands=bands, resting_slots=resting, seats=seats)
 
-    def _tier(self, tier: str, wanted: Mapping[int, Members], now_s: float) -> tuple[Arrangement, dict[int, Seats]]:
-        def had(order: int) -> Places:
-            return places(self._seats(tier, order))
-
+    def _tier(self, tier: str, wanted: Mapping[int, Members], now_s: float) -> tuple[Arrangement, Mapping[int, Seats]]:
         before = Arrangement(self.bands.get(tier, {}), self.resting_slots.get(tier, {}))
         seats = {order: seated(self._seats(tier, order), members) for order, members in wanted.items()}
         try:
-            return arranged(tier, before, {o: places(s) for o, s in seats.items()}, had, now_s), seats
+            return self._arranged(tier, before, seats, now_s), seats
         except OutOfNumbers:
             # There may be room if all move up to the places of those who went.
             seats = {order: seated({}, members) for order, members in wanted.items()}
-            return arranged(tier, before, {o: places(s) for o, s in seats.items()}, had, now_s), seats
+            return self._arranged(tier, before, seats, now_s), seats
+
+    def _arranged(self, tier: str, before: Arrangement, seats: Mapping[int, Seats], now_s: float) -> Arrangement:
+        needed = {order: places(found) for order, found in seats.items()}
+        uses = Uses(needed.__getitem__, lambda order: places(self._seats(tier, order)))
+        try:
+            return arranged(before, news(before.bands, needed), needed, uses, now_s)
+        except OutOfNumbers as error:
+            raise OutOfNumbers(f"tier {tier} {error}") from None
 
     def _seats(self, tier: str, order: int) -> Seats:
         return self.seats.get(band_key(tier, order), {})

@@ -15,8 +15,6 @@ from intent.compiler.bands import MAX_SLOT, SLOT_STRIDE, Band, Places
 from intent.compiler.seats import KINDS, TIMED, Seats
 from intent.model import Action
 
-_ACTIONS = (Action.DENY, Action.REJECT, Action.ALLOW, Action.PASS)
-
 
 def is_former(raw: Mapping[str, Any]) -> bool:
     """Whether an older version wrote it."""
@@ -60,7 +58,7 @@ def read_seats(raw: Mapping[str, Any]) -> dict[str, Seats]:
     """
     seats: dict[str, Seats]
     if is_former(raw):
-        shards = {band: many[_ACTIONS.index(Action.ALLOW)] for band, many in raw["shards"].items()}
+        shards = {band: allow for band, (_, _, allow, _) in raw["shards"].items()}
         seats = {band: {TIMED: _behind(shards.get(band, 1), rules)} for band, rules in raw["timers"].items()}
     else:
         seats = {band: {kind: dict(m) for kind, m in kinds.items()} for band, kinds in raw["seats"].items()}

@@ -135,3 +135,12 @@ def test_who_wants_numbers_that_rest_is_looked_at_again_by_itself(bench):
     bench.fails.clear()
     bench.planner.plan()
     assert (bench.planner._patience_s(told=False), bench.planner.planned_revision) == (None, 1)
+
+
+def test_orders_whose_rules_get_other_priorities_are_told(caplog):
+    module._say_who_moved(())
+    assert not caplog.records
+    module._say_who_moved([f"application/{n}" for n in range(7)])
+    (record,) = caplog.records
+    assert "the flows of 7 orders change" in record.message
+    assert record.message.endswith("application/4, ...")

@@ -36,6 +36,9 @@ class IdChange:
     seats: Mapping[str, Mapping[str, SeatChange]] | None = dataclasses.field(default_factory=dict)
     """By band and kind. None in what an older version wrote: if any changed, `places` has them all."""
 
+    moved: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    """Bands whose rules got other priorities, to be told; it is not kept."""
+
     def __bool__(self) -> bool:
         return bool(self.spaces or self.seats) or self.places is not None
 

@@ -7,11 +7,12 @@ what nobody wants any more. What it did is an `IdChange`, and can be taken back.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import heapq
 import math
 from collections.abc import Iterable
 
-from intent.compiler.bands import NOBODY, Arrangement, Band, Places, arranged
+from intent.compiler.bands import NOBODY, Arrangement, Band, Places, Uses, arranged, news
 from intent.compiler.engine.journal import IdChange, SpaceChange
 from intent.compiler.engine.seating import Crowd, SeatChange, after
 from intent.compiler.ids import IdMap, band_key
@@ -135,7 +136,8 @@ class Ledger:
         self.moved: set[tuple[str, int]] = set()
         """Tiers and orders of bands in which priorities may not be as before it."""
         self._open_crowds: dict[str, None] = dict.fromkeys(numbers.seats)
-        self._open_tiers: dict[str, None] = dict.fromkeys(numbers.bands)
+        self._open_tiers: dict[str, set[int]] = {tier: set(bands) for tier, bands in numbers.bands.items()}
+        """Tiers to look at, and the orders in them that may come, go, or lack room."""
 
     def number(self, space: str, key: str) -> int:
         """Return the number of a key.
@@ -149,14 +151,15 @@ class Ledger:
 
     def want_tiers(self, tiers: Iterable[str]) -> None:
         """Note that these tiers exist."""
-        self._open_tiers.update(dict.fromkeys(tiers))
+        for tier in tiers:
+            self._open_tiers.setdefault(tier, set())
 
     def want_order(self, tier: str, order: int) -> None:
         """Count one more policy at an order of a tier."""
         orders = self._orders.setdefault(tier, {})
         orders[order] = orders.get(order, 0) + 1
         if orders[order] == 1:
-            self._open_tiers[tier] = None
+            self._open_tiers.setdefault(tier, set()).add(order)
 
     def release_order(self, tier: str, order: int) -> None:
         """Count one less."""
@@ -164,7 +167,7 @@ class Ledger:
         orders[order] -= 1
         if not orders[order]:
             del orders[order]
-            self._open_tiers[tier] = None
+            self._open_tiers.setdefault(tier, set()).add(order)
 
     def want_timer(self, band: str, rule: str) -> None:
         """Note that a rule of a band ends by itself."""
@@ -212,7 +215,8 @@ class Ledger:
                 self._done[name] = change
         self._seat()
         places = self._settle_places(now_s)
-        return IdChange(now_s, self._done, places, self._sat)
+        moved = tuple(band_key(tier, order) for tier, order in sorted(self.moved))
+        return IdChange(now_s, self._done, places, self._sat, moved)
 
     def undo(self) -> None:
         """Take the numbers of the last settlement back, whole or half; what is wanted stays as it is."""
@@ -237,7 +241,7 @@ class Ledger:
             tier, _, order = band.rpartition("/")
             there = self.places.bands.get(tier, {}).get(int(order))
             if there is not None and not there.has_room(crowd.places):
-                self._open_tiers[tier] = None
+                self._open_tiers.setdefault(tier, set()).add(int(order))
             if not crowd:
                 del self._crowds[band]
         self._open_crowds.clear()
@@ -245,7 +249,7 @@ class Ledger:
     def _settle_places(self, now_s: float) -> IdMap | None:
         before = self.places
         if self._slots_due_s <= now_s:
-            self._open_tiers.update(dict.fromkeys(before.resting_slots))
+            self.want_tiers(before.resting_slots)
         found = {tier: self._settle_tier(tier, now_s) for tier in self._open_tiers}
         self._open_tiers.clear()
         bands = {**before.bands, **{tier: arrangement.bands for tier, arrangement in found.items()}}
@@ -253,24 +257,35 @@ class Ledger:
         if not found or (bands == before.bands and resting == before.resting_slots):
             return None
         for tier in found:
-            was, is_ = before.bands.get(tier, {}), bands[tier]
-            self.moved.update((tier, order) for order in was.keys() & is_.keys() if was[order] != is_[order])
+            for order, was in before.bands.get(tier, {}).items():
+                now = bands[tier].get(order, was)
+                if now is not was and not now.keeps(was, self._needs(tier, order)):
+                    self.moved.add((tier, order))
         self._set_places(IdMap({}, bands, resting))
         return self.places
 
     def _settle_tier(self, tier: str, now_s: float) -> Arrangement:
         before = Arrangement(self.places.bands.get(tier, {}), self.places.resting_slots.get(tier, {}))
+        orders = self._orders.get(tier, {})
 
         def had(order: int) -> Places:
             band = band_key(tier, order)
             return self._had[band] if band in self._had else self._needs(tier, order)
 
-        orders = self._orders.get(tier, {})
+        uses = Uses(functools.partial(self._needs, tier), had)
         try:
-            return arranged(tier, before, {order: self._needs(tier, order) for order in orders}, had, now_s)
+            return arranged(before, self._news(tier), orders, uses, now_s)
         except OutOfNumbers:
             self._compact(tier, orders)
-            return arranged(tier, before, {order: self._needs(tier, order) for order in orders}, had, now_s)
+        try:
+            return arranged(before, self._news(tier), orders, uses, now_s)
+        except OutOfNumbers as error:
+            raise OutOfNumbers(f"tier {tier} {error}") from None
+
+    def _news(self, tier: str) -> set[int]:
+        wanted, bands, changed = self._orders.get(tier, {}), self.places.bands.get(tier, {}), self._open_tiers[tier]
+        needed = {order: self._needs(tier, order) for order in changed if order in wanted}
+        return news({order: bands[order] for order in changed if order in bands}, needed)
 
     def _needs(self, tier: str, order: int) -> Places:
         crowd = self._crowds.get(band_key(tier, order))
