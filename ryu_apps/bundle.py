@@ -13,11 +13,12 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
+from intent.compiler import render
 from ryu_apps import wire
 from ryu_apps.changes import Bundle, Change
 from ryu_apps.conversation import Conversation, SessionError
 from ryu_apps.session import Refusal, Role, Session, StaleGeneration
-from ryu_apps.wire import ATOMIC_ORDERED, BundleStep, ForeignFlow, Kind
+from ryu_apps.wire import ATOMIC_ORDERED, BundleStep, Command, ForeignFlow, Kind
 
 COMMIT_S = 30.0
 """Longest wait for a bundle to be taken or committed: 20,000 flows take a tenth of a second."""
@@ -40,13 +41,28 @@ class Failure:
     refusal: Refusal
 
 
+MAX_NAMED = 300
+"""Characters of a flow in a message for people."""
+
+
 class CommitFailed(SessionError):
     """The switch refused the bundle and holds what it held before."""
 
     def __init__(self, failures: Sequence[Failure]) -> None:
         self.failures = tuple(failures)
         first = failures[0]
-        super().__init__(f"{len(failures)} messages refused; the first: {first.refusal} of {first.subject}")
+        super().__init__(f"{len(failures)} messages refused; the first: {first.refusal} {_named(first.subject)}")
+
+
+def _named(subject: Change | ForeignFlow | None) -> str:
+    """Say what was refused, as `ovs-ofctl` would."""
+    if subject is None:
+        return "as a whole"
+    if isinstance(subject, ForeignFlow):
+        return f"for the deletion of a foreign flow in table {subject.table}, priority {subject.priority}"
+    command, flow = subject
+    verb = "deletion" if command is Command.DELETE_STRICT else "addition"
+    return f"for the {verb} of {render.flow_text(flow):.{MAX_NAMED}}"
 
 
 class NotMaster(SessionError):

@@ -337,7 +337,10 @@ def _run(connection: Connection) -> None:
         connection.close()
         if _board is not None:
             _board.gone(connection)
-        log.debug("%s: disconnected %s", connection.peer, connection.shut_reason)
+        if connection.shut_reason:
+            limited.warning(
+                f"closed {_host(connection.peer)}", "%s: closed: %s", connection.peer, connection.shut_reason
+            )
 
 
 def effective_listen(listen: Listen) -> Listen:

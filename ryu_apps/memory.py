@@ -157,6 +157,8 @@ class Memory:
         if draft.numbers:
             with self._lock:
                 self._news.append(draft.numbers)
+                if IDS in draft.news:  # the whole was written: so the changes since never grow longer than it, here too
+                    self._ids, self._news = applied(self._ids, self._news), []
         self.claims, self.learned = draft.claims, draft.learned
 
     @property

@@ -9,7 +9,7 @@ import pytest
 from intent.compiler import IdMap
 from intent.compiler.engine import IdChange, SpaceChange
 from intent.inventory import ClaimKey
-from ryu_apps import threads
+from ryu_apps import journal, threads
 from ryu_apps.memory import Damaged, Memory
 from topology.frozen import FrozenMap
 
@@ -39,6 +39,19 @@ def test_numbers_are_written_only_when_they_change_and_read_back():
     memory.keep(IdChange(), {}, {})
     assert shelf.writes == writes
     assert Memory(shelf).ids == memory.ids == IdMap().with_space("identity", ["a", "b"], 0.0)
+
+
+def test_changes_of_numbers_that_nobody_asks_for_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(journal, "MIN_JOURNAL", 400)
+    memory = Memory(Shelf())
+    held = []
+    for n in range(100):
+        gone = {f"k{n - 1}": n} if n else {}
+        memory.keep(IdChange(n, {"identity": SpaceChange({f"k{n}": n + 1}, gone, {}, n + 2)}), {}, {})
+        held.append(len(memory._news))
+    assert max(held[50:]) < 40
+    assert memory.ids.spaces["identity"].live == {"k99": 100}
+    assert len(memory.ids.spaces["identity"].resting) == 99
 
 
 def test_claims_and_learned_addresses_are_kept_as_changes_in_one_write_with_the_numbers():
