@@ -55,7 +55,7 @@ def test_everything_that_happens_is_told_in_order_and_the_topology_agrees(bench)
     bench.add_port("v1", 1, app="a")
     bench.apply(THREE)
     assert until(lambda: follower.of("endpoint.came") == ["v1"])
-    assert until(lambda: follower.of("revision.realized") == ["1"])
+    assert until(lambda: follower.of("revision.realized")[-1:] == ["1"])  # 0 may be told before or after we followed
     bench.ovs.vsctl("del-port", "v1")
     bench.add_port("v1", 1, app="a")
     assert until(lambda: follower.of("endpoint.moved") or follower.of("endpoint.left"))
