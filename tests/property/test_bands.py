@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
@@ -93,7 +93,9 @@ class Follower:
             self.ledger.undo()
             assert dataclasses.replace(self.ledger.id_map(), spaces={}) == before
             raise OutOfNumbers from error
-        self._compare(after, self.ledger.settle(self.now_s))
+        change = self.ledger.settle(self.now_s)
+        self.told = {int(band.rpartition("/")[2]) for band in change.moved}
+        self._compare(after, change)
         check_laws(after, self.world)
         have = priorities(after)
         self.moved = {key[0] for key in had.keys() & have.keys() if had[key] != have[key]}
@@ -149,24 +151,20 @@ def test_one_more_or_less_moves_nobody_while_there_is_room(history: list[list[tu
 def test_in_a_tight_tier_the_laws_hold_and_who_moves_lacked_room(
     history: list[list[tuple[int, str, str]]], wide: int, slots: int
 ) -> None:
-    """So few slots that bands are extended, moved, spread and refused; the ledger says what the whole says."""
+    """So few slots that bands are extended, moved, make room and are refused; the ledger says what the whole says."""
     with pytest.MonkeyPatch.context() as patch:
         for module, name, value in ((seats, "SHARD", 1), (bands, "WIDE", wide), (bands, "MAX_SLOT", slots)):
             patch.setattr(module, name, value)
         follower = Follower()
         for toggled in history:
-            bands_before = follower.ids.bands[TIER]
+            came_before = follower.ids.bands[TIER].keys()
             try:
                 follower.turn(toggled)
             except OutOfNumbers:
                 break
-            if not follower.moved <= follower.lacked:
-                _check_spread(follower, bands_before)
-
-
-def _check_spread(follower: Follower, before: Mapping[int, Band]) -> None:
-    """Who has room moves only when the tier is spread: then some order had come, or lacked room."""
-    assert follower.lacked or follower.world.keys() - before.keys()
+            asked = follower.lacked or follower.world.keys() - came_before
+            assert follower.moved <= follower.lacked or asked, "who has room moves only to make room for another"
+            assert follower.moved <= follower.told, "who moves is told"
 
 
 # -- single steps --------------------------------------------------------------------------------------
@@ -270,3 +268,14 @@ def test_no_place_is_counted_twice_and_each_has_a_priority_of_its_own() -> None:
     assert max(ordered[3:]) < min(deny)
     assert sorted(ordered) == list(range(min(ordered), min(ordered) + 16))
     assert min(ordered) == Band(band.end).priority(Action.DENY) + 1
+
+
+def test_a_full_gap_moves_its_neighbours_and_not_the_tier() -> None:
+    id_map = with_orders(IdMap(), range(0, 60_000, 10))
+    for order in (30_001, 30_002, 30_003):
+        grown = with_orders(id_map, {*id_map.bands[TIER], order})
+        moved = [o for o, band in id_map.bands[TIER].items() if grown.bands[TIER][o] != band]
+        assert len(moved) <= 64
+        assert all(abs(o - order) < 1000 for o in moved)
+        check_laws(grown, {})
+        id_map = grown
