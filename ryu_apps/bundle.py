@@ -80,8 +80,9 @@ class CommitResult:
 
 LITTLE = 256
 """Messages of a bundle that is sent in one piece."""
-AT_ONCE_S = 0.001
-"""Longest time in which a little bundle keeps others from running: the switch mostly has it committed in a third."""
+AT_ONCE_S = 0.002
+"""Longest time in which a little bundle keeps others from running: of 18 flows it is mostly committed in 0.3 ms, of 160
+in 1: Open vSwitch reads 50 messages in a turn over all its ports."""
 
 
 def commit(session: Session, bundle: Bundle) -> CommitResult:
