@@ -369,8 +369,7 @@ class Worker:
         for result in bundle.commit_all(self.session, _noted(parts, sent), alone=len(whole) <= changes.MAX_MESSAGES):
             part = sent.popleft()
             self._actual = program if part is whole else changes.applied(self._actual, part.changes)
-            if gone := set(part.foreign):
-                self._foreign.foreign = [flow for flow in self._foreign.foreign if flow not in gone]
+            del self._foreign.foreign[: len(part.foreign)]  # they go in this order; there may be a million
             if part is whole:
                 return result
             self._tell(result)
