@@ -44,6 +44,7 @@ def settle(
     present = {candidate.attachment: candidate for candidate in _in_order(unique.values(), before)}
     held = _kept_claims(present, before, complete=complete) | lost
     winners, losses = _settle_declared(present, held)
+    held |= _older(winners, present.values(), before, held)
     kept_learned = _settle_learned(winners, held, before, learned, declared)
     if not complete:
         kept_learned |= {a: addresses for a, addresses in learned.items() if a not in present}
@@ -80,6 +81,23 @@ def _moves(candidates: Iterable[Candidate], before: Claims) -> tuple[dict[ClaimK
         if lost:
             losers[lost_key(name)] = " ".join(lost)
     return moved, losers
+
+
+def _older(
+    winners: Iterable[Candidate], candidates: Iterable[Candidate], before: Claims, held: Claims
+) -> dict[ClaimKey, str]:
+    """Return who counts as older than the winners whose names nobody held: else one of them would move next time."""
+    fresh = {w.endpoint.name: w for w in winners if before.get(name_key(w.endpoint.name)) != w.attachment}
+    rivals: dict[str, list[str]] = {}
+    for candidate in candidates if fresh else ():
+        winner = fresh.get(candidate.endpoint.name)
+        if winner is not None and candidate is not winner and _is_same_endpoint(candidate, winner):
+            rivals.setdefault(candidate.endpoint.name, []).append(_uid(candidate))
+    found: dict[ClaimKey, str] = {}
+    for name, uids in rivals.items():
+        lost = held.get(lost_key(name), "").split()
+        found[lost_key(name)] = " ".join(dict.fromkeys([*lost, *sorted(uids)]))
+    return found
 
 
 def lost_key(name: str) -> ClaimKey:

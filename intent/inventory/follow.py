@@ -22,7 +22,7 @@ from intent.inventory.uplinks import Translations
 from intent.inventory.values import Built, ClaimKey, Claims, Learned
 from intent.model import Intents
 from topology.frozen import FrozenMap, differing, frozen
-from topology.model import Endpoint, Inventory, IPAddress, Report, UnaddressedPort
+from topology.model import Endpoint, Inventory, IPAddress, Location, Report, UnaddressedPort
 from topology.site import Site
 
 
@@ -75,7 +75,7 @@ class _Court:
         """By attachment."""
         self._losses: dict[str, tuple[Report, ...]] = {}
         """By attachment."""
-        self._unaddressed: Ordered[UnaddressedPort] = Ordered(_name)
+        self._unaddressed: Ordered[UnaddressedPort] = Ordered(_place)
         self._built: Built | None = None
 
     def goes_on(self, claims: Claims, grants: Grants) -> bool:
@@ -237,5 +237,6 @@ def _is_same(one: Inventory, other: Inventory) -> bool:
     return all(getattr(one, name) is getattr(other, name) for name in names)
 
 
-def _name(port: UnaddressedPort) -> str:
-    return port.name
+def _place(port: UnaddressedPort) -> tuple[str, Location]:
+    """Order by name; two may have one until their dispute is settled."""
+    return port.name, port.location

@@ -13,6 +13,7 @@ from intent.model import Binding, EndpointIntent, Intents, Mirror, Network, Port
 from tests.unit.site_kit import bridge, interface, uid
 from topology.events import HostLost, HostResynced, PortRow, RefusedRow, RowsChanged
 from topology.joined import Joined, JoinedBridges, without_error
+from topology.model import NamedPort
 from topology.site import empty_site, reduce
 
 HOSTS = ("unix:a", "unix:b")
@@ -65,12 +66,17 @@ def random_event(chance, site):
 
 def random_document(chance):
     number = chance.choice(NUMBERS)
+    labels = {key: chance.choice("xy") for key in ("role", "secret") if chance.random() < 0.4}
+    if chance.random() < 0.05:
+        labels["ringfence/name"] = "not-mine"
     by_id, by_place = Binding(iface_id=f"e{chance.choice(NUMBERS)}"), Binding(None, "br", f"v{chance.choice(NUMBERS)}")
     return EndpointIntent(
         f"{chance.choice('ed')}{number}",
         chance.choice((by_id, by_place)),
         network=chance.choice((None, "shop", "bank")),
-        labels={"role": "x"} if chance.random() < 0.5 else {},
+        labels=labels,
+        mac=chance.choice((None, None, f"02:00:00:00:00:{number:02x}")),
+        ports=tuple(NamedPort(chance.choice(("web", "db")), 6, n) for n in (80, 81) if chance.random() < 0.2),
         addresses=chance.choice((None, (), (ip_address(f"10.0.0.{chance.choice(NUMBERS)}"),))),
     )
 
@@ -108,7 +114,22 @@ def with_a_way_out(intents):
     return dataclasses.replace(intents, uplinks={"up": uplink}, routers={"r": router})
 
 
+def relabelled(chance, intents):
+    """Other labels and ports for some endpoints, and nothing else: the commonest of changes."""
+    names = sorted(intents.endpoints)
+    news = {name: random_document(chance) for name in chance.sample(names, min(len(names), chance.choice((1, 1, 3))))}
+    endpoints = {
+        name: dataclasses.replace(intents.endpoints[name], labels=new.labels, ports=new.ports)
+        for name, new in news.items()
+    }
+    return dataclasses.replace(intents, endpoints={**intents.endpoints, **endpoints})
+
+
 def changed(chance, intents):
+    if chance.random() < 0.4:
+        intents = relabelled(chance, intents)
+        if chance.random() < 0.7:
+            return intents
     if chance.random() < 0.3:
         name = chance.choice(("shop", "bank"))
         learned = frozenset({"arp"}) if chance.random() < 0.6 else frozenset()
@@ -169,6 +190,8 @@ def test_what_follows_is_what_is_built_of_everything(seed):
         if chance.random() < 0.03:
             follower = Follower()  # a restart
         expected = build(site, intents, dict(claims), dict(learned), GRANTS)
+        if chance.random() < 0.3:
+            assert build(site, intents, expected.claims, expected.learned, GRANTS) == expected, "a restart moves nobody"
         built = follower.build(site, intents, claims, learned, GRANTS)
         assert built == expected
         assert follower.build(site, intents, built.claims, built.learned, GRANTS).inventory is built.inventory
@@ -192,6 +215,28 @@ def test_the_order_of_events_does_not_matter_to_who_has_no_rival(seed):
             built = follower.build(site, intents, built.claims if built else {}, {}, GRANTS)
         whole = whole or built
         assert (built.inventory, built.claims) == (whole.inventory, whole.claims)
+
+
+@pytest.mark.parametrize("first", [1, 7])
+def test_who_comes_while_all_is_looked_at_anew_and_loses_leaves_the_holder_in_its_place(first):
+    """A port without an address that calls itself what another is called, and the network is another at once."""
+    site, intents = beginning()
+    follower, claims = Follower(), {}
+    ids = {"iface-id": "e5", "ringfence_network": "shop"}
+    for number, limit in ((5, 2), (first, 3)):
+        row = interface(number, **ids, **{"attached-mac": f"02:00:00:00:00:0{number}"})
+        site = reduce(site, RowsChanged(HOSTS[0], rows=(without_address(row),)))
+        shop = dataclasses.replace(intents.networks["shop"], learn_limit=limit)
+        intents = dataclasses.replace(intents, networks={"shop": shop})
+        expected = build(site, intents, claims, {})
+        built = follower.build(site, intents, claims, {})
+        claims = built.claims
+        assert built == expected
+        assert [port.location.interface for port in built.inventory.unaddressed] == ["v5"]
+
+
+def without_address(row):
+    return dataclasses.replace(row, external_ids={k: v for k, v in row.external_ids.items() if "ip" not in k})
 
 
 def test_a_site_that_is_not_complete_is_built_as_ever():

@@ -49,6 +49,16 @@ def test_a_third_place_wins_over_both():
     assert set(third.claims[lost_key("vm")].split()) == {uid(1), uid(2)}
 
 
+def test_of_places_that_came_together_one_has_it_and_stays_and_a_newer_one_still_wins():
+    rows = [row(n, "vm") for n in (1, 2, 3)]
+    both = made(*rows[:2])
+    assert where(both) == 1
+    again = made(*rows[:2], before=both)
+    assert (where(again), again.claims) == (1, both.claims)
+    assert where(made(*rows, before=again)) == 3
+    assert where(made(rows[1], before=again)) == 2
+
+
 def test_somebody_else_with_its_name_or_its_address_does_not_take_its_place():
     here = made(row(1, "vm"))
     assert where(made(row(1, "vm"), row(2, "vm", mac="02:00:00:00:00:01"), before=here)) == 1
