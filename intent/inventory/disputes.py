@@ -38,7 +38,7 @@ def settle(
     we have not heard of yet: its claims and learned addresses stay, and hold against others.
     """
     unique = {c.attachment: c for c in sorted(candidates, key=lambda c: c.endpoint.location, reverse=True)}
-    moved, lost = _moves(unique.values(), before)
+    moved, lost = _moves(unique.values(), before, _kept_claims(unique, before, complete=complete))
     if moved:
         before = {**before, **moved}
     present = {candidate.attachment: candidate for candidate in _in_order(unique.values(), before)}
@@ -61,8 +61,13 @@ def _in_order(candidates: Iterable[Candidate], before: Claims) -> list[Candidate
     return sorted(candidates, key=rank)
 
 
-def _moves(candidates: Iterable[Candidate], before: Claims) -> tuple[dict[ClaimKey, str], dict[ClaimKey, str]]:
-    """Return what endpoints that moved hold now, and for each name the rows that lost it to a newer one."""
+def _moves(
+    candidates: Iterable[Candidate], before: Claims, kept: Claims
+) -> tuple[dict[ClaimKey, str], dict[ClaimKey, str]]:
+    """Return what endpoints that moved hold now, and for each name the rows that lost it to a newer one.
+
+    What is not `kept` of the claims from before is in nobody's way: else it would be the next settlement that moves.
+    """
     rivals: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         rivals.setdefault(candidate.endpoint.name, []).append(candidate)
@@ -70,13 +75,13 @@ def _moves(candidates: Iterable[Candidate], before: Claims) -> tuple[dict[ClaimK
     losers: dict[ClaimKey, str] = {}
     for name, places in rivals.items():
         lost = before.get(lost_key(name), "").split()
-        old = next((c for c in places if before.get(name_key(name)) == c.attachment), None)
+        old = next((c for c in places if kept.get(name_key(name)) == c.attachment), None)
         new = [c for c in places if old and _uid(c) not in lost and c is not old and _is_same_endpoint(c, old)]
         free = {None, old.attachment} if old else {None}
-        new = [c for c in new if all(moved.get(k, before.get(k)) in free | {c.attachment} for k in c.keys)]
+        new = [c for c in new if all(moved.get(k, kept.get(k)) in free | {c.attachment} for k in c.keys)]
         if old and new:
             winner = max(new, key=_uid)
-            moved.update((key, winner.attachment) for key in winner.keys if before.get(key) in {None, old.attachment})
+            moved.update((key, winner.attachment) for key in winner.keys if kept.get(key) in {None, old.attachment})
             lost = [uid for uid in (*lost, *map(_uid, new), _uid(old)) if uid != _uid(winner)][-MAX_LOST:]
         if lost:
             losers[lost_key(name)] = " ".join(lost)

@@ -25,7 +25,7 @@ def where(built, name="vm"):
 
 
 def made(*rows, before=None):
-    numbers = {row.ofport for row in rows}
+    numbers = {int(row.uid[:8], 16) for row in rows}
     site = site_of(bridge(numbers), *map(port, numbers), *rows)
     return build(site, INTENTS, before.claims if before else {}, {})
 
@@ -57,6 +57,17 @@ def test_of_places_that_came_together_one_has_it_and_stays_and_a_newer_one_still
     assert (where(again), again.claims) == (1, both.claims)
     assert where(made(*rows, before=again)) == 3
     assert where(made(rows[1], before=again)) == 2
+
+
+def test_a_place_that_another_was_in_the_way_of_is_gone_to_when_that_one_goes():
+    other = dataclasses.replace(row(3, "x", ip="10.0.0.3", mac="02:00:00:00:00:03"), ofport=2)
+    new = row(2, "vm")
+    here = made(row(1, "vm"), other)
+    blocked = made(row(1, "vm"), other, new, before=here)
+    assert where(blocked) == 1
+    free = made(row(1, "vm"), new, before=blocked)
+    assert where(free) == 2
+    assert where(made(row(1, "vm"), new, before=free)) == 2
 
 
 def test_somebody_else_with_its_name_or_its_address_does_not_take_its_place():
