@@ -83,8 +83,9 @@ class Memory:
         self.owner = self._read(OWNER, bytes.decode, "") or uuid.uuid4().hex[:16]
         self._lock = threading.Lock()
         self._journals = {name: Journal(name, store.state) for name in (IDS, CLAIMS, LEARNED)}
-        self._ids = self._read(IDS, IdMap.from_json, IdMap())
-        self._news = [_made(IDS, IdChange.from_json, entry) for entry in self._journals[IDS].entries()]
+        news = [_made(IDS, IdChange.from_json, entry) for entry in self._journals[IDS].entries()]
+        self._numbers: tuple[IdMap, list[IdChange]] = self._read(IDS, IdMap.from_json, IdMap()), news
+        """The id map, and what changed since. One object, so that a thread that takes no lock reads either pair."""
         self.claims: Claims = frozen(self._read(CLAIMS, load_claims, {}))
         for entry in self._journals[CLAIMS].entries():
             self.claims = _made(CLAIMS, functools.partial(load_claim_changes, self.claims), entry)
@@ -100,9 +101,9 @@ class Memory:
     def ids(self) -> IdMap:
         """The durable id map; put together when somebody asks."""
         with self._lock:
-            if self._news:
-                self._ids, self._news = applied(self._ids, self._news), []
-            return self._ids
+            if self._numbers[1]:
+                self._numbers = applied(*self._numbers), []
+            return self._numbers[0]
 
     def keep_links(self, links: frozenset[Link]) -> None:
         """Make the proven links durable, so that a restart does not begin without any."""
@@ -146,7 +147,8 @@ class Memory:
 
     def _ids_after(self, change: IdChange) -> IdMap:
         """Return what `ids` will be. Takes no lock: a thread of the system's must not wait for a green one."""
-        return applied(self._ids, [*self._news, change])
+        ids, news = self._numbers
+        return applied(ids, [*news, change])
 
     def put(self, draft: Draft) -> None:
         """Make a draft durable, all of it in one transaction; returns when it is."""
@@ -156,9 +158,9 @@ class Memory:
             journal.done()
         if draft.numbers:
             with self._lock:
-                self._news.append(draft.numbers)
+                self._numbers[1].append(draft.numbers)
                 if IDS in draft.news:  # the whole was written: so the changes since never grow longer than it, here too
-                    self._ids, self._news = applied(self._ids, self._news), []
+                    self._numbers = applied(*self._numbers), []
         self.claims, self.learned = draft.claims, draft.learned
 
     @property

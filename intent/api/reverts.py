@@ -9,7 +9,7 @@ import falcon
 from intent.api.errors import NOT_FOUND, RequestError
 from intent.api.ports import StorePort
 from intent.api.writes import Writer
-from intent.schema.changes import Change, ConflictError, Delete, Put, Revision, Wanted
+from intent.schema.changes import NEVER, Change, ConflictError, Delete, Put, Revision, Wanted
 from intent.schema.documents import Document
 from intent.schema.dump import document_text
 from intent.schema.problems import echo
@@ -56,7 +56,8 @@ def _undone(store: StorePort, revision: Revision) -> Iterator[Wanted]:
             message = f"it was changed again after revision {revision.number}"
             remedy = "revert the later revision first, or apply what it should be"
             raise ConflictError(f"{change.kind}/{change.name}", message, remedy)
-        yield Delete(change.kind, change.name) if before is None else Put(before)
+        at = NEVER if stored is None else stored.revision  # who changes it before this is applied is not passed over
+        yield Delete(change.kind, change.name, at) if before is None else Put(before, at)
 
 
 def _read(change: Change, text: str | None) -> Document | None:

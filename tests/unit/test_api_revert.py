@@ -2,6 +2,7 @@
 
 import pytest
 
+from intent.store import Store
 from tests.unit.api_kit import Api
 
 GROUP = "{kind: Group, name: web, members: [{labels: {tier: %s}}]}"
@@ -62,6 +63,24 @@ def test_a_document_that_changed_again_keeps_the_revision_in_force(api):
     assert error["path"] == "Group/web"
     assert "revert the later revision first" in error["remedy"]
     assert api.contents() == before
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_a_document_that_changes_while_it_is_taken_back_keeps_that(api, monkeypatch, created):
+    """Between what is read of it and the write another write may come."""
+    applied(api, GROUP % "a")
+    if not created:
+        applied(api, GROUP % "b")
+    apply = Store.apply
+
+    def late(store, *changes, **about):
+        monkeypatch.setattr(Store, "apply", apply)
+        applied(api, GROUP % "c")
+        return apply(store, *changes, **about)
+
+    monkeypatch.setattr(Store, "apply", late)
+    assert revert(api, 1 if created else 2).status_code == 412
+    assert groups(api)[0]["members"] == [{"labels": {"tier": "c"}}]
 
 
 def test_what_others_name_is_not_taken_from_them(api):

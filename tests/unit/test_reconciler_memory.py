@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from ipaddress import ip_address
 
 import pytest
@@ -48,10 +50,36 @@ def test_changes_of_numbers_that_nobody_asks_for_do_not_pile_up(monkeypatch):
     for n in range(100):
         gone = {f"k{n - 1}": n} if n else {}
         memory.keep(IdChange(n, {"identity": SpaceChange({f"k{n}": n + 1}, gone, {}, n + 2)}), {}, {})
-        held.append(len(memory._news))
+        held.append(len(memory._numbers[1]))
     assert max(held[50:]) < 40
     assert memory.ids.spaces["identity"].live == {"k99": 100}
     assert len(memory.ids.spaces["identity"].resting) == 99
+
+
+def test_no_number_is_lost_when_somebody_asks_for_all_at_any_instant_of_a_draft():
+    """The compiler's thread drafts while another puts the map together: no step of one may see half of the other."""
+    for step in itertools.count():
+        memory = Memory(Shelf())
+        for number in (1, 2):  # the first is written whole
+            memory.keep(IdChange(0.0, {"identity": SpaceChange({f"k{number}": number}, {}, {}, number + 1)}), {}, {})
+        steps = itertools.count()
+
+        def trace(frame, event, _, memory=memory, steps=steps, step=step):
+            frame.f_trace_opcodes = True
+            if event == "opcode" and next(steps) == step:
+                assert memory.ids.spaces["identity"].live == {"k1": 1, "k2": 2}
+            return trace if frame.f_code is Memory._ids_after.__code__ else None
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            after = memory._ids_after(IdChange(1.0, {"identity": SpaceChange({"k3": 3}, {}, {}, 4)}))
+        finally:
+            sys.settrace(before)
+        assert after.spaces["identity"].live == {"k1": 1, "k2": 2, "k3": 3}, f"step {step}"
+        if next(steps) <= step:
+            break
+    assert step > 5
 
 
 def test_claims_and_learned_addresses_are_kept_as_changes_in_one_write_with_the_numbers():
