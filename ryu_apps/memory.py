@@ -83,8 +83,8 @@ class Memory:
         self.owner = self._read(OWNER, bytes.decode, "") or uuid.uuid4().hex[:16]
         self._lock = threading.Lock()
         self._journals = {name: Journal(name, store.state) for name in (IDS, CLAIMS, LEARNED)}
-        news = [_made(IDS, IdChange.from_json, entry) for entry in self._journals[IDS].entries()]
-        self._numbers: tuple[IdMap, list[IdChange]] = self._read(IDS, IdMap.from_json, IdMap()), news
+        since = [_made(IDS, IdChange.from_json, entry) for entry in self._journals[IDS].entries()]
+        self._numbers: tuple[IdMap, list[IdChange]] = self._read(IDS, IdMap.from_json, IdMap()), since
         """The id map, and what changed since. One object, so that a thread that takes no lock reads either pair."""
         self.claims: Claims = frozen(self._read(CLAIMS, load_claims, {}))
         for entry in self._journals[CLAIMS].entries():
