@@ -216,8 +216,9 @@ class _Underway:
         """Yield open, one message a change and close; transaction ids count up from the first."""
         bundle, number, first = self._bundle, self._id, self._first
         yield wire.bundle_control(first, number, BundleStep.OPEN_REQUEST)
-        for xid, flow in enumerate(bundle.foreign, first + 1):
-            yield wire.bundle_add(xid, number, wire.encode_delete_strict(flow, xid))
+        numbered = enumerate(bundle.foreign, first + 1)
+        while some := tuple(itertools.islice(numbered, LITTLE)):
+            yield b"".join(wire.bundle_add(xid, number, wire.encode_delete_strict(flow, xid)) for xid, flow in some)
         start = first + 1 + len(bundle.foreign)
         yield from wire.bundle_flow_mods(number, start, bundle.changes, ATOMIC_ORDERED)
         yield wire.bundle_control(first + len(bundle) + 1, number, BundleStep.CLOSE_REQUEST)

@@ -13,6 +13,7 @@ from ryu_apps import timers, turning
 from ryu_apps.staging import Sorter
 from ryu_apps.timers import Actual, Held
 from ryu_apps.wire import Command, ForeignFlow
+from topology.breathing import Breathe, go_on, paced
 
 MAX_MESSAGES = 10_000
 """Messages in one bundle: more stall the userspace datapath (22 ms for each 20,000 flows)."""
@@ -49,15 +50,17 @@ class Lead(NamedTuple):
     """What `diff` would say of the two, but for the order."""
 
 
-def changes_between(actual: Held, desired: Held, lead: Lead | None = None) -> tuple[Change, ...]:
+def changes_between(
+    actual: Held, desired: Held, lead: Lead | None = None, breathe: Breathe = go_on
+) -> tuple[Change, ...]:
     """Return the least that turns `actual` into `desired`, deletions first; in no other order if `lead` is known.
 
-    `lead` is of use if it tells of these very objects.
+    `lead` is of use if it tells of these very objects; `breathe` is called now and then.
     """
     known = lead is not None and actual is lead.before and desired is lead.after
-    delta = lead.delta if lead is not None and known else diff(actual, desired)
-    gone = [(Command.DELETE_STRICT, Flow(key, actual[key])) for key in delta.deletes]
-    put = [(Command.ADD, flow) for flow in (*delta.adds, *delta.changes)]
+    delta = lead.delta if lead is not None and known else diff(actual, desired, breathe)
+    gone = [(Command.DELETE_STRICT, Flow(key, actual[key])) for key in paced(delta.deletes, breathe)]
+    put = [(Command.ADD, flow) for flow in paced(itertools.chain(delta.adds, delta.changes), breathe)]
     return (*gone, *put)
 
 
@@ -90,33 +93,35 @@ def _as_of(change: Change, now_s: float) -> Change:
     return command, timers.on_wire(flow, now_s)
 
 
-def stages(whole: Bundle, actual: Held, desired: Held, limit: int = MAX_MESSAGES) -> Iterator[Bundle]:
+def stages(
+    whole: Bundle, actual: Held, desired: Held, limit: int = MAX_MESSAGES, breathe: Breathe = go_on
+) -> Iterator[Bundle]:
     """Cut a change into bundles such that exactly one of them changes what packets of this program meet.
 
     Up to `limit` messages are one bundle. More: foreign flows go first (they could send packets
     anywhere); then what no packet can tell from nothing, at most `STAGED_MESSAGES` in a bundle; then the flip,
     in one bundle; then, cut again, deletions of what makes no difference any more (`staging`). Where packets would
     wait, bundles are smaller, and a flip of more than `limit` turns by a bit (`turning`). The first may be sent before
-    the others are decided.
+    the others are decided. `breathe` is called now and then while they are.
     """
     if len(whole) <= limit:
         if len(whole):
             yield whole
         return
-    serving = turning.serves(actual)
+    serving = turning.serves(actual, breathe)
     piece = min(limit, SERVING_MESSAGES if serving else STAGED_MESSAGES)
     for at in range(0, len(whole.foreign), piece):
         yield Bundle(foreign=whole.foreign[at : at + piece])
-    sorter = Sorter(actual, desired)
+    sorter = Sorter(actual, desired, breathe)
     yield from _cut(sorter.early(whole.changes), piece, min(piece, FIRST_MESSAGES))
     flip, late = sorter.flip_and_late()
-    turned = turning.turn(flip, actual, desired, piece) if serving and len(flip) > limit else None
+    turned = turning.turn(flip, actual, desired, piece, breathe) if serving and len(flip) > limit else None
     if turned is None:
         turned = turning.Turn((), flip, ())
     yield from _cut(turned.before, piece)
     if flip:
         yield Bundle(changes=tuple(turned.instant))
-    yield from _cut((*turned.after, *late), piece)
+    yield from _cut(itertools.chain(turned.after, late), piece)
 
 
 def _cut(changes: Iterable[Change], limit: int, first: int | None = None) -> Iterator[Bundle]:

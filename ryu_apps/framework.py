@@ -52,6 +52,8 @@ SEND_S = 10.0
 ECHO_INTERVAL_S = 5.0
 SILENCE_S = 15.0
 """A connection that says nothing for so long, echoes included, is closed."""
+LATE_S = 2.0
+"""Who looks once a second and comes so late was kept from running by others here: nobody listened meanwhile."""
 READ_BYTES = 1 << 16
 LITTLE_BYTES = 1 << 12
 """Read while others wait."""
@@ -251,14 +253,17 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
 
     def _echo_request_loop(self) -> None:
         """Keep the connection alive; close one that is silent or does not finish its handshake."""
+        looked_at = listening_since = time.monotonic()
         while self.state != handler.DEAD_DISPATCHER:
             hub.sleep(1.0)
             now = time.monotonic()
-            if not self.ready and now - self.opened_at > HANDSHAKE_S:
+            listening_since = now if now - looked_at > LATE_S else listening_since
+            looked_at, heard_at = now, max(self.heard_at, listening_since)
+            if not self.ready and now - max(self.opened_at, listening_since) > HANDSHAKE_S:
                 self.shut(f"no handshake in {HANDSHAKE_S:.0f} s")
-            elif now - self.heard_at > SILENCE_S:
+            elif now - heard_at > SILENCE_S:
                 self.shut(f"silent for {SILENCE_S:.0f} s")
-            elif now - self.heard_at > ECHO_INTERVAL_S:
+            elif now - heard_at > ECHO_INTERVAL_S:
                 self.write(bytes((VERSION, ECHO_REQUEST, 0, 8, 0, 0, 0, 0)))
 
 

@@ -20,6 +20,7 @@ from intent.compiler.flow import (
     Resubmit,
     Term,
 )
+from topology.breathing import Breathe, go_on, paced
 
 Held: TypeAlias = Mapping[FlowKey, FlowBody]
 """A program, however it is kept."""
@@ -36,15 +37,15 @@ class Reach:
     on a fresh identity or a fresh conjunction are out of reach until something writes it.
     """
 
-    def __init__(self, program: Held) -> None:
-        self.tables = _tables(program)
+    def __init__(self, program: Held, breathe: Breathe = go_on) -> None:
+        self.tables = _tables(program, breathe)
         self.conjunctions: set[int] = set()
         self._copied: dict[Field, int] = {}
         """Bits of which nothing is known."""
         self._loaded: dict[Field, dict[int, set[int]]] = {}
         """What slices may hold, by field and mask."""
         self._moves: set[tuple[Slice, Slice]] = set()
-        for key, body in program.items():
+        for key, body in paced(program.items(), breathe):
             if key.table in self.tables:
                 self._learn(body.actions)
         while sum(self._spread(src, dst) for src, dst in self._moves):
@@ -129,9 +130,9 @@ def _overlaps(slices: Iterable[int]) -> int:
     return twice
 
 
-def _tables(program: Held) -> set[int]:
+def _tables(program: Held, breathe: Breathe) -> set[int]:
     next_tables: dict[int, set[int]] = {}
-    for key, body in program.items():
+    for key, body in paced(program.items(), breathe):
         next_tables.setdefault(key.table, set()).update(_targets(body.actions))
     reached, waiting = set[int](), [FIRST_TABLE]
     while waiting:

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from intent.compiler.flow import FlowBody, FlowKey
-from ryu_apps import bundle, changes, options, probing, sparing, timers
+from ryu_apps import bundle, changes, collecting, options, others, probing, sparing, timers
+from ryu_apps.breath import Breath
 from ryu_apps.changes import Bundle
 from ryu_apps.convergence import Desired, Goal, Progress, Step, Withheld
 from ryu_apps.conversation import Disconnected, SessionError
@@ -24,13 +25,16 @@ from ryu_apps.session import Dump, Role, Session, StaleGeneration
 from ryu_apps.strangers import Strangers
 from ryu_apps.telemetry import Counters
 from ryu_apps.timers import Actual
-from ryu_apps.wire import ForeignFlow, WireError
-from topology.frozen import FrozenMap, differing
+from ryu_apps.wire import WireError
+from topology.breathing import paced
+from topology.frozen import FrozenMap
 
 log = logging.getLogger("ringfence.reconciler")
 
 MAX_LEFT_OUT = 1024
 """Refused conjunctions that are left out before nothing is changed at all."""
+PASSED = 10_000
+"""Messages after which the garbage collector need not look at what they were made of."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -211,6 +215,7 @@ class Worker:
         self._woken = threading.Event()
         self._stopped = False
         self._progress = Progress()
+        self._breathe = Breath()
         self._groups = Groups(session)
         self._withheld = Withheld()
         self._strangers = Strangers()
@@ -282,30 +287,28 @@ class Worker:
         """Read the tables. After the first time, what differs from what we wrote was done by others."""
         dump = self.session.dump(expected, made)
         self._groups.doubt()
-        self._reconciler.counters.take(self._dpid, dump.flows, dump.counts)
+        self._reconciler.counters.take(self._dpid, paced(dump.flows, self._breathe), dump.counts)
         self._strangers.look(self._dpid, self._reconciler.counters)
-        actual = dump.held(time.time())
+        actual = dump.held(time.time(), self._breathe)
         if self._progress.known:
             self._report(actual, dump)
         elif dump.foreign:
-            log.warning("%016x: %d foreign flows%s", self._dpid, len(dump.foreign), _some(dump.foreign))
+            log.warning("%016x: %d foreign flows%s", self._dpid, len(dump.foreign), others.some(dump.foreign))
         self._actual = actual
         self._foreign = Dump([], dump.foreign)
         self._progress.read(time.monotonic(), self._reconciler.verify_interval_s)
         self._reconciler.note(self._dpid, flows=len(actual) + len(dump.foreign))
 
     def _report(self, actual: Actual, dump: Dump) -> None:
-        before, others = self._actual, list(differing(self._actual, actual))
-        extra: list[FlowKey | ForeignFlow] = [*(key for key in others if key not in before), *dump.foreign]
-        lost = [key for key in others if key in before and not _is_still(before[key], actual.get(key))]
-        if not extra and not lost:
+        did = others.deeds(self._actual, actual, dump.foreign, self._breathe)
+        if not did.added and not did.lost:
             return
-        log.warning("%016x: %d foreign flows, %d missing or changed%s", self._dpid, len(extra), len(lost), _some(extra))
+        log.warning("%016x: %d foreign flows, %d missing or changed%s", self._dpid, did.added, did.lost, did.example)
         state = next(s for s in self._reconciler.states() if s.dpid == self._dpid)
         self._reconciler.note(
             self._dpid,
-            foreign_removed=state.foreign_removed + len(extra),
-            missing_restored=state.missing_restored + len(lost),
+            foreign_removed=state.foreign_removed + did.added,
+            missing_restored=state.missing_restored + did.lost,
         )
 
     def _write(self, desired: Desired, goal: Goal) -> None:
@@ -313,13 +316,14 @@ class Worker:
         program = desired.program_without(goal.withheld).but(gone=timers.over(desired.timed, now_s))
         program = sparing.without(program, self._left_out)
         actual = timers.settled(self._actual, program, desired.timed, now_s)
-        whole = Bundle(tuple(self._foreign.foreign), changes.changes_between(actual, program, desired.lead))
+        least = changes.changes_between(actual, program, desired.lead, self._breathe)
+        whole = Bundle(tuple(self._foreign.foreign), least)
         try:
             self.session.ensure_meters(desired.meters)
             groups = desired.groups_without(goal.withheld)
             options.ensure(self.session, wanted=desired.option)
             self._groups.ensure(groups)
-            last = self._commit(changes.stages(whole, actual, program), whole, program)
+            last = self._commit(changes.stages(whole, actual, program, breathe=self._breathe), whole, program)
             self.session.drop_meters(desired.meters)
             options.drop(self.session, wanted=desired.option)
             self._groups.drop(groups)
@@ -366,13 +370,19 @@ class Worker:
         With the `whole` of them in one the switch holds the `program`; that one is returned, and is still to be told.
         """
         sent: collections.deque[Bundle] = collections.deque()
+        passed = 0
         for result in bundle.commit_all(self.session, _noted(parts, sent), alone=len(whole) <= changes.MAX_MESSAGES):
             part = sent.popleft()
             self._actual = program if part is whole else changes.applied(self._actual, part.changes)
             del self._foreign.foreign[: len(part.foreign)]  # they go in this order; there may be a million
             if part is whole:
                 return result
+            passed += len(part)
+            if passed >= PASSED:
+                passed = 0
+                collecting.pass_by()
             self._tell(result)
+            self._reconciler.note(self._dpid, flows=len(self._actual) + len(self._foreign.foreign))
         return None
 
     def _tell(self, result: bundle.CommitResult) -> None:
@@ -385,15 +395,3 @@ def _noted(parts: Iterable[Bundle], sent: collections.deque[Bundle]) -> Iterator
     for part in parts:
         sent.append(part)
         yield changes.on_wire(part, time.time())
-
-
-def _is_still(known: FlowBody, found: FlowBody | None) -> bool:
-    """Whether a flow is as we left it; when it ends is the switch's to count, and it may have ended."""
-    if found is None:
-        return bool(known.expires_at)
-    return known._replace(expires_at=0) == found._replace(expires_at=0)
-
-
-def _some(extra: Collection[FlowKey | ForeignFlow]) -> str:
-    """Name one foreign flow, for the log."""
-    return next((f"; one is in table {flow.table}, priority {flow.priority}" for flow in extra), "")

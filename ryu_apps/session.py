@@ -17,10 +17,12 @@ from typing import TypeVarTuple
 
 from intent.compiler.flow import CONTROLLER, Actions, FlowBody, FlowKey
 from intent.compiler.verdict import QUEUE_METERS
-from ryu_apps import timers, wire
+from ryu_apps import collecting, timers, wire
+from ryu_apps.breath import Breath
 from ryu_apps.conversation import Conversation, Exchange, SessionError
 from ryu_apps.link import Link
 from ryu_apps.wire import Kind
+from topology.breathing import Breathe, go_on, paced
 from topology.frozen import FrozenMap
 
 log = logging.getLogger("ringfence.session")
@@ -42,6 +44,8 @@ BURSTS, LEAST_BURST = 2, 256
 be held to less than the rate for that; kilobits, 21 frames of 1,500 bytes."""
 PIECE = 1024
 """Flows that are thought of before others come first: about 3 ms."""
+MANY = 8_192
+"""Flows that nobody expected, after which the garbage collector need not look at them."""
 ONES = (1 << 64) - 1
 Ts = TypeVarTuple("Ts")
 
@@ -81,10 +85,11 @@ class Dump:
     counts: Mapping[int, tuple[int, int]] = dataclasses.field(default_factory=dict)
     """Packets and bytes of those that were recognized, together, by cookie."""
 
-    def held(self, now_s: float) -> FrozenMap[FlowKey, FlowBody]:
+    def held(self, now_s: float, breathe: Breathe = go_on) -> FrozenMap[FlowKey, FlowBody]:
         """Return the flows as a program; it shares with the expected one all that is the same."""
-        decoded = {s.flow.key: timers.from_wire(s.flow.body, s.remaining_s, now_s) for s in self.flows}
-        return self.program.but(decoded, [key for key in self.missing if key not in decoded])
+        flows = paced(self.flows, breathe)
+        decoded = {s.flow.key: timers.from_wire(s.flow.body, s.remaining_s, now_s) for s in flows}
+        return self.program.but(decoded, [key for key in paced(self.missing, breathe) if key not in decoded], breathe)
 
 
 class Listener:
@@ -318,14 +323,17 @@ class Session:
         xid = self.exchange.take_xids()
         with Conversation(self.exchange, xid) as talk:
             talk.say(wire.flow_stats_request(xid))
-            expected = self._expected(made or dump.program)
+            expected, breathe, seen = self._expected(made or dump.program), Breath(), 0
             for body in bodies(talk, wire.Multipart.FLOW, "flow dump"):
-                for flow in wire.decode_unexpected(body, expected):
+                for flow in paced(wire.decode_unexpected(body, expected, program), breathe):
                     if isinstance(flow, wire.ForeignFlow):
                         dump.foreign.append(flow)
                     else:
                         dump.flows.append(flow)
                 time.sleep(0)  # other switches and echoes come first
+                if len(dump.flows) + len(dump.foreign) >= seen + MANY:
+                    seen = len(dump.flows) + len(dump.foreign)
+                    collecting.pass_by()
         dump.missing, dump.counts = expected.missing(), expected.counts
         return dump
 

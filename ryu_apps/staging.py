@@ -16,6 +16,7 @@ from intent.compiler.flow import Conjunction, Flow, FlowBody, FlowKey
 from ryu_apps.reach import Reach, is_clause
 from ryu_apps.timers import Held
 from ryu_apps.wire import Command
+from topology.breathing import Breathe, go_on, paced
 
 Change = tuple[Command, Flow]
 PIECE = 500
@@ -26,14 +27,14 @@ _Place = tuple[int, int]
 """Table and id of a conjunction: it is satisfied, or not, in each table by itself."""
 
 
-def _keystones(here: Held, there: Held) -> dict[_Place, int]:
+def _keystones(here: Held, there: Held, breathe: Breathe) -> dict[_Place, int]:
     """Return, of the conjunctions that only the first program has, the clause that is left to the flip.
 
     It is the one with the fewest flows, where a flow that is in the flip for several counts only in part for each.
     """
-    known = {(key.table, act.id) for key, body in there.items() for act in _acts(body)}
+    known = {(key.table, act.id) for key, body in paced(there.items(), breathe) for act in _acts(body)}
     costs: dict[_Place, dict[int, float]] = {}
-    for key, body in here.items():
+    for key, body in paced(here.items(), breathe):
         acts = [act for act in _acts(body) if (key.table, act.id) not in known]
         for act in acts:
             clauses = costs.setdefault((key.table, act.id), {})
@@ -48,11 +49,12 @@ def _acts(body: FlowBody | None) -> tuple[Conjunction, ...]:
 class Sorter:
     """Puts each change into its part. What a first installation does not need is not found out."""
 
-    def __init__(self, actual: Held, desired: Held) -> None:
-        """Sort what leads from one program to the other."""
+    def __init__(self, actual: Held, desired: Held, breathe: Breathe = go_on) -> None:
+        """Sort what leads from one program to the other; `breathe` is called now and then."""
+        self._breathe = breathe
         self._actual = actual
         self._desired = desired
-        self._before = Reach(actual)
+        self._before = Reach(actual, breathe)
         self._deletions: list[Change] = []
         self._flip: list[Change] = []
         self._late: list[Change] = []
@@ -60,11 +62,12 @@ class Sorter:
     @functools.cached_property
     def _keystones(self) -> tuple[dict[_Place, int], dict[_Place, int]]:
         """Those of new conjunctions, and of those that go."""
-        return _keystones(self._desired, self._actual), _keystones(self._actual, self._desired)
+        here, there, breathe = self._actual, self._desired, self._breathe
+        return _keystones(there, here, breathe), _keystones(here, there, breathe)
 
     def early(self, changes: Iterable[Change]) -> Iterator[Change]:
         """Yield what may go before the flip; the rest is kept."""
-        return self._sorted(changes) if self._actual else self._added(changes)
+        return self._sorted(paced(changes, self._breathe)) if self._actual else self._added(changes)
 
     def _sorted(self, changes: Iterable[Change]) -> Iterator[Change]:
         for change in changes:
@@ -135,8 +138,8 @@ class Sorter:
         if len(self._deletions) <= FEW:
             self._flip += self._deletions
         else:
-            later = Reach(self._desired)
-            for change in self._deletions:
+            later = Reach(self._desired, self._breathe)
+            for change in paced(self._deletions, self._breathe):
                 key, body = change[1]
                 goes_late = not later.may_meet(key) or self._is_idle(key, _acts(body), old=True)
                 (self._late if goes_late else self._flip).append(change)

@@ -17,7 +17,8 @@ from intent.api.ports import TooManyReaders
 from ryu_apps.annals import Annals
 from ryu_apps.planner import Planner
 from ryu_apps.reconciler import Reconciler
-from topology.map import Breathe, Map, dated, go_on
+from topology.breathing import Breathe, go_on
+from topology.map import Map, dated
 from topology.model import Inventory, Report
 from topology.news import Entry, Journal, News, differences, report_news
 from topology.paths import LinkEnd

@@ -22,6 +22,7 @@ from intent.compiler.flow import Ct, Flow, FlowBody, FlowKey, Load, Match, Resub
 from ryu_apps.reach import FIRST_TABLE
 from ryu_apps.timers import Held
 from ryu_apps.wire import Command
+from topology.breathing import Breathe, go_on, paced
 
 Change = tuple[Command, Flow]
 TOP = 0xFFFF
@@ -39,22 +40,23 @@ class Turn:
     after: Iterable[Change]
 
 
-def turn(flip: Iterable[Change], actual: Held, desired: Held, most: int) -> Turn | None:
+def turn(flip: Iterable[Change], actual: Held, desired: Held, most: int, breathe: Breathe = go_on) -> Turn | None:
     """Return how a flip becomes an instant of `most` changes, and a few more; None if it cannot.
 
     It cannot while the switch holds turnstiles of a turn that was cut short.
     What goes before and after can be gone through once, in this order: copies are made as they are sent.
+    `breathe` is called now and then.
     """
-    if any(key[1] == TOP for key in actual):
+    if any(key[1] == TOP for key in paced(actual, breathe)):
         return None  # of any table: the first may have lost its own already
-    plain, turned = _parted(flip, actual, most)
-    tracked, tracks = _tracking(actual), _tracking(desired)
+    plain, turned = _parted(paced(flip, breathe), actual, most)
+    tracked, tracks = _tracking(actual, breathe), _tracking(desired, breathe)
     at_once = {flow.key for _, flow in plain}
     early = [flow for key, flow in tracks.items() if key not in tracked and key not in at_once]
     tables = {FIRST_TABLE, *(_handed_back(flow.body) for flow in (*tracked.values(), *tracks.values()))}
     closed, opened = ([_turnstile(table, value) for table in sorted(tables)] for value in (0, 1))
-    gone = [Flow(flow.key, actual[flow.key]) for _, flow in turned if flow.key in actual]
-    come = [flow for command, flow in turned if command is Command.ADD]
+    gone = [Flow(flow.key, actual[flow.key]) for _, flow in paced(turned, breathe) if flow.key in actual]
+    come = [flow for command, flow in paced(turned, breathe) if command is Command.ADD]
     copies: list[Flow] = []
     before = (
         _each(Command.ADD, closed),
@@ -72,14 +74,16 @@ def turn(flip: Iterable[Change], actual: Held, desired: Held, most: int) -> Turn
     return Turn(itertools.chain(*before), [*instant, *_each(Command.ADD, opened)], itertools.chain(*after))
 
 
-def _tracking(program: Held) -> dict[FlowKey, Flow]:
+def _tracking(program: Held, breathe: Breathe) -> dict[FlowKey, Flow]:
     """Return what hands packets to conntrack: few flows, whatever the size of a program."""
-    return {key: Flow(key, body) for key, body in program.items() if _handed_back(body)}
+    return {key: Flow(key, body) for key, body in paced(program.items(), breathe) if _handed_back(body)}
 
 
-def serves(program: Held) -> bool:
+def serves(program: Held, breathe: Breathe = go_on) -> bool:
     """Return whether some port is let in: where none is, nobody minds how long a commit takes."""
-    return any(key.table == FIRST_TABLE and key.match and key.match[0].field is IN_PORT for key in program)
+    return any(
+        key.table == FIRST_TABLE and key.match and key.match[0].field is IN_PORT for key in paced(program, breathe)
+    )
 
 
 def _parted(flip: Iterable[Change], actual: Held, most: int) -> tuple[list[Change], list[Change]]:

@@ -12,6 +12,8 @@ from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, 
 from itertools import chain
 from typing import Any, Final, TypeVar, overload
 
+from topology.breathing import Breathe, go_on, paced
+
 K = TypeVar("K")
 V_co = TypeVar("V_co", covariant=True)
 D = TypeVar("D")
@@ -34,7 +36,7 @@ class FrozenMap(Mapping[K, V_co]):
     mask: int
     size: int
 
-    def __init__(self, entries: Mapping[K, V_co] | Iterable[tuple[K, V_co]] = ()) -> None:
+    def __init__(self, entries: Mapping[K, V_co] | Iterable[tuple[K, V_co]] = (), breathe: Breathe = go_on) -> None:
         """Take the entries of a mapping, or pairs of which a later one replaces an earlier one of the same key."""
         found: Mapping[K, V_co] = entries if isinstance(entries, Mapping) else dict(entries)
         self.size = len(found)
@@ -42,7 +44,7 @@ class FrozenMap(Mapping[K, V_co]):
         self.mask = (1 << bits) - 1
         mask = (1 << 2 * bits) - 1
         leaves = self._empty(mask + 1)
-        for key, value in found.items():
+        for key, value in paced(found.items(), breathe):
             leaves[hash(key) & mask][key] = value
         self.nodes = [leaves[at :: 1 << bits] for at in range(1 << bits)]
 
@@ -93,19 +95,21 @@ class FrozenMap(Mapping[K, V_co]):
 
     # -- successors ---------------------------------------------------------------------------------
 
-    def but(self, put: Mapping[K, V_co] | None = None, gone: Iterable[K] = ()) -> FrozenMap[K, V_co]:
+    def but(
+        self, put: Mapping[K, V_co] | None = None, gone: Iterable[K] = (), breathe: Breathe = go_on
+    ) -> FrozenMap[K, V_co]:
         """Return the map without the keys `gone` and with the entries `put`; the same object if that is no change.
 
-        A value that equals the one there is not put in its place.
+        A value that equals the one there is not put in its place. `breathe` is called now and then.
         """
         if not self.size and put:
-            return FrozenMap(put)
+            return FrozenMap(put, breathe)
         leaving = gone if isinstance(gone, Collection) else list(gone)
         draft = _Draft(self, most=len(leaving) + len(put or ()) > 1 << 2 * self.bits - 1)
-        draft.remove(leaving)
+        draft.remove(paced(leaving, breathe))
         if put:
-            draft.put(put)
-        return draft.done()
+            draft.put(paced(put.items(), breathe))
+        return draft.done(breathe)
 
 
 class _Items(ItemsView[K, V_co]):
@@ -170,11 +174,11 @@ class _Draft:
                 self._size -= 1
         self._has_changed |= self._size != before
 
-    def put(self, entries: Mapping[Any, Any]) -> None:
+    def put(self, entries: Iterable[tuple[Any, Any]]) -> None:
         """Put entries in, those that are not there."""
-        bits, mask, own, same = self._bits, self._mask, self._own_leaves, 0
+        bits, mask, own = self._bits, self._mask, self._own_leaves
         both = (1 << 2 * bits) - 1
-        for key, value in entries.items():
+        for key, value in entries:
             place = hash(key) & both
             at, within = place & mask, place >> bits
             leaf = self._nodes[at][within]
@@ -182,17 +186,16 @@ class _Draft:
             if there is _NOTHING:
                 self._size += 1
             elif there is value or there == value:
-                same += 1
                 continue
+            self._has_changed = True
             (leaf if place in own else self._mine(at, within))[key] = value
-        self._has_changed |= same != len(entries)
 
-    def done(self) -> FrozenMap[Any, Any]:
+    def done(self, breathe: Breathe) -> FrozenMap[Any, Any]:
         if not self._has_changed:
             return self._base
         made: FrozenMap[Any, Any] = FrozenMap.__new__(FrozenMap)
         made.nodes, made.bits, made.mask, made.size = self._nodes, self._bits, self._mask, self._size
-        return FrozenMap(dict(made.items())) if self._size > _MOST << 2 * self._bits else made
+        return FrozenMap(made, breathe) if self._size > _MOST << 2 * self._bits else made
 
 
 def differing(before: Mapping[K, Any], after: Mapping[K, Any]) -> Iterator[K]:

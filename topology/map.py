@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from topology.breathing import Breathe, go_on, paced
 from topology.paths import LinkEnd
 
 UNDATED = datetime(1, 1, 1, tzinfo=UTC)
 """`since` of a thing in a survey, before it is dated."""
-PIECE = 200
-"""Things that are looked at in about two milliseconds."""
-Breathe: TypeAlias = Callable[[], None]
-T = TypeVar("T")
 
 
 class State(enum.StrEnum):
@@ -198,18 +195,6 @@ def place_of(node: Node) -> str:
     if isinstance(node, EndpointNode):
         return f"{node.dpid}/{node.ofport}/{node.uid}"
     return node.uid if isinstance(node, PortNode) else ""
-
-
-def go_on() -> None:
-    """Breathe where nobody else wants to run."""
-
-
-def paced(things: Iterable[T], breathe: Breathe) -> Iterator[T]:
-    """Yield things, and breathe after some of them."""
-    for number, thing in enumerate(things, 1):
-        yield thing
-        if not number % PIECE:
-            breathe()
 
 
 def dated(before: Map, seen: Map, now: datetime, past: Past | None = None, breathe: Breathe = go_on) -> Map:

@@ -6,9 +6,9 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
+from topology.breathing import Breathe, go_on, paced
 from topology.fabric import link_port
 from topology.map import (
-    Breathe,
     BridgeNode,
     EndpointNode,
     HostNode,
@@ -19,8 +19,6 @@ from topology.map import (
     Role,
     State,
     TunnelNode,
-    go_on,
-    paced,
 )
 from topology.model import Inventory
 from topology.paths import LinkEnd

@@ -47,7 +47,9 @@ class FakeSwitch:
         self.shut_reason = ""
         self.sink: Callable[[bytes], None] = lambda _frame: None
         self.on_gone: Callable[[], None] = lambda: None
-        self._bundle: list[bytes] = []
+        self._bundles: dict[int, list[bytes]] = {}
+        self.committed: list[int] = []
+        """Messages of each bundle that was committed."""
         self._inbox: queue.Queue[bytes | None] = queue.Queue()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -146,9 +148,11 @@ class FakeSwitch:
             self._error(xid, 1, 10)
             return
         if step in {0, 6}:
-            self._bundle = []
+            self._bundles[bundle_id] = []
         elif step == 4:
-            for inner in self._bundle:
+            messages = self._bundles.pop(bundle_id)
+            self.committed.append(len(messages))
+            for inner in messages:
                 self._apply(inner)
         self.sink(message(33, xid, struct.pack("!IHH", bundle_id, step + 1, flags)))
 
@@ -163,7 +167,7 @@ class FakeSwitch:
         if error:
             self._error(xid, *error)
             return
-        self._bundle.append(inner)
+        self._bundles.setdefault(int.from_bytes(body[:4]), []).append(inner)
 
     def _apply(self, frame: bytes) -> None:
         cookie, _, table, command, _, hard, priority, *_ = FLOW_MOD.unpack_from(frame, 8)

@@ -107,7 +107,7 @@ def test_disconnect_in_the_middle_of_a_bundle_is_mended_by_the_next_connection(b
 
 
 def test_a_fault_of_ours_is_reported_and_the_switch_connects_anew(bench, monkeypatch):
-    def fault(*_arguments: object) -> None:
+    def fault(*_arguments: object, **_named: object) -> None:
         raise RuntimeError("not foreseen")
 
     monkeypatch.setattr(changes, "stages", fault)

@@ -16,8 +16,9 @@ from ryu_apps.convergence import Desired
 from ryu_apps.reconciler import Reconciler
 from ryu_apps.surveyor import Surveyor
 from tests.unit.site_kit import HOST, INTENTS, bridge, interface, port, site_of
+from topology.breathing import PIECE
 from topology.events import BridgeRow, HostResynced, InterfaceRow, PortRow
-from topology.map import PIECE, Map, dated
+from topology.map import Map, dated
 from topology.model import Inventory, Report
 from topology.site import empty_site, reduce
 from topology.survey import Present, survey
