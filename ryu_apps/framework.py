@@ -175,6 +175,9 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
         except Refused as error:
             self.close()
             limited.warning(f"refused {_host(self.peer)}", "%s: refused: %s", self.peer, error)
+        except BaseException:
+            self.close()  # what was not taken is lost, whoever read it: the connection must not go on without it
+            raise
 
     def _receive(self) -> None:
         while self.state != handler.DEAD_DISPATCHER:

@@ -101,3 +101,23 @@ def test_the_end_of_a_connection_is_left_to_its_own_loop(joined):
     assert not connection.listen(ROOM_S)
     with eventlet.Timeout(ROOM_S):
         loop.wait()
+
+
+def test_a_fault_of_ours_over_a_message_ends_the_connection_whoever_took_it(joined, monkeypatch):
+    """Else it would go on without what came with that message, and nobody would read the switch again."""
+
+    class Faulty(Board):
+        def frame(self, _link, frame):
+            super().frame(_link, frame)
+            raise ZeroDivisionError
+
+    connection, far, loop = joined
+    board = Faulty()
+    monkeypatch.setattr(framework, "_board", board)
+    far.sendall(barrier(1) + barrier(2))
+    with pytest.raises(ZeroDivisionError):
+        connection.listen(ROOM_S)
+    assert board.frames == [barrier(1)]
+    assert connection.state == framework.handler.DEAD_DISPATCHER
+    with eventlet.Timeout(ROOM_S):
+        loop.wait()
