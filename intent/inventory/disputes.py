@@ -14,7 +14,7 @@ from intent.inventory.values import NAME, ClaimKey, Claims, Learned, address_key
 from topology.model import IPAddress, Report
 
 MAX_LOST = 8
-"""Rows of an endpoint that are remembered to be older than the one that has it."""
+"""Rows that are gone of an endpoint, which are remembered to be older than the one that has it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,10 +82,16 @@ def _moves(
         if old and new:
             winner = max(new, key=_uid)
             moved.update((key, winner.attachment) for key in winner.keys if kept.get(key) in {None, old.attachment})
-            lost = [uid for uid in (*lost, *map(_uid, new), _uid(old)) if uid != _uid(winner)][-MAX_LOST:]
+            lost = _remembered([*lost, *map(_uid, new), _uid(old)], set(map(_uid, places)), _uid(winner))
         if lost:
             losers[lost_key(name)] = " ".join(lost)
     return moved, losers
+
+
+def _remembered(lost: list[str], present: Container[str], winner: str) -> list[str]:
+    """Return the rows to remember as older than the winner: all that are there, else one of them would win again."""
+    gone = [uid for uid in lost if uid not in present][-MAX_LOST:]
+    return [uid for uid in lost if uid != winner and (uid in present or uid in gone)]
 
 
 def _older(

@@ -59,6 +59,16 @@ def test_of_places_that_came_together_one_has_it_and_stays_and_a_newer_one_still
     assert where(made(rows[1], before=again)) == 2
 
 
+def test_of_many_places_the_newest_wins_once():
+    rows = [row(n, "vm") for n in range(1, 21)]
+    built = made(rows[0])
+    for count in (*range(2, 20), 20, 20, 20):
+        built = made(*rows[:count], before=built)
+        assert where(built) == count
+    alone = made(rows[19], before=built)
+    assert where(made(*rows[3:], before=alone)) == 20
+
+
 def test_a_place_that_another_was_in_the_way_of_is_gone_to_when_that_one_goes():
     other = dataclasses.replace(row(3, "x", ip="10.0.0.3", mac="02:00:00:00:00:03"), ofport=2)
     new = row(2, "vm")
