@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 from intent.compiler import Delta, diff
 from intent.compiler.flow import Flow, FlowBody, FlowKey
 from ryu_apps import timers, turning
+from ryu_apps.reach import FIRST_TABLE
 from ryu_apps.staging import Sorter
 from ryu_apps.timers import Actual, Held
 from ryu_apps.wire import Command, ForeignFlow
@@ -101,8 +102,9 @@ def stages(
     Up to `limit` messages are one bundle. More: foreign flows go first (they could send packets
     anywhere); then what no packet can tell from nothing, at most `STAGED_MESSAGES` in a bundle; then the flip,
     in one bundle; then, cut again, deletions of what makes no difference any more (`staging`). Where packets would
-    wait, bundles are smaller, and a flip of more than `limit` turns by a bit (`turning`). The first may be sent before
-    the others are decided. `breathe` is called now and then while they are.
+    wait, bundles are smaller, and a flip of more than `limit` turns by a bit (`turning`). So does one that
+    deletes so many: others may have written a million flows. The first may be sent before the others are decided.
+    `breathe` is called now and then while they are.
     """
     if len(whole) <= limit:
         if len(whole):
@@ -115,13 +117,22 @@ def stages(
     sorter = Sorter(actual, desired, breathe)
     yield from _cut(sorter.early(whole.changes), piece, min(piece, FIRST_MESSAGES))
     flip, late = sorter.flip_and_late()
-    turned = turning.turn(flip, actual, desired, piece, breathe) if serving and len(flip) > limit else None
+    turned = None
+    if len(flip) > limit and (serving or _deletions(flip, actual, breathe) > limit):
+        turned = turning.turn(flip, actual, desired, piece, breathe)
     if turned is None:
         turned = turning.Turn((), flip, ())
     yield from _cut(turned.before, piece)
     if flip:
         yield Bundle(changes=tuple(turned.instant))
     yield from _cut(itertools.chain(turned.after, late), piece)
+
+
+def _deletions(changes: Iterable[Change], actual: Held, breathe: Breathe) -> int:
+    """Return how many deletions packets could tell; none if they meet nothing where they come in."""
+    if not any(key.table == FIRST_TABLE for key in paced(actual, breathe)):
+        return 0
+    return sum(command is Command.DELETE_STRICT for command, _ in paced(changes, breathe))
 
 
 def _cut(changes: Iterable[Change], limit: int, first: int | None = None) -> Iterator[Bundle]:

@@ -97,9 +97,10 @@ def test_flows_with_a_cookie_that_is_none_of_ours_are_not_decoded_unless_they_st
     )
 
 
-def test_rogue_flows_go_in_bundles_that_hurt_nobody_and_how_far_it_is_can_be_seen():
+@pytest.mark.parametrize("cookie", [0, MARKED], ids=["of others", "like ours"])
+def test_rogue_flows_go_in_bundles_that_hurt_nobody_and_how_far_it_is_can_be_seen(cookie):
     bench = Bench()
-    switch = FakeSwitch({(0, 20000, match_bytes(n)): (0, 0, b"") for n in range(MANY)})
+    switch = FakeSwitch({(0, 20000, match_bytes(n)): (cookie, 0, b"") for n in range(MANY)})
     bench.connect(switch)
     seen = set[int]()
     note = bench.reconciler.note
