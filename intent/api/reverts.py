@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import falcon
 
@@ -16,6 +16,8 @@ from intent.schema.problems import echo
 from intent.schema.reading import parse_single
 
 _MAX_DIGITS = 15
+_BREATH = 20
+"""Documents between two breaths."""
 
 
 class Revert:
@@ -28,7 +30,7 @@ class Revert:
         """Put every document of the revision back to what it was before, as one revision."""
         store = self._writer.ports.store
         revision = _found(store, number)
-        self._writer.write(req, resp, list(_undone(store, revision)))
+        self._writer.write(req, resp, list(_undone(store, revision, self._writer.ports.waiter.breathe)))
 
 
 def _found(store: StorePort, number: str) -> Revision:
@@ -40,13 +42,15 @@ def _found(store: StorePort, number: str) -> Revision:
     return found[0]
 
 
-def _undone(store: StorePort, revision: Revision) -> Iterator[Wanted]:
-    """Yield what takes a revision back; a document that is as it was before needs nothing.
+def _undone(store: StorePort, revision: Revision, breathe: Callable[[], None]) -> Iterator[Wanted]:
+    """Yield what takes a revision back; a document that is as it was before needs nothing. Others run now and then.
 
     Raises:
         ConflictError: a document was changed again since: nobody can know what is wanted of it now.
     """
-    for change in revision.changes:
+    for index, change in enumerate(revision.changes):
+        if not index % _BREATH:
+            breathe()
         stored = store.document(change.kind, change.name)
         now = None if stored is None else document_text(stored.document)
         before, after = (_read(change, text) for text in (change.before, change.after))

@@ -83,6 +83,13 @@ def test_a_document_that_changes_while_it_is_taken_back_keeps_that(api, monkeypa
     assert groups(api)[0]["members"] == [{"labels": {"tier": "c"}}]
 
 
+def test_others_run_while_much_is_taken_back(api):
+    applied(api, "\n---\n".join(f"{{kind: Service, name: s{n}, matches: [tcp/1]}}" for n in range(100)))
+    before = api.world.breaths
+    assert revert(api, 1).json["committed"]
+    assert api.world.breaths - before == 5
+
+
 def test_what_others_name_is_not_taken_from_them(api):
     applied(api, GROUP % "a")
     applied(api, USER)
