@@ -299,8 +299,7 @@ class FabricSite:
     def state(self, number: int) -> str:
         """Return the flows and groups of a switch, sorted."""
         ovs = self.switches[number]
-        flows = ovs.ofctl("--no-stats", "dump-flows", BRIDGE).splitlines()[1:]
-        return "\n".join(sorted(flows) + sorted(ovs.ofctl("dump-groups", BRIDGE).splitlines()[1:]))
+        return "\n".join(ovs.flows(BRIDGE) + sorted(ovs.ofctl("dump-groups", BRIDGE).splitlines()[1:]))
 
     # -- traffic -------------------------------------------------------------------------------
 

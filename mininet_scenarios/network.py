@@ -134,4 +134,4 @@ class ScenarioNetwork(Ground):
         await_verdicts(self._switches())
 
     def _flows(self) -> str:
-        return "\n".join(sorted(self.ovs.ofctl("--no-stats", "dump-flows", self.scenario.bridge).splitlines()[1:]))
+        return "\n".join(self.ovs.flows(self.scenario.bridge))

@@ -28,6 +28,8 @@ START_TIMEOUT_S = 90.0
 """A machine that is busy with other things may take its time; a second is usual."""
 STOP_TIMEOUT_S = 30.0
 VSCTL_TIMEOUT_S = 60
+REMADE_S = 10.0
+"""Time that a bridge is given to be there again, which Open vSwitch makes anew with its database."""
 
 
 class Daemon(enum.StrEnum):
@@ -114,6 +116,17 @@ class PrivateOvs:
     def ofctl(self, *words: str, text: str = "", protocol: str = "OpenFlow14") -> str:
         """Run ovs-ofctl; `text` is its standard input (a file named `-`)."""
         return self._tool(["ovs-ofctl", "-O", protocol, *words], text)
+
+    def flows(self, bridge: str) -> list[str]:
+        """Return the flows of a bridge without counters, sorted; one that is just being made anew is asked again."""
+        give_up_at = time.monotonic() + REMADE_S
+        while True:
+            try:
+                return sorted(self.ofctl("--no-stats", "dump-flows", bridge).splitlines()[1:])
+            except shell.CommandError:
+                if time.monotonic() > give_up_at:
+                    raise
+                time.sleep(0.05)
 
     def appctl(self, *words: str, daemon: Daemon = Daemon.SWITCH) -> str:
         """Run ovs-appctl against one of the daemons."""

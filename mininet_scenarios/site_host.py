@@ -104,7 +104,7 @@ class SiteHost:
 
     def flows(self) -> list[str]:
         """Return the bridge's flows without counters, sorted."""
-        return sorted(self.ovs.ofctl("--no-stats", "dump-flows", self.bridge).splitlines()[1:])
+        return self.ovs.flows(self.bridge)
 
     # -- faults ---------------------------------------------------------------------------------
 

@@ -57,6 +57,9 @@ LATE_S = 2.0
 READ_BYTES = 1 << 16
 LITTLE_BYTES = 1 << 12
 """Read while others wait."""
+GREET_S = 0.25
+"""A peer that says nothing for so long is greeted first. Mininet's `RemoteController` looks by telnet whether anybody
+listens, and hangs for ever over byte 1 in what it is told, which any Hello with its versions has."""
 PREFIX = b"\x05\x03"
 """Version and type of an echo reply; length, xid and body are the request's."""
 
@@ -79,7 +82,7 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
         super().__init__(sock, address)
         self.xid = 0
         self._heard = bytearray()
-        self._taking = False
+        self._taking = self._greeted = False
         self.peer = f"{address[0]}:{address[1]}" if isinstance(address, tuple) and address else "local"
 
     # -- Link ----------------------------------------------------------------------------------
@@ -120,6 +123,22 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
         return bool(chunk)
 
     # -- what of Ryu's connection is replaced ----------------------------------------------------
+
+    def serve(self) -> None:
+        """Talk to the peer until the connection ends."""
+        aside = [hub.spawn(self._send_loop), hub.spawn(self._echo_request_loop), hub.spawn_after(GREET_S, self._greet)]
+        try:
+            self._recv_loop()
+        finally:
+            for thread in aside:
+                hub.kill(thread)
+            hub.joinall(aside)
+            self.is_active = False
+
+    def _greet(self) -> None:
+        if not self._greeted:
+            self._greeted = True
+            self.send_msg(self.ofproto_parser.OFPHello(self))
 
     def send(self, buf: bytes | memoryview, close_socket: bool = False) -> bool:  # noqa: FBT001, FBT002 - Ryu's signature
         """Send bytes now or, behind others, queue them; a peer that does not read for SEND_S is cut off."""
@@ -195,6 +214,7 @@ class Connection(controller.Datapath):  # type: ignore[misc] # Ryu has no types
     def _whole(self, chunk: bytes) -> list[bytes]:
         """Return the first whole messages of what came, and keep the rest."""
         self.heard_at = time.monotonic()
+        self._greet()
         self._heard += chunk
         return frames.split(self._heard)
 

@@ -121,3 +121,26 @@ def test_a_fault_of_ours_over_a_message_ends_the_connection_whoever_took_it(join
     assert connection.state == framework.handler.DEAD_DISPATCHER
     with eventlet.Timeout(ROOM_S):
         loop.wait()
+
+
+def test_a_peer_is_greeted_once_it_greets_or_keeps_silent_for_a_while(board):
+    # Mininet's RemoteController looks by telnet whether anybody listens, and hangs if telnet is told a Hello.
+    server = eventlet.listen(("127.0.0.1", 0))
+    heard = {}
+    for speaks in (True, False):
+        far = eventlet.connect(server.getsockname())
+        near, _ = server.accept()
+        serving = eventlet.spawn(Alone(near, ("192.0.2.1", 6653)).serve)
+        far.settimeout(framework.GREET_S / 5)
+        with pytest.raises(TimeoutError):
+            far.recv(1)
+        if speaks:
+            far.sendall(bytes((5, 0, 0, 8, 0, 0, 0, 9)))
+        far.settimeout(ROOM_S)
+        heard[speaks] = far.recv(1000)
+        far.close()
+        with eventlet.Timeout(ROOM_S):
+            serving.wait()
+    server.close()
+    assert heard[True][1] == heard[False][1] == framework.HELLO
+    assert len(heard[True]) == len(heard[False]) == int.from_bytes(heard[True][2:4]), "said once"
