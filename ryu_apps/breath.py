@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 
+from ryu_apps import collecting
+
 EVERY_S = 0.005
 """Work between two turns of others."""
+PASS_BY = 20
+"""Breaths after which the garbage collector need not look at what was made: it would stop everybody for longer."""
 
 
 class Breath:
@@ -14,9 +18,13 @@ class Breath:
     def __init__(self) -> None:
         self._at = time.monotonic()
         """When others had theirs last, as far as is known."""
+        self._taken = 0
 
     def __call__(self) -> None:
         """Let others run if it is time."""
         if time.monotonic() - self._at >= EVERY_S:
+            self._taken += 1
+            if not self._taken % PASS_BY:
+                collecting.pass_by()
             time.sleep(0)
             self._at = time.monotonic()
