@@ -16,14 +16,14 @@ def go_on() -> None:
     """Breathe where nobody else wants to run."""
 
 
-def paced(things: Iterable[T], breathe: Breathe) -> Iterable[T]:
-    """Return things to be gone through once, with a breath after some of them; costs 20 ns each."""
-    return things if breathe is go_on else _pieces(things, breathe)
+def paced(things: Iterable[T], breathe: Breathe, piece: int = PIECE) -> Iterable[T]:
+    """Return things to be gone through once, with a breath after each `piece` of them; costs 20 ns each."""
+    return things if breathe is go_on else _pieces(things, breathe, piece)
 
 
-def _pieces(things: Iterable[T], breathe: Breathe) -> Iterator[T]:
+def _pieces(things: Iterable[T], breathe: Breathe, piece: int) -> Iterator[T]:
     rest = iter(things)
-    while piece := list(itertools.islice(rest, PIECE)):
-        yield from piece
-        if len(piece) == PIECE:
+    while some := list(itertools.islice(rest, piece)):
+        yield from some
+        if len(some) == piece:
             breathe()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import falcon
 
@@ -14,6 +14,7 @@ from intent.schema.documents import Document
 from intent.schema.dump import document_text
 from intent.schema.problems import echo
 from intent.schema.reading import parse_single
+from topology.breathing import Breathe, paced
 
 _MAX_DIGITS = 15
 _BREATH = 20
@@ -42,15 +43,13 @@ def _found(store: StorePort, number: str) -> Revision:
     return found[0]
 
 
-def _undone(store: StorePort, revision: Revision, breathe: Callable[[], None]) -> Iterator[Wanted]:
+def _undone(store: StorePort, revision: Revision, breathe: Breathe) -> Iterator[Wanted]:
     """Yield what takes a revision back; a document that is as it was before needs nothing. Others run now and then.
 
     Raises:
         ConflictError: a document was changed again since: nobody can know what is wanted of it now.
     """
-    for index, change in enumerate(revision.changes):
-        if not index % _BREATH:
-            breathe()
+    for change in paced(revision.changes, breathe, _BREATH):
         stored = store.document(change.kind, change.name)
         now = None if stored is None else document_text(stored.document)
         before, after = (_read(change, text) for text in (change.before, change.after))

@@ -31,6 +31,7 @@ from intent.schema.changes import NEVER, Applied, Delete, Outcome, Put, Revision
 from intent.schema.dump import dump_document
 from intent.schema.problems import MAX_PROBLEMS, Problem, did_you_mean, echo
 from intent.schema.reading import parse_documents, parse_single
+from topology.breathing import paced
 
 _DEFAULT_WAIT_S = 30.0
 _DEFAULT_PAGE = 50
@@ -90,9 +91,8 @@ class Writer:
 
     def _diff(self, changes: Sequence[Wanted], applied: Applied) -> Iterator[ChangeAnswer]:
         """Yield what a preview would change of each document."""
-        for index, (change, result) in enumerate(zip(changes, applied.results, strict=True)):
-            if not index % _BREATH:
-                self.ports.waiter.breathe()
+        pairs = zip(changes, applied.results, strict=True)
+        for change, result in paced(pairs, self.ports.waiter.breathe, _BREATH):
             if result.outcome is not Outcome.UNCHANGED:
                 stored = self.ports.store.document(result.kind, result.name)
                 before = None if stored is None else dump_document(stored.document)

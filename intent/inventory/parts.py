@@ -153,12 +153,8 @@ class Parts:
         if before.reports != after.reports:
             self._unsaid.extend(before.reports)
             self._said.extend(after.reports)
-        if before.declared != after.declared:
-            self.declared.change(before.declared, -1)
-            self.declared.change(after.declared, 1)
-        if before.plugged != after.plugged:
-            self._plugged.change(before.plugged, -1)
-            self._plugged.change(after.plugged, 1)
+        self.declared.replace(before.declared, after.declared)
+        self._plugged.replace(before.plugged, after.plugged)
 
     def _leads(self, interface: SiteInterface) -> bool:
         if not self._intents.uplinks and not self._intents.mirrors:
@@ -227,9 +223,7 @@ class Parts:
         if old.reports != new.reports:
             self._unsaid.extend(old.reports)
             self._said.extend(new.reports)
-        if old.declared != new.declared:
-            self.declared.change(old.declared, -1)
-            self.declared.change(new.declared, 1)
+        self.declared.replace(old.declared, new.declared)
 
 
 def _moves(was: Mapping[Source, Candidate], now: Mapping[Source, Candidate]) -> Iterator[Move]:

@@ -73,6 +73,12 @@ class Counted(Generic[T]):
             else:
                 del self.counts[thing]
 
+    def replace(self, gone: Iterable[T], come: Iterable[T]) -> None:
+        """Count what somebody named less and what he names now more."""
+        if gone != come:
+            self.change(gone, -1)
+            self.change(come, 1)
+
     def turned(self) -> list[T]:
         """Return what came or went since the last time."""
         found = [thing for thing, was_there in self._open.items() if was_there != (thing in self.counts)]

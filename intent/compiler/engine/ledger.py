@@ -15,18 +15,20 @@ from collections.abc import Iterable
 from intent.compiler.bands import NOBODY, Arrangement, Band, Places, Uses, arranged, news
 from intent.compiler.engine.journal import IdChange, SpaceChange
 from intent.compiler.engine.seating import Crowd, SeatChange, after
+from intent.compiler.engine.wanted import Wanted
 from intent.compiler.ids import IdMap, band_key
 from intent.compiler.seats import TIMED
 from intent.compiler.spaces import LIMITS, REST_S, OutOfNumbers, Space
 from intent.model import Action
 
 
-class Pool:
+class Pool(Wanted):
     """One space: numbers by key, and which keys are to be looked at."""
 
-    __slots__ = ("_by_age", "_limit", "_next", "_next_before", "_open", "_resting", "_taken", "_wants", "live")
+    __slots__ = ("_by_age", "_limit", "_next", "_next_before", "_resting", "_taken", "live")
 
     def __init__(self, space: Space, limit: int) -> None:
+        super().__init__(space.live)
         self.live = dict(space.live)
         self._taken = {*space.live.values(), *space.resting}
         self._resting = dict(space.resting)
@@ -34,22 +36,6 @@ class Pool:
         heapq.heapify(self._by_age)
         self._next = self._next_before = space.next
         self._limit = limit
-        self._wants: dict[str, int] = {}
-        self._open: dict[str, None] = dict.fromkeys(self.live)
-
-    def want(self, key: str) -> None:
-        """Count one more who needs a number for a key."""
-        self._wants[key] = self._wants.get(key, 0) + 1
-        self._open[key] = None
-
-    def release(self, key: str) -> None:
-        """Count one less."""
-        left = self._wants[key] - 1
-        if left:
-            self._wants[key] = left
-        else:
-            del self._wants[key]
-        self._open[key] = None
 
     def settle(self, now_s: float) -> SpaceChange | None:
         """Free and give numbers, as `Space.with_keys` does with everything.
@@ -57,9 +43,9 @@ class Pool:
         Raises:
             OutOfNumbers: nothing is changed then.
         """
-        live, wants = self.live, self._wants
-        fresh = sorted(k for k in self._open if k in wants and k not in live)
-        freed = {k: live[k] for k in self._open if k not in wants and k in live}
+        live = self.live
+        fresh = self._newly_wanted(live)
+        freed = {key: live[key] for key in self._unwanted(live)}
         if not fresh and not freed:
             self._open.clear()
             return None

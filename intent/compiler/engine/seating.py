@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from intent.compiler import seats
 from intent.compiler.bands import NOBODY, Places
+from intent.compiler.engine.wanted import Wanted
 from intent.compiler.seats import KINDS, TIMED, Seats
 from intent.model import Action
 
@@ -29,18 +30,17 @@ def after(first: Mapping[str, SeatChange], second: Mapping[str, SeatChange]) -> 
     return found
 
 
-class Row:
+class Row(Wanted):
     """The seats of one kind: who wants one, who has one, and how many are in each place."""
 
-    __slots__ = ("_open", "_wants", "fill", "seats")
+    __slots__ = ("fill", "seats")
 
     def __init__(self, before: Mapping[str, int]) -> None:
+        super().__init__(before)
         self.seats = dict(before)
         self.fill: dict[int, int] = {}
         for place in before.values():
             self.fill[place] = self.fill.get(place, 0) + 1
-        self._wants: dict[str, int] = {}
-        self._open: dict[str, None] = dict.fromkeys(before)
 
     def __bool__(self) -> bool:
         return bool(self.seats or self._wants)
@@ -50,23 +50,9 @@ class Row:
         """How many places are in use, those before the last included."""
         return max(self.fill, default=-1) + 1
 
-    def want(self, key: str) -> None:
-        """Count one more who needs a seat for a key."""
-        self._wants[key] = self._wants.get(key, 0) + 1
-        self._open[key] = None
-
-    def release(self, key: str) -> None:
-        """Count one less."""
-        left = self._wants[key] - 1
-        if left:
-            self._wants[key] = left
-        else:
-            del self._wants[key]
-        self._open[key] = None
-
     def clear(self) -> dict[str, int]:
         """Take the seats of those who do not want them any more; return them."""
-        return self._freed([key for key in self._open if key not in self._wants and key in self.seats])
+        return self._freed(self._unwanted(self.seats))
 
     def rise(self) -> dict[str, int]:
         """Take the seats of all, to seat them anew; return them."""
@@ -83,9 +69,8 @@ class Row:
 
     def seat(self, barred: Collection[int], first: int, size: int) -> dict[str, int]:
         """Seat those who came, at most `size` in a place, from `first` on but in none that is barred."""
-        fresh = sorted(key for key in self._open if key in self._wants and key not in self.seats)
         fill, place, gained = self.fill, first, {}
-        for key in fresh:
+        for key in self._newly_wanted(self.seats):
             while fill.get(place, 0) >= size or place in barred:
                 place += 1
             gained[key] = place
